@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""The command line: flags to a configuration, and a configuration to a run.
+
+python main.py exp --dataset mnist --loss dGJS --GJS-A 0.3
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from utils.datasets import DatasetError, dataset_names
+from utils.experiment import Interrupted, RunConfig, Runtime, evaluate_only, resume, run
+from utils.results import ResultsError
+from vae.likelihoods import LIKELIHOODS
+from vae.losses import LOSSES
+from vae.means import NonFiniteError
+from vae.options import Option
+
+SHORT_FLAGS = {
+    "dataset": ["-d"],
+    "loss": ["-l"],
+    "rec_dist": ["-r"],
+    "latent_dim": ["-z"],
+    "epochs": ["-e"],
+    "batch_size": ["-b"],
+    "seed": ["-s"],
+    "lr": ["--learning-rate"],
+}
+CHOICES = {"dataset": dataset_names(), "loss": list(LOSSES), "rec_dist": list(LIKELIHOODS)}
+RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, with exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} (python main.py --help lists every flag)")
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """End with one line on standard error."""
+    print(f"main.py: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def build_parser() -> Parser:
+    """The parser of every flag. A flag that is not given is absent from what it returns."""
+    parser = Parser(
+        prog="python main.py",
+        description="Train and evaluate a variational autoencoder, regularised with the divergence you choose.",
+        epilog="Example: python main.py exp --dataset mnist --loss dGJS --GJS-A 0.3",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
+    )
+    parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
+
+    settings = RunConfig.options()
+    run_group = parser.add_argument_group("the run")
+    for name in ("dataset", "loss", "rec_dist", "latent_dim", "epochs", "batch_size", "lr", "seed"):
+        add_option(run_group, settings[name])
+    data_group = parser.add_argument_group("how much data, and when to evaluate")
+    for name in ("train_size", "test_size", "evaluate_every"):
+        add_option(data_group, settings[name])
+
+    for names, options in losses_by_options():
+        title = f"--loss {', '.join(names)}"
+        group = parser.add_argument_group(title, "\n".join(f"{name}: {LOSSES[name].summary}" for name in names))
+        for option in options:
+            add_option(group, option)
+
+    folder_group = parser.add_argument_group("the results folder")
+    folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same result")
+    folder_group.add_argument("--overwrite", action="store_true", help="replace the run of that name")
+    folder_group.add_argument("--is-eval-only", action="store_true", help="evaluate the saved model anew, do not train")
+    every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
+    add_option(folder_group, every)
+    folder_group.add_argument(
+        "--results-dir", type=Path, metavar="DIR", help="where experiments lie (default: results)"
+    )
+
+    machine_group = parser.add_argument_group("the machine")
+    machine_group.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where data sets lie (default: $VAE_DATA if set, else data)"
+    )
+    machine_group.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    machine_group.add_argument(
+        "--no-cuda", action="store_const", const="cpu", dest="device", help="the same as --device cpu"
+    )
+    machine_group.add_argument(
+        "--no-progress-bar", action="store_false", dest="progress_bar", help="show no progress bar"
+    )
+    return parser
+
+
+def losses_by_options() -> list[tuple[list[str], tuple[Option, ...]]]:
+    """The losses, those that share their options together."""
+    groups: dict[tuple[Option, ...], list[str]] = {}
+    for name, loss in LOSSES.items():
+        groups.setdefault(loss.options, []).append(name)
+    return [(names, options) for options, names in groups.items()]
+
+
+def add_option(group: Any, option: Option) -> None:
+    """Add the flag of an option, with its bounds."""
+    default = "all" if option.name.endswith("_size") else "never" if option.default is None else option.default
+    text = f"{option.help} (default: {default})"
+    flags = [*SHORT_FLAGS.get(option.name, []), option.flag]
+    if option.kind is bool:
+        group.add_argument(*flags, action=argparse.BooleanOptionalAction, dest=option.name, help=text)
+        return
+
+    def parse(argument: str) -> Any:
+        try:
+            return option.parse(argument)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    choices = CHOICES.get(option.name)
+    text = f"{text}: {', '.join(choices)}" if choices else text
+    metavar = "NAME" if choices else "N" if option.kind is int else "X"
+    group.add_argument(*flags, type=parse, dest=option.name, metavar=metavar, help=text)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Carry out one command line."""
+    flags = vars(build_parser().parse_args(arguments))
+    experiment = flags.pop("experiment")
+    modes = [mode for mode in ("resume", "overwrite", "is_eval_only") if flags.pop(mode, False)]
+    if len(modes) > 1:
+        fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")
+    flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
+    runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
+    try:
+        if modes == ["resume"]:
+            resume(experiment, flags, runtime)
+        elif modes == ["is_eval_only"]:
+            evaluate_only(experiment, flags, runtime)
+        else:
+            run(RunConfig.from_flags(experiment, flags), runtime, overwrite=modes == ["overwrite"])
+    except (ValueError, DatasetError, ResultsError) as error:
+        fail(str(error))
+    except NonFiniteError as error:
+        fail(f"{error}; the last good checkpoint is kept: try a smaller --lr", status=1)
+    except Interrupted as interruption:
+        fail(str(interruption), status=130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from utils.datasets import Dataset, DatasetError, dataset_names, load_dataset, registry
+
+
+def test_names_are_the_registered_ones():
+    assert {"dsprites", "fashion", "mnist"} <= set(dataset_names())
+    assert dataset_names() == sorted(dataset_names())
+
+
+def test_unknown_name_lists_the_known_ones(tmp_path):
+    with pytest.raises(DatasetError, match="no data set 'mist'; choose from .*mnist"):
+        load_dataset("mist", "train", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mnist", "dsprites"])
+def test_unknown_split_is_refused(tmp_path, name):
+    with pytest.raises(DatasetError, match="no split 'validation'; choose from train, test"):
+        load_dataset(name, "validation", tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 73_729])
+def test_size_beyond_the_split_names_the_size_of_the_split(tmp_path, size):
+    with pytest.raises(DatasetError, match=f"dsprites has 73728 test images; a size of {size} is not"):
+        load_dataset("dsprites", "test", tmp_path, size)
+
+
+def test_registering_a_loader_is_all_a_new_data_set_needs(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "_LOADERS", dict(registry._LOADERS))
+
+    @registry.register("stripes")
+    def load(name, split, data_dir, size):
+        images = torch.zeros(registry.first(size, 6, name, split), 1, 8, 8, dtype=torch.uint8)
+        return Dataset(name=name, split=split, images=images, source="made up", sha256="0" * 64)
+
+    assert "stripes" in dataset_names()
+    assert len(load_dataset("stripes", "test", str(tmp_path))) == 6
+    dataset = load_dataset("stripes", "test", tmp_path, size=2)
+    assert len(dataset) == 2
+    assert dataset.image_shape == (1, 8, 8)
+
+
+def test_errors_are_one_line_whatever_they_quote():
+    assert str(DatasetError("one\n  two\tthree ")) == "one two three"

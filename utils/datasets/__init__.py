@@ -1,0 +1,16 @@
+"""Data sets by name, held in memory as bytes.
+
+A module of this package that decorates a function with `registry.register` adds its data set; every module is
+imported here, so a new data set is one new file and nothing else.
+"""
+
+import importlib
+import pkgutil
+
+from .dataset import Dataset, DatasetError
+from .registry import dataset_names, load_dataset
+
+__all__ = ["Dataset", "DatasetError", "dataset_names", "load_dataset"]
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

@@ -1,0 +1,108 @@
+"""Files from the network: a few seconds' patience, a digest, and a file that appears whole or not at all."""
+
+import hashlib
+import http.client
+import os
+import threading
+import urllib.request
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from .dataset import DatasetError
+
+__all__ = ["download"]
+
+CONNECT_SECONDS = 4  # until a mirror begins to answer; then the next one is tried
+STALL_SECONDS = 20  # without a single byte, once the answer has begun
+CHUNK_BYTES = 1 << 18
+
+
+def download(urls: Sequence[str], path: Path, digest: str) -> None:
+    """Fetches `path` from the first of several mirrors that delivers it intact.
+
+    The bytes go to a file of their own beside `path`, which takes the name `path` once the digest agrees:
+    whether killed at any moment or run by several processes at once, nothing unverified ever bears that name.
+
+    Arguments:
+        urls: mirrors of the same file, tried in this order.
+        path: where the file goes; its directory is made if need be.
+        digest: algorithm and hex digest of the file, as in "md5:0123…" or "sha256:0123…".
+
+    Errors:
+        DatasetError: the directory cannot be written to, or no mirror delivered; says which file to put
+            where.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch(exist_ok=False)
+    except OSError as error:
+        raise DatasetError(
+            f"{path.name} is missing and {path.parent} cannot be written to ({error.strerror}); "
+            f"put the file there (from {urls[0]}) or choose another data directory"
+        ) from error
+    try:
+        failures = []
+        for url in urls:
+            try:
+                _fetch(url, part, digest)
+            except (OSError, http.client.HTTPException) as error:
+                failures.append(f"{urlsplit(url).netloc}: {getattr(error, 'reason', error)}")
+            else:
+                os.replace(part, path)
+                return
+    finally:
+        part.unlink(missing_ok=True)
+    raise DatasetError(
+        f"{path.name} is missing and cannot be downloaded ({'; '.join(failures)}); "
+        f"fetch {urls[0]} on a connected machine and put it into {path.parent}"
+    )
+
+
+def _fetch(url: str, part: Path, digest: str) -> None:
+    """Writes the body of `url` to `part`; an OSError unless all of it came and the digest agrees."""
+    algorithm, expected = digest.split(":")
+    received = hashlib.new(algorithm, usedforsecurity=False)
+    with _open(url) as response, part.open("wb") as file:
+        length = response.length  # None if the mirror does not say
+        name = urlsplit(url).path.rpartition("/")[2]
+        # disable=None: no bar unless stderr is a terminal, where it is wiped at the end.
+        with tqdm(total=length, desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+            while chunk := response.read(CHUNK_BYTES):
+                file.write(chunk)
+                received.update(chunk)
+                bar.update(len(chunk))
+        size = file.tell()
+    if length is not None and size != length:
+        raise OSError(f"broke off after {size} of {length} bytes")
+    if received.hexdigest() != expected:
+        raise OSError(f"sent {size} bytes with {algorithm} {received.hexdigest()} instead of {expected}")
+
+
+def _open(url: str):
+    """The response to a GET of `url`, or an OSError within CONNECT_SECONDS.
+
+    A time-out of urllib holds for each address of a host anew and not for the look-up of its name, which adds
+    up to minutes behind a silent firewall; so the wait is for a thread, which may be abandoned.
+    """
+    answer = SimpleQueue()
+
+    def attempt():
+        try:
+            answer.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))
+        except (OSError, http.client.HTTPException) as error:
+            answer.put(error)
+
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        result = answer.get(timeout=CONNECT_SECONDS)
+    except Empty:
+        raise TimeoutError(f"no answer within {CONNECT_SECONDS} seconds") from None
+    if isinstance(result, Exception):
+        raise result
+    return result

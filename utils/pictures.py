@@ -1,0 +1,47 @@
+"""The pictures of a trained model: reconstructions, samples of the prior, latent traversals."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from utils.plots import image_grid
+
+SAMPLES_PER_SIDE = 8
+TRAVERSAL_POINTS = 10
+TRAVERSAL_LIMIT = 1.96  # the central 95 % of a standard normal, as in the paper's Figure 4
+
+
+@torch.inference_mode()
+def reconstructions(model: nn.Module, images: Tensor, *, title: str) -> Figure:
+    """Images (N, C, H, W) in [0, 1] above their reconstructions at z = posterior mean."""
+    mean, _ = model.encode(images)
+    rows = torch.stack([images, model.decode(mean)])
+    return image_grid(to_numpy(rows), title=f"{title}: reconstructions", row_labels=["image", "reconstruction"])
+
+
+@torch.inference_mode()
+def samples(model: nn.Module, *, title: str) -> Figure:
+    """Decoder means of latents drawn from the prior."""
+    grid = model.sample(SAMPLES_PER_SIDE**2).unflatten(0, (SAMPLES_PER_SIDE, SAMPLES_PER_SIDE))
+    return image_grid(to_numpy(grid), title=f"{title}: samples of the prior")
+
+
+@torch.inference_mode()
+def traversals(model: nn.Module, latent_dim: int, *, title: str) -> Figure:
+    """One row per latent dimension: it takes ten equally spaced values from -1.96 to 1.96, the others are 0."""
+    device = next(model.parameters()).device
+    values = torch.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS, device=device)
+    z = torch.einsum("p,ij->ipj", values, torch.eye(latent_dim, device=device))
+    grid = model.decode(z.flatten(0, 1)).unflatten(0, (latent_dim, TRAVERSAL_POINTS))
+    return image_grid(
+        to_numpy(grid),
+        title=f"{title}: latent traversals",
+        row_labels=[f"$z_{{{dimension + 1}}}$" for dimension in range(latent_dim)],
+        column_labels=[f"{value:.2f}" for value in values.tolist()],
+    )
+
+
+def to_numpy(images: Tensor) -> np.ndarray:
+    """The same values as an array on the host."""
+    return images.float().cpu().numpy()

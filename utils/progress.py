@@ -1,0 +1,43 @@
+"""What a run shows while it trains: a progress bar within an epoch, and a line at the end of each."""
+
+import sys
+
+from tqdm import tqdm
+
+
+class Progress:
+    """The Trainer's reporter: a bar with images per second and the time left, on standard error.
+
+    The bar is not shown where it was declined or where standard error is not a terminal; the lines always are.
+    """
+
+    def __init__(self, epochs: int, *, bar: bool = True):
+        self.epochs = epochs
+        self.disable = not (bar and sys.stderr.isatty())
+        self.bar: tqdm | None = None
+
+    def start_epoch(self, epoch: int, images: int) -> None:
+        self.bar = tqdm(
+            total=images,
+            desc=f"epoch {epoch}/{self.epochs}",
+            unit=" images",
+            leave=False,
+            dynamic_ncols=True,
+            disable=self.disable,
+        )
+
+    def advance(self, images: int) -> None:
+        self.bar.update(images)
+
+    def end_epoch(self) -> None:
+        self.bar.close()
+
+    def epoch_line(self, record: dict[str, float]) -> None:
+        """Print the record of an epoch: its terms, then its speed."""
+        outside = ("epoch", "step", "split", "seconds", "images_per_second")
+        terms = "  ".join(f"{name} {value:.4g}" for name, value in record.items() if name not in outside)
+        split = "test  " if record["split"] == "test" else ""
+        speed = (
+            f"  {record['images_per_second']:.0f} images/s  {record['seconds']:.1f} s" if "seconds" in record else ""
+        )
+        print(f"epoch {record['epoch']}/{self.epochs}  {split}{terms}{speed}", flush=True)

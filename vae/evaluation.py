@@ -1,0 +1,61 @@
+"""Evaluation of a trained model on a split."""
+
+import torch
+from torch import Tensor
+
+from vae.divergences import kl_divergence
+from vae.losses import Loss
+from vae.means import Means, NonFiniteError
+from vae.models import VAE
+from vae.training import seed_everything, to_unit_interval
+
+BATCH_SIZE = 250  # of a pass without gradients; larger ones only cost memory
+ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
+EVALUATION_STREAM = 2**32  # of the seed: no epoch reaches it
+
+
+class Evaluator:
+    """Evaluates a model and its loss at z = posterior mean, weighted by images, without touching either.
+
+    Arguments:
+        batch_size: the training batch size, used where the loss is a statistic of the batch as a whole.
+        seed: fixes what the loss draws (samples of z where a discrepancy is estimated from them).
+    """
+
+    def __init__(self, model: VAE, loss: Loss, *, batch_size: int, seed: int):
+        self.model, self.loss, self.seed = model, loss, seed
+        self.batch_size = batch_size if loss.batch_statistic else BATCH_SIZE
+
+    @torch.inference_mode()
+    def evaluate(self, images: Tensor) -> dict[str, float]:
+        """The quantities of a split, given its bytes (N, C, H, W); means over its images, in nats.
+
+        loss, reconstruction, divergence and extras: the training objective's terms, the likelihood's own term among them.
+        squared_error: sum over pixels of (x - decoder mean)^2, the paper's figure of merit, whatever the likelihood.
+        elbo: -reconstruction - KL(q||p), for every loss.
+        active_units: latent dimensions whose posterior mean varies by more than 0.01 over the images.
+        Raises NonFiniteError if one of them is not finite.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        self.loss.eval()
+        means, latents = Means(), []
+        devices = [images.device] if images.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            seed_everything(self.seed, EVALUATION_STREAM)
+            for start in range(0, len(images), self.batch_size):
+                batch = to_unit_interval(images[start : start + self.batch_size])
+                output = self.model(batch)
+                terms = self.loss.terms(self.model, batch, output)
+                squared_error = (self.model.likelihood.mean(output.decoded) - batch).square().flatten(1).sum(-1).mean()
+                elbo = -terms.reconstruction - kl_divergence(output.mean, output.logvar).mean()
+                means.add({**terms.named(), "squared_error": squared_error, "elbo": elbo}, len(batch))
+                latents.append(output.mean)
+        self.model.train(was_training)
+        self.loss.train(was_training)
+        values = means.values()
+        for name, value in values.items():
+            if not torch.isfinite(torch.tensor(value)):
+                raise NonFiniteError(f"the evaluation's {name} is not finite")
+        variances = torch.cat(latents).double().var(dim=0, correction=0)
+        return {**values, "active_units": int((variances > ACTIVE_VARIANCE).sum())}

@@ -1,0 +1,120 @@
+"""What every training objective shares, and the registry of all of them.
+
+An objective is a class in a file of its own: a subclass of `Loss` under `@register("name")` with its options and
+its `divergence`. The registry gives it its flags, its help, its tests and its row in the README.
+"""
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from vae.models import VAE, VAEOutput
+from vae.options import Option
+
+LOSSES: dict[str, type["Loss"]] = {}
+ALIASES: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The terms of an objective, each a scalar: the mean over the images of a batch."""
+
+    total: Tensor  # what is minimised: reconstruction + weight * divergence
+    reconstruction: Tensor  # the likelihood's term per image
+    divergence: Tensor  # unweighted, in nats where it is an f-divergence
+    extras: dict[str, Tensor] = field(default_factory=dict)  # quantities to record, by name
+
+    def named(self) -> dict[str, Tensor]:
+        """All terms by the names that the results carry; the total is called `loss`."""
+        return {
+            "loss": self.total,
+            "reconstruction": self.reconstruction,
+            "divergence": self.divergence,
+            **self.extras,
+        }
+
+
+class Loss(nn.Module, ABC):
+    """reconstruction + weight * divergence, with a divergence of q(z|x) (or of its aggregate) from the prior.
+
+    A module, so that what an objective learns or counts is a parameter or a buffer and is saved with it.
+    """
+
+    summary: ClassVar[str]  # one line for the help and the README
+    formula: ClassVar[str]  # the divergence with its weight, for the README
+    options: ClassVar[tuple[Option, ...]] = ()
+    batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
+
+    weight: float = 1.0
+
+    def __init__(self, *, dataset_size: int, latent_dim: int):
+        super().__init__()
+
+    def forward(self, model: VAE, images: Tensor) -> LossTerms:
+        """The terms of a batch of images (N, C, H, W) in [0, 1], with z as the model's mode has it."""
+        return self.terms(model, images, model(images))
+
+    def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
+        """The terms of a batch whose pass through the model is known."""
+        reconstruction = model.likelihood.reconstruction_error(output.decoded, images).mean()
+        divergence, extras = self.divergence(output)
+        return LossTerms(reconstruction + self.weight * divergence, reconstruction, divergence, extras)
+
+    @abstractmethod
+    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        """The unweighted divergence, a scalar, and what else is worth recording, by name."""
+
+    def after_step(self) -> None:
+        """Called after each optimiser step, for constraints on what the objective learns."""
+
+
+def register(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[type[Loss]], type[Loss]]:
+    """Class decorator: make an objective available as `--loss name`."""
+
+    def add(loss: type[Loss]) -> type[Loss]:
+        LOSSES[name] = loss
+        ALIASES.update(dict.fromkeys(aliases, name))
+        return loss
+
+    return add
+
+
+def loss_name(name: str) -> str:
+    """The registered name that a name or an alias stands for. Raises ValueError, in one line, if there is none."""
+    name = ALIASES.get(name, name)
+    if name in LOSSES:
+        return name
+    if name == "VAE":
+        raise ValueError(
+            "--loss VAE is ambiguous: AE has no regulariser (the paper's authors call it VAE), KL is the usual VAE"
+        )
+    near = difflib.get_close_matches(name, LOSSES, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ValueError(f"--loss {name}: no such loss; {hint}choose from {', '.join(LOSSES)}")
+
+
+def resolve_options(name: str, given: dict[str, float | int | bool]) -> dict[str, float | int | bool]:
+    """Every option of a loss, with its default where none is given.
+
+    Raises ValueError, in one line, for an option that the loss does not have and for a value out of bounds.
+    """
+    options = {option.name: option for option in LOSSES[loss_name(name)].options}
+    for unknown in given.keys() - options.keys():
+        flag = "--" + unknown.replace("_", "-")
+        users = [other for other, loss in LOSSES.items() if any(o.name == unknown for o in loss.options)]
+        used = f"it belongs to {', '.join(users)}" if users else "no loss has it"
+        raise ValueError(f"{flag} is not an option of --loss {name}: {used}")
+    return {key: option.check(given.get(key, option.default)) for key, option in options.items()}
+
+
+def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: float | int | bool) -> Loss:
+    """Build an objective by its name, with options such as GJS_A=0.3 (the flag --GJS-A).
+
+    Raises ValueError, in one line, for an unknown name or option and for a value out of bounds.
+    """
+    resolved = resolve_options(name, options)
+    return LOSSES[loss_name(name)](dataset_size=dataset_size, latent_dim=latent_dim, **resolved)

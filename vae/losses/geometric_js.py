@@ -1,0 +1,86 @@
+"""The skew-geometric Jensen-Shannon objectives of Deasy et al. 2020, with a fixed or a learnt skew."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vae.divergences import geometric_js_terms
+from vae.losses.base import Loss, register
+from vae.models import VAEOutput
+from vae.options import Option
+
+
+@register("GJS")
+class GeometricJSLoss(Loss):
+    """lambda JS^G_alpha(q(z|x) || p(z)) (eqs. 16-19): KL(q||p) at alpha = 0 and KL(p||q) at alpha = 1.
+
+    Records the two terms whose mean, weighted by 1 - alpha and alpha, is the divergence (Figure 3, lower panels):
+    `kl_to_posterior`, between q(z|x) and the intermediate Gaussian, and `kl_to_prior`, between p(z) and it.
+    """
+
+    summary = "skew-geometric Jensen-Shannon divergence"
+    formula = "λ JS^G_α(q‖p)"
+    options = (
+        Option("GJS_A", 0.5, "skew alpha (where it is learnt: its start)", minimum=0, maximum=1),
+        Option("GJS_B", 1.0, "weight lambda of the divergence", minimum=0),
+        Option(
+            "GJS_invA",
+            True,
+            "the paper's skew N_(1-alpha), with the two KL divergences as limits; --no-GJS-invA: Nielsen's N_alpha",
+            kind=bool,
+        ),
+    )
+    dual: ClassVar[bool] = False
+    learnt: ClassVar[bool] = False
+
+    def __init__(self, *, GJS_A: float, GJS_B: float, GJS_invA: bool, **sizes: int):
+        super().__init__(**sizes)
+        self.alpha = nn.Parameter(torch.tensor(GJS_A)) if self.learnt else GJS_A
+        self.weight = GJS_B
+        self.skew = "paper" if GJS_invA else "nielsen"
+
+    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        to_posterior, to_prior = geometric_js_terms(
+            output.mean, output.logvar, self.alpha, dual=self.dual, skew=self.skew
+        )
+        to_posterior, to_prior = to_posterior.mean(), to_prior.mean()
+        divergence = (1 - self.alpha) * to_posterior + self.alpha * to_prior
+        return divergence, {"kl_to_posterior": to_posterior, "kl_to_prior": to_prior}
+
+
+@register("dGJS")
+class DualGeometricJSLoss(GeometricJSLoss):
+    """lambda JS*^G_alpha(q(z|x) || p(z)) (eq. 19): KL(p||q) at alpha = 0 and KL(q||p) at alpha = 1."""
+
+    summary = "its dual"
+    formula = "λ JS*^G_α(q‖p)"
+    dual = True
+
+
+class LearntSkew(GeometricJSLoss):
+    """alpha as a parameter, trained with the networks on the same objective and kept in [0, 1]."""
+
+    learnt = True
+
+    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        divergence, extras = super().divergence(output)
+        return divergence, {"alpha": self.alpha, **extras}
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        self.alpha.clamp_(0, 1)
+
+
+@register("tGJS")
+class LearntGeometricJSLoss(LearntSkew):
+    """GJS with a learnt skew (Deasy et al. 2021, "alpha-VAEs")."""
+
+    summary = "GJS with a learnt skew α, started at --GJS-A"
+
+
+@register("tdGJS")
+class LearntDualGeometricJSLoss(LearntSkew, DualGeometricJSLoss):
+    """dGJS with a learnt skew (Deasy et al. 2021, "alpha-VAEs")."""
+
+    summary = "dGJS with a learnt skew α, started at --GJS-A"

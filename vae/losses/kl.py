@@ -1,0 +1,43 @@
+"""The Kullback-Leibler objectives: the evidence lower bound, its reverse, and the beta-VAE."""
+
+from torch import Tensor
+
+from vae.divergences import kl_divergence, reverse_kl_divergence
+from vae.losses.base import Loss, register
+from vae.models import VAEOutput
+from vae.options import Option
+
+
+@register("KL")
+class KLLoss(Loss):
+    """KL(q(z|x) || p(z)): the negative evidence lower bound (Kingma and Welling 2014)."""
+
+    summary = "the usual VAE: the evidence lower bound"
+    formula = "KL(q‖p)"
+
+    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        return kl_divergence(output.mean, output.logvar).mean(), {}
+
+
+@register("rKL", aliases=("fwdKL",))
+class ReverseKLLoss(Loss):
+    """KL(p(z) || q(z|x)), the divergence the other way round (Deasy et al. 2020, eq. 4)."""
+
+    summary = "the Kullback-Leibler divergence the other way round (alias fwdKL, the paper's authors' name)"
+    formula = "KL(p‖q)"
+
+    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        return reverse_kl_divergence(output.mean, output.logvar).mean(), {}
+
+
+@register("betaH")
+class BetaVAELoss(KLLoss):
+    """beta KL(q(z|x) || p(z)) (Higgins et al. 2017)."""
+
+    summary = "beta-VAE"
+    formula = "β KL(q‖p)"
+    options = (Option("betaH_B", 4.0, "weight beta of the divergence", minimum=0),)
+
+    def __init__(self, *, betaH_B: float, **sizes: int):
+        super().__init__(**sizes)
+        self.weight = betaH_B

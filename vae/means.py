@@ -1,0 +1,53 @@
+"""Means of a loss's terms over many batches, and the watch for terms that are not finite."""
+
+import torch
+from torch import Tensor
+
+
+class NonFiniteError(ArithmeticError):
+    """Training or evaluation met a number that is not finite; the message says which, where and when."""
+
+
+class Means:
+    """Means over batches, weighted by their sizes.
+
+    They are kept on the device in float64, so that adding a batch never waits for it; so is the first batch in
+    which each term was not finite.
+    """
+
+    def __init__(self):
+        self.names: list[str] = []
+        self.sums: Tensor
+        self.first_bad: Tensor  # per term, the number of the first batch in which it was not finite, or 0
+        self.count = 0
+        self.batches = 0
+
+    def add(self, terms: dict[str, Tensor], size: int) -> None:
+        """Count a batch of `size` examples with these terms, scalars; every batch must bring the same terms."""
+        row = torch.stack([term.detach() for term in terms.values()]).double()
+        if not self.names:
+            self.names = list(terms)
+            self.sums = torch.zeros_like(row)
+            self.first_bad = torch.zeros_like(row, dtype=torch.int64)
+        self.count += size
+        self.batches += 1
+        self.sums.add_(row, alpha=size)
+        self.first_bad.masked_fill_(row.isfinite().logical_not_() & (self.first_bad == 0), self.batches)
+
+    def check(self, epoch: int, first_step: int) -> None:
+        """Raise NonFiniteError if a term was not finite, naming it, the epoch, the step and the batch.
+
+        `first_step` is the number of optimiser steps before the first batch.
+        """
+        bad = self.first_bad.tolist()
+        if any(bad):
+            batch = min(b for b in bad if b)
+            # The total is the sum of the others: name what made it so, where that is known.
+            name = max((n for n, b in zip(self.names, bad) if b == batch), key=lambda n: n != "loss")
+            raise NonFiniteError(
+                f"the term {name} is not finite at step {first_step + batch} (epoch {epoch}, batch {batch})"
+            )
+
+    def values(self) -> dict[str, float]:
+        """The means by name."""
+        return dict(zip(self.names, (self.sums / self.count).tolist()))

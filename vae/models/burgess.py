@@ -1,0 +1,85 @@
+"""The convolutional encoder and decoder of Burgess et al. 2018 ("Understanding disentangling in beta-VAE",
+arXiv:1804.03599, appendix A), as the geometric Jensen-Shannon paper uses them.
+
+Encoder: 4x4 convolutions of stride 2 and 32 channels until the image is 4x4 (three for 32x32, four for 64x64),
+two hidden layers of 256 units, ReLU throughout, and a linear head. The decoder is its mirror image. All weights
+are Kaiming-uniform with the gain of ReLU, heads included; biases are PyTorch's default.
+"""
+
+import math
+
+from torch import Tensor, nn
+
+HIDDEN_CHANNELS = 32
+HIDDEN_UNITS = 256
+SMALLEST_MAP = 4
+IMAGE_SIZES = (32, 64)
+KERNEL = {"kernel_size": 4, "stride": 2, "padding": 1}
+
+
+def convolution_count(image_shape: tuple[int, int, int]) -> int:
+    """How many convolutions of stride 2 take an image of shape (channels, height, width) down to 4x4.
+
+    Raises ValueError for images that are not 32x32 or 64x64.
+    """
+    channels, height, width = image_shape
+    if channels < 1 or height != width or height not in IMAGE_SIZES:
+        raise ValueError(
+            f"image shape {tuple(image_shape)}: the networks take (channels, 32, 32) or (channels, 64, 64)"
+        )
+    return int(math.log2(height // SMALLEST_MAP))
+
+
+def kaiming_uniform(module: nn.Module) -> None:
+    """Draw the weights of a layer from Kaiming-uniform with the gain of ReLU; for `nn.Module.apply`."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+
+
+class Encoder(nn.Module):
+    """q(z|x) = N(mean, diag exp logvar): images (N, C, H, W) in [0, 1] to mean and logvar, each (N, latent_dim)."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int):
+        super().__init__()
+        channels = [image_shape[0]] + [HIDDEN_CHANNELS] * convolution_count(image_shape)
+        convolutions = []
+        for before, after in zip(channels, channels[1:]):
+            convolutions += [nn.Conv2d(before, after, **KERNEL), nn.ReLU()]
+        self.layers = nn.Sequential(
+            *convolutions,
+            nn.Flatten(),
+            nn.Linear(HIDDEN_CHANNELS * SMALLEST_MAP**2, HIDDEN_UNITS),
+            nn.ReLU(),
+            nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
+            nn.ReLU(),
+            nn.Linear(HIDDEN_UNITS, 2 * latent_dim),
+        )
+        self.apply(kaiming_uniform)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        mean, logvar = self.layers(images).chunk(2, dim=-1)
+        return mean, logvar
+
+
+class Decoder(nn.Module):
+    """p(x|z): latents (N, latent_dim) to one logit per pixel, (N, C, H, W); their sigmoid is the image in [0, 1]."""
+
+    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int):
+        super().__init__()
+        channels = [HIDDEN_CHANNELS] * convolution_count(image_shape) + [image_shape[0]]
+        convolutions = []
+        for before, after in zip(channels, channels[1:]):
+            convolutions += [nn.ReLU(), nn.ConvTranspose2d(before, after, **KERNEL)]
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim, HIDDEN_UNITS),
+            nn.ReLU(),
+            nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
+            nn.ReLU(),
+            nn.Linear(HIDDEN_UNITS, HIDDEN_CHANNELS * SMALLEST_MAP**2),
+            nn.Unflatten(-1, (HIDDEN_CHANNELS, SMALLEST_MAP, SMALLEST_MAP)),
+            *convolutions,
+        )
+        self.apply(kaiming_uniform)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)

@@ -1,0 +1,66 @@
+"""The variational autoencoder: encoder q(z|x), prior p(z), decoder and likelihood p(x|z)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vae.likelihoods import LIKELIHOODS, Likelihood
+from vae.models.burgess import Decoder, Encoder
+from vae.priors import StandardNormal
+
+
+class VAEOutput(NamedTuple):
+    """One pass through the model."""
+
+    mean: Tensor  # posterior mean, (N, latent_dim)
+    logvar: Tensor  # posterior log-variance, (N, latent_dim)
+    z: Tensor  # the latent that was decoded, (N, latent_dim)
+    decoded: Tensor  # the decoder's output, (N, C, H, W); `likelihood.mean` makes it an image
+
+
+class VAE(nn.Module):
+    """q(z|x) = N(mean, diag exp logvar), p(z) and p(x|z).
+
+    In training mode z is one sample of q(z|x); in evaluation mode it is the posterior mean, the paper's choice.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: StandardNormal, likelihood: Likelihood):
+        super().__init__()
+        self.encoder, self.decoder, self.prior, self.likelihood = encoder, decoder, prior, likelihood
+
+    def forward(self, images: Tensor) -> VAEOutput:
+        """Encode and decode images (N, C, H, W) in [0, 1]."""
+        mean, logvar = self.encode(images)
+        z = sample_posterior(mean, logvar) if self.training else mean
+        return VAEOutput(mean, logvar, z, self.decoder(z))
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior's mean and log-variance, each (N, latent_dim)."""
+        return self.encoder(images)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def sample(self, count: int) -> Tensor:
+        """Mean images of `count` latents drawn from the prior: (count, C, H, W)."""
+        return self.decode(self.prior.sample(count, next(self.parameters()).device))
+
+
+def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:
+    """Draw one z per posterior by reparameterisation, z = mean + exp(logvar / 2) eps with eps ~ N(0, I)."""
+    return torch.addcmul(mean, (0.5 * logvar).exp(), torch.randn_like(mean))
+
+
+def build_model(image_shape: tuple[int, int, int], latent_dim: int = 10, rec_dist: str = "bernoulli") -> VAE:
+    """The Burgess VAE with a standard-normal prior for images of shape (C, 32, 32) or (C, 64, 64).
+
+    Raises ValueError for another image shape and KeyError for an unknown likelihood.
+    """
+    return VAE(
+        Encoder(image_shape, latent_dim),
+        Decoder(image_shape, latent_dim),
+        StandardNormal(latent_dim),
+        LIKELIHOODS[rec_dist](),
+    )

@@ -1,0 +1,131 @@
+"""The training loop."""
+
+from collections.abc import Iterator
+from itertools import chain
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae.losses import Loss
+from vae.means import Means, NonFiniteError
+from vae.models import VAE
+
+CHECK_EVERY = 50  # steps between looks at the terms; each look waits for the device
+
+
+class Reporter(Protocol):
+    """What the Trainer tells of its progress within an epoch."""
+
+    def start_epoch(self, epoch: int, images: int) -> None:
+        """Epoch `epoch`, counted from 1, begins; it has so many images."""
+
+    def advance(self, images: int) -> None:
+        """So many more images have been trained on."""
+
+    def end_epoch(self) -> None:
+        """The epoch is over, by its end or by an exception."""
+
+
+class Trainer:
+    """Trains a model and its loss with Adam, one epoch at a time.
+
+    Arguments:
+        model, loss: on the device to train on; what the loss learns is trained with the model.
+        images: bytes 0..255, (N, C, H, W): a uint8 tensor, or anything that is indexed like one, on that device.
+        batch_size: images per step; the last batch of an epoch holds what is left.
+        lr: Adam's learning rate.
+        seed: with the epoch's number, fixes the order of the images and every sample of z, so that an epoch
+            depends on the state before it and on nothing else.
+    """
+
+    def __init__(
+        self, model: VAE, loss: Loss, images: Tensor, *, batch_size: int, lr: float, seed: int, reporter: Reporter
+    ):
+        self.model, self.loss, self.images = model, loss, images
+        self.batch_size, self.seed, self.reporter = batch_size, seed, reporter
+        self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.parameters()), lr=lr, fused=True)
+        self.epoch = 0  # epochs done
+        self.step = 0  # optimiser steps done
+
+    def train(self, epochs: int) -> Iterator[dict[str, float]]:
+        """Train until `epochs` epochs are done, and yield the record of each as it ends.
+
+        A record holds `epoch`, `step`, the means over the epoch of the loss's terms, `seconds` from the first batch
+        to the last, and `images_per_second`. Raises NonFiniteError as soon as a term is not finite, at the latest
+        50 steps on or at the epoch's end; the model is then beyond use, and the last record the last good one.
+        """
+        while self.epoch < epochs:
+            yield self.train_epoch()
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train on every image once, in a new order, and return the epoch's record."""
+        count, device = len(self.images), self.images.device
+        seed_everything(self.seed, self.epoch + 1)
+        self.model.train()
+        self.loss.train()
+        means = Means()
+        self.reporter.start_epoch(self.epoch + 1, count)
+        start = perf_counter()
+        try:
+            for batch, index in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
+                images = to_unit_interval(self.images[index])
+                self.optimizer.zero_grad()
+                terms = self.loss(self.model, images)
+                terms.total.backward()
+                self.optimizer.step()
+                self.loss.after_step()
+                means.add(terms.named(), len(images))
+                if batch % CHECK_EVERY == 0:
+                    means.check(self.epoch + 1, self.step)
+                self.reporter.advance(len(images))
+            means.check(self.epoch + 1, self.step)
+            self.check_parameters()
+        finally:
+            self.reporter.end_epoch()
+        seconds = perf_counter() - start
+        self.epoch += 1
+        self.step += batch
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            **means.values(),
+            "seconds": seconds,
+            "images_per_second": count / seconds,
+        }
+
+    def check_parameters(self) -> None:
+        """Raise NonFiniteError if the epoch's last step has left a parameter that is not finite."""
+        for name, parameter in chain(self.model.named_parameters(), self.loss.named_parameters()):
+            if not torch.isfinite(parameter).all():
+                raise NonFiniteError(f"the parameter {name} is not finite at the end of epoch {self.epoch + 1}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training goes on from, between epochs."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "loss": self.loss.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from such a state. Raises KeyError, RuntimeError or ValueError if it is not one of this model and loss."""
+        self.model.load_state_dict(state["model"])
+        self.loss.load_state_dict(state["loss"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.step = state["epoch"], state["step"]
+
+
+def seed_everything(seed: int, stream: int) -> None:
+    """Seed PyTorch's global random stream, on every device, for one purpose: stream 0 draws the weights, stream n
+    serves epoch n. Streams of one seed, and equal streams of different seeds, are independent."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
+
+
+def to_unit_interval(images: Tensor) -> Tensor:
+    """Bytes 0..255 to float32 in [0, 1], laid out channels last, which the convolutions are fastest with."""
+    return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
