@@ -5,7 +5,9 @@ python main.py exp --dataset mnist --loss dGJS --GJS-A 0.3
 """
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,7 +30,7 @@ SHORT_FLAGS = {
     "seed": ["-s"],
     "lr": ["--learning-rate"],
 }
-CHOICES = {"dataset": dataset_names(), "loss": list(LOSSES), "rec_dist": list(LIKELIHOODS)}
+CHOICES = {"dataset": dataset_names(), "rec_dist": list(LIKELIHOODS)}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
 
 
@@ -36,6 +38,12 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, with exit status 2."""
 
     def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument [^:]*: (?=--)", "", message)  # our own messages name the flag themselves
+        unknown = re.match(r"unrecognized arguments: (--?[^ =]+)", message)
+        if unknown:
+            known = {flag.casefold(): flag for flag in self._option_string_actions}
+            near = difflib.get_close_matches(unknown[1].casefold(), known, n=1)
+            message = f"there is no flag {unknown[1]}" + (f": did you mean {known[near[0]]}?" if near else "")
         fail(f"{message} (python main.py --help lists every flag)")
 
 
@@ -53,7 +61,8 @@ def build_parser() -> Parser:
         epilog="Example: python main.py exp --dataset mnist --loss dGJS --GJS-A 0.3",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=100),
+        usage="python main.py EXPERIMENT [flags]",
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=100),
     )
     parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
 
@@ -65,14 +74,15 @@ def build_parser() -> Parser:
     for name in ("train_size", "test_size", "evaluate_every"):
         add_option(data_group, settings[name])
 
+    summaries = "\n".join(f"{name:7}{loss.summary}" for name, loss in LOSSES.items())
+    parser.add_argument_group("training objectives (--loss)", summaries)
     for names, options in losses_by_options():
-        title = f"--loss {', '.join(names)}"
-        group = parser.add_argument_group(title, "\n".join(f"{name}: {LOSSES[name].summary}" for name in names))
+        group = parser.add_argument_group(f"options of --loss {', '.join(names)}")
         for option in options:
             add_option(group, option)
 
     folder_group = parser.add_argument_group("the results folder")
-    folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same result")
+    folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
     folder_group.add_argument("--overwrite", action="store_true", help="replace the run of that name")
     folder_group.add_argument("--is-eval-only", action="store_true", help="evaluate the saved model anew, do not train")
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
@@ -96,17 +106,20 @@ def build_parser() -> Parser:
 
 
 def losses_by_options() -> list[tuple[list[str], tuple[Option, ...]]]:
-    """The losses, those that share their options together."""
+    """The losses that have options, those that share them together."""
     groups: dict[tuple[Option, ...], list[str]] = {}
     for name, loss in LOSSES.items():
-        groups.setdefault(loss.options, []).append(name)
+        if loss.options:
+            groups.setdefault(loss.options, []).append(name)
     return [(names, options) for options, names in groups.items()]
 
 
 def add_option(group: Any, option: Option) -> None:
     """Add the flag of an option, with its bounds."""
-    default = "all" if option.name.endswith("_size") else "never" if option.default is None else option.default
-    text = f"{option.help} (default: {default})"
+    choices = CHOICES.get(option.name)
+    text = f"{option.help}: {', '.join(choices)}" if choices else option.help
+    if option.default is not None:
+        text += f" (default: {option.default})"
     flags = [*SHORT_FLAGS.get(option.name, []), option.flag]
     if option.kind is bool:
         group.add_argument(*flags, action=argparse.BooleanOptionalAction, dest=option.name, help=text)
@@ -118,9 +131,7 @@ def add_option(group: Any, option: Option) -> None:
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
-    choices = CHOICES.get(option.name)
-    text = f"{text}: {', '.join(choices)}" if choices else text
-    metavar = "NAME" if choices else "N" if option.kind is int else "X"
+    metavar = "NAME" if option.kind is str else "N" if option.kind is int else "X"
     group.add_argument(*flags, type=parse, dest=option.name, metavar=metavar, help=text)
 
 
@@ -142,10 +153,14 @@ def main(arguments: list[str] | None = None) -> None:
             run(RunConfig.from_flags(experiment, flags), runtime, overwrite=modes == ["overwrite"])
     except (ValueError, DatasetError, ResultsError) as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
     except NonFiniteError as error:
         fail(f"{error}; the last good checkpoint is kept: try a smaller --lr", status=1)
     except Interrupted as interruption:
         fail(str(interruption), status=130)
+    except KeyboardInterrupt:
+        fail("interrupted before training began: nothing was written", status=130)
 
 
 if __name__ == "__main__":

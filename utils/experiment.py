@@ -40,7 +40,7 @@ class RunConfig:
 
     experiment: str
     dataset: str = setting("dataset", "dsprites", "data set", str)
-    loss: str = setting("loss", "GJS", "training objective", str)
+    loss: str = setting("loss", "GJS", "training objective, see below", str)
     loss_options: dict[str, float | int | bool] = field(default_factory=dict)
     rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str)
     latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1)
@@ -48,10 +48,12 @@ class RunConfig:
     batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1)
     lr: float = setting("lr", 1e-4, "learning rate of Adam", float, above=0)
     seed: int = setting("seed", 1234, "fixes weights, order of images and samples", int, minimum=0)
-    train_size: int | None = setting("train_size", None, "train on the first N images only", int, minimum=1)
-    test_size: int | None = setting("test_size", None, "test on the first N images only", int, minimum=1)
+    train_size: int | None = setting(
+        "train_size", None, "train on the first N images only (default: all)", int, minimum=1
+    )
+    test_size: int | None = setting("test_size", None, "test on the first N images only (default: all)", int, minimum=1)
     evaluate_every: int | None = setting(
-        "evaluate_every", None, "evaluate the test split every N epochs, into metrics.jsonl", int, minimum=1
+        "evaluate_every", None, "evaluate the test split every N epochs too, into metrics.jsonl", int, minimum=1
     )
 
     def __post_init__(self):
@@ -190,13 +192,13 @@ class Job:
         self.write_config(ended_after=None)
         try:
             self.train()
+            self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
+            evaluation = evaluate(self.model, self.loss, self.config, self.splits)
+            self.folder.write_json(EVALUATION, evaluation)
+            self.draw()
+            self.write_config(ended_after=self.config.epochs)
         except KeyboardInterrupt:
             raise Interrupted(self.after_interruption()) from None
-        self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-        evaluation = evaluate(self.model, self.loss, self.config, self.splits)
-        self.folder.write_json(EVALUATION, evaluation)
-        self.draw()
-        self.write_config(ended_after=self.config.epochs)
         print_summary(self.folder, evaluation)
         return evaluation
 
@@ -254,9 +256,12 @@ class Job:
 
     def after_interruption(self) -> str:
         """What Ctrl-C has left and cost."""
+        again = f"python main.py {self.config.experiment} --resume goes on"
+        if self.trainer.epoch == self.config.epochs:
+            return f"interrupted after training, which is saved; {again} with the evaluation"
         checkpoint = self.folder.load_checkpoint()
         saved = f"epochs 1 to {checkpoint['epoch']} are saved" if checkpoint else "no epoch was complete"
-        return f"stopped in epoch {self.trainer.epoch + 1}: {saved}, what came after is lost; go on with --resume"
+        return f"interrupted in epoch {self.trainer.epoch + 1}: {saved}, what came after is lost; {again}"
 
 
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:

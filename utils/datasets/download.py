@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import os
 import threading
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Sequence
@@ -95,6 +96,9 @@ def _open(url: str):
     def attempt():
         try:
             answer.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            answer.put(error)
         except (OSError, http.client.HTTPException) as error:
             answer.put(error)
 

@@ -1,7 +1,7 @@
 """Divergences between a Gaussian posterior and a prior: pure functions of tensors, unreduced, in nats.
 
-`vae.divergences.full` has those of full covariances, `vae.divergences.quadrature` those of densities on a grid, and
-`vae.divergences.geometric_js` the convention for alpha.
+`vae.divergences.full` has those of full covariances, `vae.divergences.quadrature` those of densities on a
+grid, and `vae.divergences.geometric_js` the convention for alpha.
 """
 
 from vae.divergences import full, quadrature
@@ -14,7 +14,7 @@ from vae.divergences.diagonal import (
     squared_hellinger_distance,
     squared_wasserstein_distance,
 )
-from vae.divergences.geometric_js import geometric_js_divergence
+from vae.divergences.geometric_js import geometric_js_divergence, geometric_js_terms
 from vae.divergences.mixtures import cauchy_schwarz_divergence, mixture_cauchy_schwarz_divergence
 from vae.divergences.quadrature import arithmetic_js_divergence
 from vae.divergences.samples import (
@@ -35,6 +35,7 @@ __all__ = [
     "gaussian_energy_distance",
     "gaussian_mmd",
     "geometric_js_divergence",
+    "geometric_js_terms",
     "jeffreys_divergence",
     "kl_divergence",
     "maximum_mean_discrepancy",

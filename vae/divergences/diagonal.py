@@ -1,10 +1,11 @@
 """Divergences of a diagonal Gaussian posterior q = N(mean, diag exp logvar) from a diagonal Gaussian prior p.
 
-Every function takes `mean, logvar` of shape (..., latent_dim), `prior_mean, prior_logvar` that broadcast against them
-(default N(0, I)), and returns nats of shape (...), summed over the latent dimensions. The formulas in the docstrings are
-for p = N(0, I), with s^2 = exp logvar; all but the Wasserstein distance are unchanged by the map that takes p there.
-The computation is exact and never negative near q = p, in value and gradient, and finite in float32 for logvar in [-30, 30].
-All raise ValueError where shapes do not broadcast. The geometric Jensen-Shannon divergences have a module of their own.
+Every function takes `mean, logvar` of shape (..., latent_dim), `prior_mean, prior_logvar` that broadcast
+against them (default N(0, I)), and returns nats of shape (...), summed over the latent dimensions. The
+formulas in the docstrings are for p = N(0, I), with s^2 = exp logvar; all but the Wasserstein distance are
+unchanged by the map that takes p there. The computation is exact and never negative near q = p, in value and
+gradient, and finite in float32 for logvar in [-30, 30]. All raise ValueError where shapes do not broadcast.
+The geometric Jensen-Shannon divergences have a module of their own.
 """
 
 import math
@@ -44,9 +45,9 @@ def reverse_kl_divergence(
 def jeffreys_divergence(
     mean: Tensor, logvar: Tensor, prior_mean: Tensor | None = None, prior_logvar: Tensor | None = None
 ) -> Tensor:
-    """KL(q||p) + KL(p||q) = sum[2 sinh^2(logvar / 2) + mean^2 (1 + 1/s^2) / 2], in nats, (..., latent_dim) -> (...).
+    """KL(q||p) + KL(p||q) = sum[2 sinh^2(logvar / 2) + mean^2 (1 + 1/s^2) / 2].
 
-    Source: Jeffreys 1946; Deasy et al. 2020, section 2.
+    In nats, (..., latent_dim) -> (...). Source: Jeffreys 1946; Deasy et al. 2020, section 2.
     """
     mean, logvar = standardise(mean, logvar, prior_mean, prior_logvar)
     variance_terms = (2 * torch.sinh(logvar / 2)).square()
@@ -60,11 +61,14 @@ def bhattacharyya_divergence(
     prior_mean: Tensor | None = None,
     prior_logvar: Tensor | None = None,
 ) -> Tensor:
-    """Skew Bhattacharyya divergence J(alpha) = -log int q^(1-alpha) p^alpha dz, in nats, (..., latent_dim) -> (...).
+    """Skew Bhattacharyya divergence J(alpha) = -log int q^(1-alpha) p^alpha dz.
 
-    `alpha` in [0, 1] is the weight on p, a number or a tensor that broadcasts against (...); J(0) = J(1) = 0, and alpha = 1/2
-    is the Bhattacharyya distance. For Gaussians J(alpha) is exactly the dual geometric Jensen-Shannon divergence of Nielsen's
-    skew, whose errors it raises. Source: Nielsen and Boltz 2011; Deasy et al. 2020, eq. 10.
+    In nats, (..., latent_dim) -> (...). `alpha` in [0, 1] is the weight on p, a number or a tensor that
+    broadcasts against (...); J(0) = J(1) = 0, and alpha = 1/2 is the Bhattacharyya distance. For Gaussians
+    J(alpha) is exactly the dual geometric Jensen-Shannon divergence of Nielsen's skew, whose errors it
+    raises.
+
+    Source: Nielsen and Boltz 2011; Deasy et al. 2020, eq. 10.
     """
     return geometric_js_divergence(
         mean, logvar, alpha, dual=True, skew="nielsen", prior_mean=prior_mean, prior_logvar=prior_logvar
@@ -89,13 +93,14 @@ def renyi_divergence(
     prior_mean: Tensor | None = None,
     prior_logvar: Tensor | None = None,
 ) -> Tensor:
-    """Renyi divergence of q from p, D_order = log(int q^order p^(1-order) dz) / (order - 1), in nats, (..., latent_dim) -> (...).
+    """Renyi divergence of q from p, D_order = log(int q^order p^(1-order) dz) / (order - 1).
 
-    With V = (1 - order) s^2 + order:  sum[ order mean^2 / (2 V) + (log V - (1 - order) logvar) / (2 (1 - order)) ].
+    In nats, (..., latent_dim) -> (...). With V = (1 - order) s^2 + order it is
+        sum[ order mean^2 / (2 V) + (log V - (1 - order) logvar) / (2 (1 - order)) ].
     `order` >= 0 is a number; order = 1 is the limit KL(q||p), order = 0 gives 0.
 
-    Raises ValueError for a negative order, and where order > 1 makes the divergence infinite: V > 0 is needed in every
-    dimension, logvar - prior_logvar < log(order / (order - 1)).
+    Raises ValueError for a negative order, and where order > 1 makes the divergence infinite: V > 0 is needed
+    in every dimension, logvar - prior_logvar < log(order / (order - 1)).
     Source: Renyi 1961; van Erven and Harremoes 2014; Gil et al. 2013 (Gaussians).
     """
     if not 0 <= order < math.inf:
@@ -121,9 +126,9 @@ def renyi_divergence(
 def squared_wasserstein_distance(
     mean: Tensor, logvar: Tensor, prior_mean: Tensor | None = None, prior_logvar: Tensor | None = None
 ) -> Tensor:
-    """W_2^2 = sum[(mean - prior_mean)^2 + (s - prior_s)^2], (..., latent_dim) -> (...), in squared units of z.
+    """W_2^2 = sum[(mean - prior_mean)^2 + (s - prior_s)^2], (..., latent_dim) -> (...).
 
-    Unchanged by translations and rotations only. Source: Dowson and Landau 1982.
+    In squared units of z. Unchanged by translations and rotations only. Source: Dowson and Landau 1982.
     """
     standard_mean, standard_logvar = standardise(mean, logvar, prior_mean, prior_logvar)
     squares = standard_mean.square() + torch.expm1(standard_logvar / 2).square()

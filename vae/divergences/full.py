@@ -1,18 +1,20 @@
-"""Divergences of Gaussians with full covariance, q = N(mean, covariance) and p = N(prior_mean, prior_covariance).
+"""Divergences of Gaussians with full covariance.
 
-Means have shape (..., n), covariances (..., n, n), and the results (...), in nats; leading dimensions broadcast. A prior left
-out (None) is N(0, I). All raise ValueError for shapes that do not fit and for covariances that are not positive definite.
+q = N(mean, covariance), p = N(prior_mean, prior_covariance): means (..., n), covariances (..., n, n), results
+(...), in nats; leading dimensions broadcast. A part of the prior left out (None) is that of N(0, I). All
+raise ValueError for shapes that do not fit and for covariances that are not positive definite.
 
-With Cholesky factors prior_covariance = L L^T and covariance = L_q L_q^T, the map z -> L^-1 (z - prior_mean) takes p to
-N(0, I) and q to N(v, W), v = L^-1 (mean - prior_mean), W = K K^T, K = L^-1 L_q. The variances enter through
-l = log eig(W) = 2 log(singular values of K), as in the diagonal case and hence never negative near q = p; the means
-through triangular solves. Singular values without their vectors have exact gradients where they coincide, too.
+With Cholesky factors prior_covariance = L L^T and covariance = L_q L_q^T, the map z -> L^-1 (z - prior_mean)
+takes p to N(0, I) and q to N(v, W), v = L^-1 (mean - prior_mean), W = K K^T, K = L^-1 L_q. The variances
+enter through l = log eig(W) = 2 log(singular values of K), as in the diagonal case and hence never negative
+near q = p; the means through triangular solves. Singular values without their vectors have exact gradients
+where they coincide, too.
 """
 
 import torch
 from torch import Tensor
 
-from vae.divergences.geometric_js import geometric_mean_weights, variance_terms
+from vae.divergences.geometric_js import geometric_mean_weights
 from vae.divergences.numerics import check_alpha, check_broadcast, full_precision, log_blend, log_cosh, phi
 
 
@@ -20,7 +22,10 @@ from vae.divergences.numerics import check_alpha, check_broadcast, full_precisio
 def kl_divergence(
     mean: Tensor, covariance: Tensor, prior_mean: Tensor | None = None, prior_covariance: Tensor | None = None
 ) -> Tensor:
-    """KL(q||p) = 1/2 (tr S_p^-1 S_q - n + log |S_p|/|S_q| + d^T S_p^-1 d), d = mean - prior_mean. Deasy et al. 2020, eq. 2."""
+    """KL(q||p) = 1/2 (tr S_p^-1 S_q - n + log |S_p|/|S_q| + d^T S_p^-1 d), d = mean - prior_mean.
+
+    Source: Deasy et al. 2020, eq. 2.
+    """
     v, factor = _whiten(mean, covariance, prior_mean, prior_covariance)
     return (phi(_log_eigenvalues(factor)).sum(-1) + v.square().sum(-1)) / 2
 
@@ -29,7 +34,10 @@ def kl_divergence(
 def reverse_kl_divergence(
     mean: Tensor, covariance: Tensor, prior_mean: Tensor | None = None, prior_covariance: Tensor | None = None
 ) -> Tensor:
-    """KL(p||q) = 1/2 (tr S_q^-1 S_p - n + log |S_q|/|S_p| + d^T S_q^-1 d), d = mean - prior_mean. Deasy et al. 2020, eq. 2."""
+    """KL(p||q) = 1/2 (tr S_q^-1 S_p - n + log |S_q|/|S_p| + d^T S_q^-1 d), d = mean - prior_mean.
+
+    Source: Deasy et al. 2020, eq. 2.
+    """
     v, factor = _whiten(mean, covariance, prior_mean, prior_covariance)
     return (phi(-_log_eigenvalues(factor)).sum(-1) + _solve_lower(factor, v).square().sum(-1)) / 2
 
@@ -53,7 +61,7 @@ def geometric_js_divergence(
     prior_mean: Tensor | None = None,
     prior_covariance: Tensor | None = None,
 ) -> Tensor:
-    """Skew-geometric Jensen-Shannon divergence; `alpha`, `dual` and `skew` as in `vae.divergences.geometric_js`.
+    """Skew-geometric Jensen-Shannon divergence, as defined in `vae.divergences.geometric_js`.
 
     `alpha` is a number in [0, 1] or a tensor that broadcasts against the result's shape (...).
     Raises also ValueError for alpha outside [0, 1] and an unknown skew.
@@ -62,22 +70,23 @@ def geometric_js_divergence(
     v, factor = _whiten(mean, covariance, prior_mean, prior_covariance)
     check_alpha(alpha)
     if isinstance(alpha, Tensor):
+        if alpha.ndim:
+            check_broadcast(alpha=alpha, result=v[..., 0] + factor[..., 0, 0])
         alpha = alpha.unsqueeze(-1)
     b, c = geometric_mean_weights(alpha, skew)
     log_q_ratio, log_p_ratio = log_blend(_log_eigenvalues(factor), b, c)
 
-    # Whitened, N_b has precision W^-1 (c I + b W) and mean c y; it lies -b W y from q's mean and c y from p's.
+    # Whitened, N_b has precision W^-1 (c I + b W), and its mean lies -b W y from q's and c y from p's.
     matrix_b, matrix_c = (w.unsqueeze(-1) if isinstance(w, Tensor) else w for w in (b, c))
-    identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
-    blend = torch.linalg.cholesky(matrix_c * identity + matrix_b * factor @ factor.mT)
+    blend = torch.linalg.cholesky(matrix_c * _identity_like(factor) + matrix_b * (factor @ factor.mT))
     y = torch.cholesky_solve(v.unsqueeze(-1), blend).squeeze(-1)
-    spread_v, spread_y = _multiply(factor.mT, v), _multiply(factor.mT, y)
     if dual:
-        q_term, p_term = spread_y * spread_y, y * y
+        to_posterior = phi(-log_q_ratio) + (b * _multiply(factor.mT, y)).square()
+        to_prior = phi(-log_p_ratio) + (c * y).square()
     else:
-        q_term, p_term = spread_v * spread_y, _solve_lower(factor, v) * _solve_lower(factor, y)
-    location = (1 - alpha) * b**2 * q_term + alpha * c**2 * p_term
-    return (variance_terms(log_q_ratio, log_p_ratio, alpha, dual) + location).sum(-1) / 2
+        to_posterior = phi(log_q_ratio) + b**2 * _multiply(factor.mT, v) * _multiply(factor.mT, y)
+        to_prior = phi(log_p_ratio) + c**2 * _solve_lower(factor, v) * _solve_lower(factor, y)
+    return ((1 - alpha) * to_posterior + alpha * to_prior).sum(-1) / 2
 
 
 @full_precision
@@ -86,11 +95,11 @@ def cauchy_schwarz_divergence(
 ) -> Tensor:
     """D_CS = -log(int q p / sqrt(int q^2 int p^2)) = 1/2 d^T (S_q + S_p)^-1 d + 1/2 sum log cosh(l / 2).
 
-    The sum is log |S_q + S_p| - 1/2 log |S_q| |S_p| - n log 2. Source: Kampa et al. 2011 (Principe's convention is twice this).
+    The sum is log |S_q + S_p| - 1/2 log |S_q| |S_p| - n log 2. Source: Kampa et al. 2011 (Principe's
+    convention is twice this).
     """
     v, factor = _whiten(mean, covariance, prior_mean, prior_covariance)
-    identity = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
-    total = torch.linalg.cholesky(identity + factor @ factor.mT)
+    total = torch.linalg.cholesky(_identity_like(factor) + factor @ factor.mT)
     mahalanobis = _solve_lower(total, v).square().sum(-1)
     return (log_cosh(_log_eigenvalues(factor) / 2).sum(-1) + mahalanobis) / 2
 
@@ -101,11 +110,12 @@ def squared_wasserstein_distance(
 ) -> Tensor:
     """W_2^2 = ||d||^2 + tr(S_q + S_p - 2 (S_p^1/2 S_q S_p^1/2)^1/2), in squared units of z.
 
-    Computed as ||d||^2 + min_R ||L_q - L_p R||^2 over orthogonal R (Frobenius norm), which cannot be negative.
-    First derivatives only. Source: Dowson and Landau 1982; Bhatia et al. 2019 (the minimum).
+    Computed as ||d||^2 + min_R ||L_q - L_p R||^2 over orthogonal R (Frobenius norm), which cannot be
+    negative. First derivatives only. Source: Dowson and Landau 1982; Bhatia et al. 2019 (the minimum).
     """
     prior_mean, prior_covariance = _prior(mean, covariance, prior_mean, prior_covariance)
-    factor, prior_factor = _cholesky("covariance", covariance), _cholesky("prior_covariance", prior_covariance)
+    factor = _cholesky("covariance", covariance)
+    prior_factor = _cholesky("prior_covariance", prior_covariance)
     with torch.no_grad():  # at the minimum over R the distance does not change with R to first order
         left, _, right = torch.linalg.svd(prior_factor.mT @ factor)
         rotation = left @ right
@@ -118,7 +128,8 @@ def _whiten(
 ) -> tuple[Tensor, Tensor]:
     """v (..., n) and the lower triangular K (..., n, n) of the module's docstring."""
     prior_mean, prior_covariance = _prior(mean, covariance, prior_mean, prior_covariance)
-    factor, prior_factor = _cholesky("covariance", covariance), _cholesky("prior_covariance", prior_covariance)
+    factor = _cholesky("covariance", covariance)
+    prior_factor = _cholesky("prior_covariance", prior_covariance)
     v = _solve_lower(prior_factor, mean - prior_mean)
     return v, torch.linalg.solve_triangular(prior_factor, factor, upper=False)
 
@@ -131,12 +142,17 @@ def _prior(
     if prior_mean is None:
         prior_mean = mean.new_zeros(n)
     if prior_covariance is None:
-        prior_covariance = torch.eye(n, dtype=covariance.dtype, device=covariance.device)
+        prior_covariance = torch.eye(n, dtype=mean.dtype, device=mean.device)
     for name, matrix in (("covariance", covariance), ("prior_covariance", prior_covariance)):
         if matrix.shape[-2:] != (n, n):
-            raise ValueError(f"{name} must have shape (..., {n}, {n}) for means of {n} dimensions, got {tuple(matrix.shape)}")
+            raise ValueError(
+                f"{name} must have shape (..., {n}, {n}) like the mean, got {tuple(matrix.shape)}"
+            )
     check_broadcast(
-        mean=mean, covariance=covariance[..., 0], prior_mean=prior_mean, prior_covariance=prior_covariance[..., 0]
+        mean=mean,
+        covariance=covariance[..., 0],
+        prior_mean=prior_mean,
+        prior_covariance=prior_covariance[..., 0],
     )
     return prior_mean, prior_covariance
 
@@ -159,3 +175,7 @@ def _solve_lower(factor: Tensor, vector: Tensor) -> Tensor:
 
 def _multiply(matrix: Tensor, vector: Tensor) -> Tensor:
     return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+def _identity_like(matrix: Tensor) -> Tensor:
+    return torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)

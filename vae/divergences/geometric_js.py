@@ -1,15 +1,16 @@
 """The skew-geometric Jensen-Shannon divergence JS^G of a Gaussian posterior q and a Gaussian prior p.
 
-The convention for alpha, everywhere in this project. N_b is the geometric mean of the two Gaussians with weight b on p,
-q^(1-b) p^b normalised, again a Gaussian. The outer weights are always 1 - alpha on q and alpha on p:
+The convention for alpha, everywhere in this project. N_b is the geometric mean of the two Gaussians with
+weight b on p, q^(1-b) p^b normalised, again a Gaussian. The outer weights are always 1 - alpha on q and alpha
+on p:
 
     JS^G  (primal)         = (1 - alpha) KL(q || N_b) + alpha KL(p || N_b)
     JS^G* (dual=True)      = (1 - alpha) KL(N_b || q) + alpha KL(N_b || p)
 
-    skew="paper":   b = 1 - alpha (Deasy et al. 2020, eq. 16-19), which interpolates between the two KL divergences:
+    skew="paper":   b = 1 - alpha, which interpolates between the two KL (Deasy et al. 2020, eq. 16-19):
         primal -> KL(q||p) as alpha -> 0,  KL(p||q) as alpha -> 1
         dual   -> KL(p||q) as alpha -> 0,  KL(q||p) as alpha -> 1
-    skew="nielsen": b = alpha (Nielsen 2019; Deasy et al. 2020, eq. 8-15), which vanishes at both ends:
+    skew="nielsen": b = alpha, which vanishes at both ends (Nielsen 2019; Deasy et al. 2020, eq. 8-15):
         primal -> 0 and dual -> 0 as alpha -> 0 and as alpha -> 1
 
 At alpha = 1/2 the two skews agree. D_alpha(q, p) = D_{1-alpha}(p, q) for all four.
@@ -34,10 +35,10 @@ def geometric_js_divergence(
     prior_mean: Tensor | None = None,
     prior_logvar: Tensor | None = None,
 ) -> Tensor:
-    """Skew-geometric Jensen-Shannon divergence of q = N(mean, exp logvar) and p = N(prior_mean, exp prior_logvar).
+    """Skew-geometric Jensen-Shannon divergence of the posterior q and the prior p.
 
-    The formulas, the meaning of `alpha` and its limits stand at the head of this module. With p = N(0, I), s^2 = exp logvar,
-    s_b^2 = s^2 / (1 - b + b s^2), per dimension:
+    The formulas, the meaning of `alpha` and its limits stand at the head of this module. With p = N(0, I),
+    s^2 = exp logvar, s_b^2 = s^2 / (1 - b + b s^2), per dimension:
 
         primal = 1/2 { (1-alpha) [s^2/s_b^2 - 1 + log(s_b^2/s^2)] + alpha [1/s_b^2 - 1 + log s_b^2]
                        + mean^2 s_b^2 [(1-alpha) b^2 + alpha (1-b)^2 / s^4] }
@@ -46,8 +47,9 @@ def geometric_js_divergence(
 
     Arguments:
         mean, logvar: the posterior, (..., latent_dim).
-        alpha: in [0, 1]; a number, or a tensor that broadcasts against the result's shape (...), one alpha per example or
-            per ensemble member. A tensor's values are not checked; gradients with respect to it are exact, ends included.
+        alpha: in [0, 1]; a number, or a tensor that broadcasts against the result's shape (...), one alpha
+            per example or per ensemble member. A tensor's values are not checked; gradients with respect to
+            it are exact, ends included.
         dual, skew: which of the four divergences.
         prior_mean, prior_logvar: broadcast against (..., latent_dim); default N(0, I).
 
@@ -55,9 +57,10 @@ def geometric_js_divergence(
 
     Raises: ValueError for alpha outside [0, 1], an unknown skew, shapes that do not broadcast.
 
-    Source: Deasy et al. 2020, eq. 8-13 (skew "nielsen") and 16-19 (skew "paper"). Proposition 2 as printed is the un-primed
-    divergence, its eq. 24 has a misprint (the first term must be (1-alpha) mean^2 / s^2), and substituting N_{1-alpha} into
-    eq. 11 does not give the paper's dual: the definitions above are what is computed.
+    Source: Deasy et al. 2020, eq. 8-13 (skew "nielsen") and 16-19 (skew "paper"). Proposition 2 as printed is
+    the un-primed divergence, its eq. 24 has a misprint (the first term must be (1-alpha) mean^2 / s^2), and
+    substituting N_{1-alpha} into eq. 11 does not give the paper's dual: the definitions above are what is
+    computed.
     """
     to_posterior, to_prior = geometric_js_terms(
         mean, logvar, alpha, dual=dual, skew=skew, prior_mean=prior_mean, prior_logvar=prior_logvar
@@ -76,10 +79,11 @@ def geometric_js_terms(
     prior_mean: Tensor | None = None,
     prior_logvar: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The two terms of `geometric_js_divergence`, which is (1 - alpha) times the first plus alpha times the second.
+    """The two terms of `geometric_js_divergence`: (1 - alpha) times the first plus alpha times the second.
 
-    KL(q || N_b) and KL(p || N_b), or with dual=True KL(N_b || q) and KL(N_b || p): each in nats, (...), never negative.
-    Arguments and errors are those of `geometric_js_divergence`. The lower panels of Deasy et al. 2020, Figure 3, show them.
+    KL(q || N_b) and KL(p || N_b), or with dual=True KL(N_b || q) and KL(N_b || p): each in nats, (...), never
+    negative. Arguments and errors are those of `geometric_js_divergence`. The lower panels of Deasy et al.
+    2020, Figure 3, show them.
     """
     mean, logvar = standardise(mean, logvar, prior_mean, prior_logvar)
     check_alpha(alpha)
@@ -90,8 +94,8 @@ def geometric_js_terms(
     b, c = geometric_mean_weights(alpha, skew)
     log_q_ratio, log_p_ratio = log_blend(logvar, b, c)  # log of s^2 / s_b^2 and of 1 / s_b^2
     square = mean.square()
-    # mean_b - mean and mean_b are never formed: their difference cancels where q and p are close. Every term is at
-    # least 0: nothing cancels, and no result is ever negative.
+    # mean_b - mean and mean_b are never formed: their difference cancels where q and p are close. Every term
+    # is at least 0: nothing cancels, and no result is ever negative.
     if dual:
         to_posterior = phi(-log_q_ratio) + square * (b**2 * torch.exp(-log_q_ratio - log_p_ratio))
         to_prior = phi(-log_p_ratio) + square * (c**2 * torch.exp(-2 * log_q_ratio))

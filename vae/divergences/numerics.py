@@ -1,4 +1,4 @@
-"""What the divergences share: the precision they run in, the checks of their arguments, and the few functions that keep
+"""What the divergences share: their precision, the checks of their arguments, and the few functions that keep
 them exact where the textbook formulas cancel.
 """
 
@@ -15,7 +15,8 @@ _HALF_PRECISION = (torch.float16, torch.bfloat16)
 def full_precision(function):
     """Run `function` in float32 at least: half-precision arguments are widened and autocast is switched off.
 
-    In float16 exp overflows at a log-variance of 11, and bfloat16 keeps three digits. float32 and float64 stay as they are.
+    In float16 exp overflows at a log-variance of 11, and bfloat16 keeps three digits. float32 and float64
+    stay as they are.
     """
 
     def widen(argument):
@@ -38,12 +39,13 @@ def full_precision(function):
 def phi(t: Tensor) -> Tensor:
     """phi(t) = e^t - 1 - t >= 0, without the cancellation near 0, where phi(t) is about t^2 / 2.
 
-    KL(q||p) of two centred Gaussians is phi(l) / 2 per dimension, so this is what keeps a divergence exact near its zero.
+    KL(q||p) of two centred Gaussians is phi(l) / 2 per dimension, so this is what keeps a divergence exact
+    near its zero.
     """
     if t.dtype == torch.float32 and t.device.type != "mps":  # Apple's GPUs have no float64
         wide = t.double()
         return (torch.expm1(wide) - wide).float()
-    # phi(t) = t * integral of expm1(t x) over x in [0, 1]: the terms of its quadrature all have the sign of t.
+    # phi(t) = t * integral of expm1(t x) over x in [0, 1], in the quadrature of which no two terms cancel.
     nodes, weights = (t.new_tensor(values) for values in unit_gauss_legendre(6))
     near_zero = t * (torch.expm1(t.unsqueeze(-1) * nodes) * weights).sum(-1)
     return torch.where(t.abs() < 0.5, near_zero, torch.expm1(t) - t)
@@ -57,11 +59,12 @@ def unit_gauss_legendre(order: int) -> tuple[list[float], list[float]]:
 
 
 def log_blend(logvar: Tensor, b: float | Tensor, c: float | Tensor) -> tuple[Tensor, Tensor]:
-    """log(c + b e^logvar) and log(b + c e^-logvar), for weights b + c = 1 in [0, 1]: the second is the first minus logvar.
+    """log(c + b e^logvar) and log(b + c e^-logvar), for weights b + c = 1 in [0, 1].
 
-    Both are computed from whichever end of the interpolation is nearer, so that each keeps its relative accuracy also
-    when it is tiny, nothing overflows before e^|logvar| does, and b = 0 and b = 1 are exact. `c` is an argument because
-    1 - b has lost its digits where b is within rounding of 1.
+    The second is the first minus logvar. Both are computed from whichever end of the interpolation is nearer,
+    so that each keeps its relative accuracy also when it is tiny, nothing overflows before e^|logvar| does,
+    and b = 0 and b = 1 are exact. `c` is an argument because 1 - b has lost its digits where b is within
+    rounding of 1.
     """
     if isinstance(b, Tensor):
         near_one = b > 0.5
@@ -84,7 +87,7 @@ def log_cosh(x: Tensor) -> Tensor:
 def standardise(
     mean: Tensor, logvar: Tensor, prior_mean: Tensor | None, prior_logvar: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Mean and log-variance of q in the coordinates in which p is N(0, I) (None: 0), where most divergences are the same."""
+    """Mean and log-variance of q in the coordinates in which p is N(0, I); a part of p that is None is 0."""
     check_broadcast(mean=mean, logvar=logvar, prior_mean=prior_mean, prior_logvar=prior_logvar)
     if prior_mean is not None:
         mean = mean - prior_mean
@@ -107,7 +110,7 @@ def check_broadcast(**tensors: Tensor | None) -> None:
 
 
 def check_alpha(alpha: float | Tensor) -> None:
-    """ValueError unless a number `alpha` lies in [0, 1]; a tensor is not read, which would wait for the device."""
+    """ValueError unless a number `alpha` lies in [0, 1]; reading a tensor would wait for the device."""
     if not isinstance(alpha, Tensor) and not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
 

@@ -1,10 +1,11 @@
-"""Divergences by numerical integration, for densities without a closed form: for figures and checks, not for training.
+"""Divergences by numerical integration, where there is no closed form: for figures and checks.
 
-The grid functions take log-densities on the nodes of any quadrature, of any dimension of z flattened into the last axis:
-`log_q, log_p` (..., nodes), normalised (sum of cell * density = 1) and finite, and `cell`, the weight of each node, a number
-(the cell's area, on a uniform grid) or a tensor (nodes,). They return nats, (...), and are differentiable. On a uniform grid
-that reaches 12 standard deviations out they are exact to rounding for smooth densities wider than about two cells.
-KL(p||q) is `grid_kl_divergence` with its densities exchanged.
+The grid functions take log-densities on the nodes of any quadrature, of any dimension of z flattened into the
+last axis: `log_q, log_p` (..., nodes), normalised (sum of cell * density = 1) and finite, and `cell`, the
+weight of each node, a number (the cell's area, on a uniform grid) or a tensor (nodes,). They return nats,
+(...), and are differentiable. On a uniform grid that reaches 12 standard deviations out they are exact to
+rounding for smooth densities wider than about two cells. KL(p||q) is `grid_kl_divergence` with its densities
+exchanged.
 """
 
 import math
@@ -13,7 +14,13 @@ import torch
 from torch import Tensor
 
 from vae.divergences.geometric_js import geometric_mean_weights
-from vae.divergences.numerics import check_alpha, check_broadcast, full_precision, standardise, unit_gauss_legendre
+from vae.divergences.numerics import (
+    check_alpha,
+    check_broadcast,
+    full_precision,
+    standardise,
+    unit_gauss_legendre,
+)
 
 
 @full_precision
@@ -24,18 +31,21 @@ def arithmetic_js_divergence(
     prior_mean: Tensor | None = None,
     prior_logvar: Tensor | None = None,
 ) -> Tensor:
-    """Jensen-Shannon divergence (1-alpha) KL(q||m) + alpha KL(p||m), m = (1-alpha) q + alpha p, of one-dimensional Gaussians.
+    """Jensen-Shannon divergence (1-alpha) KL(q||m) + alpha KL(p||m), m = (1-alpha) q + alpha p.
 
-    Shapes (..., 1) -> (...); default prior N(0, 1). `alpha` in [0, 1] is a number or a tensor that broadcasts against (...).
-    Nats, at most the entropy of (1-alpha, alpha). Integrated in float64 whatever the arguments' dtype.
+    Of one-dimensional Gaussians. Shapes (..., 1) -> (...); default prior N(0, 1). `alpha` in [0, 1] is a
+    number or a tensor that broadcasts against (...). Nats, at most the entropy of (1-alpha, alpha).
+    Integrated in float64 whatever the arguments' dtype.
 
     Raises: ValueError for alpha outside [0, 1], a last dimension other than 1, shapes that do not broadcast.
 
-    Source: Lin 1991. The lambda-divergence of Deasy et al. 2020, eq. 6, exchanges the weights (lambda = 1 - alpha).
+    Source: Lin 1991. The lambda-divergence of Deasy et al. 2020, eq. 6, has lambda = 1 - alpha.
     """
     mean, logvar = standardise(mean, logvar, prior_mean, prior_logvar)
     if mean.shape[-1] != 1 or logvar.shape[-1] != 1:
-        raise ValueError(f"needs one latent dimension, got mean {tuple(mean.shape)}, logvar {tuple(logvar.shape)}")
+        raise ValueError(
+            f"needs one latent dimension, got mean {tuple(mean.shape)}, logvar {tuple(logvar.shape)}"
+        )
     dtype = torch.result_type(mean, logvar)
     mean, logvar = torch.broadcast_tensors(mean.double(), logvar.double())
     z, cell = _panels(mean.detach(), logvar.detach())
@@ -51,25 +61,36 @@ def grid_kl_divergence(log_q: Tensor, log_p: Tensor, cell: float | Tensor) -> Te
 
 
 @full_precision
-def grid_arithmetic_js_divergence(log_q: Tensor, log_p: Tensor, alpha: float | Tensor, cell: float | Tensor) -> Tensor:
-    """(1-alpha) KL(q||m) + alpha KL(p||m), m = (1-alpha) q + alpha p, of densities on a grid; 0 at alpha = 0 and 1.
+def grid_arithmetic_js_divergence(
+    log_q: Tensor, log_p: Tensor, alpha: float | Tensor, cell: float | Tensor
+) -> Tensor:
+    """(1-alpha) KL(q||m) + alpha KL(p||m), m = (1-alpha) q + alpha p, of densities on a grid.
 
-    Raises ValueError for alpha outside [0, 1]. Source: Lin 1991.
+    0 at alpha = 0 and 1. Raises ValueError for alpha outside [0, 1]. Source: Lin 1991.
     """
     check_alpha(alpha)
     alpha = torch.as_tensor(alpha, dtype=log_q.dtype, device=log_q.device)
     log_m = torch.logaddexp(log_q + torch.log1p(-alpha).unsqueeze(-1), log_p + torch.log(alpha).unsqueeze(-1))
-    return (1 - alpha) * grid_kl_divergence(log_q, log_m, cell) + alpha * grid_kl_divergence(log_p, log_m, cell)
+    to_q, to_p = grid_kl_divergence(log_q, log_m, cell), grid_kl_divergence(log_p, log_m, cell)
+    return (1 - alpha) * to_q + alpha * to_p
 
 
 @full_precision
 def grid_geometric_js_divergence(
-    log_q: Tensor, log_p: Tensor, alpha: float | Tensor, cell: float | Tensor, *, dual: bool = False, skew: str = "paper"
+    log_q: Tensor,
+    log_p: Tensor,
+    alpha: float | Tensor,
+    cell: float | Tensor,
+    *,
+    dual: bool = False,
+    skew: str = "paper",
 ) -> Tensor:
-    """Skew-geometric Jensen-Shannon divergence of densities on a grid, with the normalised geometric mean q^(1-b) p^b / Z.
+    """Skew-geometric Jensen-Shannon divergence of densities on a grid.
 
-    `alpha` (a number, or a tensor of the result's shape), `dual` and `skew` as in `vae.divergences.geometric_js`.
-    Raises ValueError for alpha outside [0, 1] and an unknown skew. Source: Nielsen 2019; Deasy et al. 2020, eq. 8-19.
+    With the normalised geometric mean q^(1-b) p^b / Z; `alpha` (a number, or a tensor of the result's shape),
+    `dual` and `skew` as in `vae.divergences.geometric_js`.
+    Raises ValueError for alpha outside [0, 1] and an unknown skew. Source: Nielsen 2019; Deasy et al. 2020,
+    eq. 8-19.
     """
     check_alpha(alpha)
     b, c = geometric_mean_weights(alpha, skew)
@@ -78,8 +99,10 @@ def grid_geometric_js_divergence(
     log_cell = torch.as_tensor(cell, dtype=log_g.dtype, device=log_g.device).log()
     log_g = log_g - torch.logsumexp(log_g + log_cell, -1, keepdim=True)
     if dual:
-        return (1 - alpha) * grid_kl_divergence(log_g, log_q, cell) + alpha * grid_kl_divergence(log_g, log_p, cell)
-    return (1 - alpha) * grid_kl_divergence(log_q, log_g, cell) + alpha * grid_kl_divergence(log_p, log_g, cell)
+        to_q, to_p = grid_kl_divergence(log_g, log_q, cell), grid_kl_divergence(log_g, log_p, cell)
+    else:
+        to_q, to_p = grid_kl_divergence(log_q, log_g, cell), grid_kl_divergence(log_p, log_g, cell)
+    return (1 - alpha) * to_q + alpha * to_p
 
 
 def _log_normal(x: Tensor) -> Tensor:
@@ -87,13 +110,15 @@ def _log_normal(x: Tensor) -> Tensor:
 
 
 def _panels(mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
-    """Nodes and weights, (..., nodes), for N(mean, exp logvar) and N(0, 1) together, however different their widths.
+    """Nodes and weights, (..., nodes), for N(mean, exp logvar) and N(0, 1) together, whatever their widths.
 
-    Gauss-Legendre panels between the points at which either Gaussian is a whole number of standard deviations, up to 12, from
-    its mean. The panels may depend on the arguments without entering gradients: the integral does not depend on them.
+    Gauss-Legendre panels between the points at which either Gaussian is a whole number of standard
+    deviations, up to 12, from its mean. The panels may depend on the arguments without entering gradients:
+    the integral does not depend on them.
     """
     sigmas = torch.arange(-12, 13, dtype=mean.dtype, device=mean.device)
-    edges = torch.cat([mean + torch.exp(logvar / 2) * sigmas, sigmas.expand(*mean.shape[:-1], -1)], -1).sort(-1).values
+    q_edges, p_edges = mean + torch.exp(logvar / 2) * sigmas, sigmas.expand(*mean.shape[:-1], -1)
+    edges = torch.cat([q_edges, p_edges], -1).sort(-1).values
     nodes, weights = (mean.new_tensor(values) for values in unit_gauss_legendre(16))
     left, width = edges[..., :-1, None], edges.diff()[..., None]
     return (left + width * nodes).flatten(-2), (width * weights).flatten(-2)

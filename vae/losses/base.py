@@ -92,8 +92,9 @@ def loss_name(name: str) -> str:
         raise ValueError(
             "--loss VAE is ambiguous: AE has no regulariser (the paper's authors call it VAE), KL is the usual VAE"
         )
-    near = difflib.get_close_matches(name, LOSSES, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
+    names = {known.casefold(): known for known in LOSSES}
+    near = difflib.get_close_matches(name.casefold(), names, n=1)
+    hint = f"did you mean {names[near[0]]}? " if near else ""
     raise ValueError(f"--loss {name}: no such loss; {hint}choose from {', '.join(LOSSES)}")
 
 

@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.server.half_sent.set()
         if manner == "stall":
-            self.server.finished.wait(30)
+            self.server.finished.wait(60)
 
     def log_message(self, *arguments):
         pass

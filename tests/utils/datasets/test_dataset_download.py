@@ -116,12 +116,12 @@ def test_killed_download_is_not_taken_for_the_file(mirror, tmp_path):
     path = tmp_path / "file.bin"
     code = "import sys; from pathlib import Path; from utils.datasets.download import download; "
     code += "download([sys.argv[1]], Path(sys.argv[2]), sys.argv[3])"
-    process = subprocess.Popen([sys.executable, "-c", code, mirror.url("stall/file.bin"), str(path), DIGEST])
-    try:
-        assert mirror.half_sent.wait(30)
-    finally:
+    command = [sys.executable, "-c", code, mirror.url("stall/file.bin"), str(path), DIGEST]
+    with subprocess.Popen(command) as process:
+        begun = mirror.half_sent.wait(60)
         process.kill()
-    assert process.wait() == -signal.SIGKILL
+    assert begun
+    assert process.returncode == -signal.SIGKILL
     assert not path.exists()
     download([mirror.url("good/file.bin")], path, DIGEST)
     assert path.read_bytes() == CONTENT

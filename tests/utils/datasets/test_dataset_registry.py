@@ -10,7 +10,7 @@ def test_names_are_the_registered_ones():
 
 
 def test_unknown_name_lists_the_known_ones(tmp_path):
-    with pytest.raises(DatasetError, match="no data set 'mist'; choose from .*mnist"):
+    with pytest.raises(DatasetError, match=r"no data set 'mist'; choose from .*mnist"):
         load_dataset("mist", "train", tmp_path)
 
 

@@ -1,0 +1,245 @@
+"""Runs from configuration to results folder, on a few rendered dSprites."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from utils.experiment import Interrupted, RunConfig, Runtime, evaluate_only, load_model, resume, run
+from utils.results import CHECKPOINT, CONFIG, EVALUATION, FILES, METRICS, MODEL, ResultsError, ResultsFolder
+from vae.losses import LOSSES
+from vae.means import NonFiniteError
+from vae.training import Trainer
+
+SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
+TIMINGS = ("seconds", "images_per_second")
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu", progress_bar=False)
+
+
+def config(experiment="exp", epochs=2, **others):
+    return RunConfig(experiment, epochs=epochs, **{**SMALL, **others})
+
+
+def files_of(runtime, experiment="exp"):
+    folder = runtime.results_dir / experiment
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def metrics_of(runtime, experiment="exp"):
+    lines = (runtime.results_dir / experiment / METRICS).read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMINGS} for line in lines]
+
+
+def test_a_run_leaves_a_complete_folder(runtime):
+    evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
+    folder = runtime.results_dir / "exp"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert all(path.stat().st_size for path in folder.iterdir())
+
+    saved = json.loads((folder / CONFIG).read_text())
+    assert saved["loss_options"] == {"GJS_A": 0.3, "GJS_B": 1.0, "GJS_invA": True}
+    assert saved["data"] | {"sha256": None} == {
+        "name": "dsprites",
+        "source": "rendered from its factors",
+        "sha256": None,
+        "image_shape": [1, 64, 64],
+        "train_images": 20,
+        "test_images": 10,
+    }
+    assert saved["versions"]["torch"] == torch.__version__
+    assert str(runtime.data_dir) not in json.dumps(saved)
+    assert saved["ended_after"] == 2
+
+    first, second, test = (json.loads(line) for line in (folder / METRICS).read_text().splitlines())
+    assert [(r["epoch"], r["step"], r["split"]) for r in (first, second, test)] == [
+        (1, 3, "train"),
+        (2, 6, "train"),
+        (2, 6, "test"),
+    ]
+    extras = {"kl_to_posterior", "kl_to_prior"}
+    assert first.keys() == {"epoch", "step", "split", "loss", "reconstruction", "divergence", *TIMINGS} | extras
+    quantities = {"loss", "reconstruction", "squared_error", "divergence", "elbo", "active_units"} | extras
+    assert json.loads((folder / EVALUATION).read_text()) == evaluation
+    assert evaluation.keys() == {"train", "test"}
+    assert evaluation["train"].keys() == evaluation["test"].keys() == quantities
+    assert {k: v for k, v in test.items() if k in quantities} == evaluation["test"]
+
+    state = torch.load(folder / MODEL, weights_only=True)
+    assert state.keys() == {"model", "loss"}
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(runtime):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(config(name, seed=seed), runtime)
+    a, b, c = (files_of(runtime, name) for name in "abc")
+    assert a[MODEL] == b[MODEL]
+    assert a[EVALUATION] == b[EVALUATION]
+    assert metrics_of(runtime, "a") == metrics_of(runtime, "b")
+    assert a[MODEL] != c[MODEL]
+
+
+class Crash(BaseException):
+    """Stands for a kill: nothing in the program catches it."""
+
+
+def break_training(monkeypatch, error, *, at_step):
+    """Make the loss raise an error at one step of training."""
+    done = []
+
+    class Breaking(LOSSES["tGJS"]):
+        def forward(self, model, images):
+            done.append(1)
+            if len(done) == at_step:
+                raise error
+            return super().forward(model, images)
+
+    monkeypatch.setitem(LOSSES, "tGJS", Breaking)
+
+
+@pytest.mark.parametrize("at_step", [2, 5, 8])
+@pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
+def test_an_interrupted_run_resumes_to_the_same_bits(runtime, monkeypatch, error, at_step):
+    run(config("whole", epochs=3, loss="tGJS", evaluate_every=1), runtime)
+    with monkeypatch.context() as patch:
+        break_training(patch, error(), at_step=at_step)
+        with pytest.raises(Interrupted if error is KeyboardInterrupt else Crash):
+            run(config(epochs=3, loss="tGJS", evaluate_every=1), runtime)
+    assert MODEL not in files_of(runtime)
+    resume("exp", {}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+    assert metrics_of(runtime, "whole") == metrics_of(runtime)
+
+
+def test_an_interruption_says_what_is_saved_and_what_to_do(runtime, monkeypatch):
+    break_training(monkeypatch, KeyboardInterrupt(), at_step=5)
+    with pytest.raises(Interrupted, match=r"in epoch 2: epochs 1 to 1 are saved.*python main.py exp --resume"):
+        run(config(loss="tGJS"), runtime)
+
+
+def test_a_crash_between_metrics_and_checkpoint_leaves_no_line_twice(runtime, monkeypatch):
+    run(config("whole", epochs=3), runtime)
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultsFolder, "save_checkpoint", lambda folder, state: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            run(config(epochs=3), runtime)
+    assert len(metrics_of(runtime)) == 1
+    resume("exp", {}, runtime)
+    assert metrics_of(runtime) == metrics_of(runtime, "whole")
+    assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
+
+
+def test_more_epochs_go_on_from_the_end(runtime):
+    run(config("whole", epochs=3), runtime)
+    run(config(epochs=2), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
+    assert json.loads(files_of(runtime)[CONFIG])["epochs"] == 3
+
+
+def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys):
+    evaluation = run(config(), runtime)
+    before = files_of(runtime)
+    assert resume("exp", {"epochs": 2, "lr": 1e-3, "loss": "GJS", "GJS_A": 0.5}, runtime) == evaluation
+    assert files_of(runtime) == before
+    assert "has ended after 2 epochs: nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"lr": 1e-4}, "--lr 0.0001: the saved run has 0.001"),
+        ({"loss": "KL"}, "--loss KL: the saved run has GJS"),
+        ({"GJS_A": 0.3}, "--GJS-A 0.3: the saved run has 0.5"),
+        ({"MMD_B": 3.0}, "--MMD-B is not an option of the saved run's --loss GJS"),
+        ({"epochs": 1}, "--epochs 1: .* has 2 epochs behind it"),
+    ],
+)
+def test_resume_refuses_another_configuration(runtime, flags, message):
+    run(config(), runtime)
+    before = files_of(runtime)
+    with pytest.raises((ValueError, ResultsError), match=message):
+        resume("exp", flags, runtime)
+    assert files_of(runtime) == before
+
+
+def test_evaluation_alone_repeats_the_evaluation_and_writes_nothing_else(runtime):
+    evaluation = run(config(loss="MMD"), runtime)
+    before = files_of(runtime)
+    (runtime.results_dir / "exp" / EVALUATION).write_text("{}")
+    (runtime.results_dir / "exp" / CHECKPOINT).unlink()
+    assert evaluate_only("exp", {}, runtime) == evaluation
+    after = files_of(runtime)
+    assert after == {name: content for name, content in before.items() if name != CHECKPOINT}
+
+
+def test_load_model_gives_back_model_loss_and_configuration(runtime):
+    run(config(loss="tdGJS", loss_options={"GJS_A": 0.4}), runtime)
+    model, loss, loaded = load_model(runtime.results_dir / "exp")
+    state = torch.load(runtime.results_dir / "exp" / MODEL, weights_only=True)
+    assert all(value.equal(state["model"][name]) for name, value in model.state_dict().items())
+    assert loss.alpha.item() == state["loss"]["alpha"].item() != pytest.approx(0.4, abs=1e-6)
+    assert loaded == config(loss="tdGJS", loss_options={"GJS_A": 0.4})
+    assert not model.training
+
+
+def test_a_model_of_another_configuration_is_refused(runtime):
+    run(config(), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    path.write_text(path.read_text().replace('"latent_dim": 3', '"latent_dim": 4'))
+    with pytest.raises(ResultsError, match="model.pt does not belong to config.json"):
+        load_model(path.parent)
+
+
+def test_a_configuration_of_another_version_is_refused(runtime):
+    run(config(), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    path.write_text(path.read_text().replace('"latent_dim"', '"latents"'))
+    with pytest.raises(ResultsError, match="not a configuration of this version .*latents"):
+        load_model(path.parent)
+
+
+def test_an_existing_experiment_is_replaced_only_when_asked(runtime):
+    run(config(), runtime)
+    before = files_of(runtime)
+    with pytest.raises(ResultsError, match="exists: choose another name, --resume .* or --overwrite"):
+        run(config(seed=5), runtime)
+    assert files_of(runtime) == before
+    run(config(seed=5, epochs=1), runtime, overwrite=True)
+    assert files_of(runtime)[MODEL] != before[MODEL]
+    assert len(metrics_of(runtime)) == 1
+
+
+def test_a_non_finite_loss_keeps_the_last_good_checkpoint(runtime, monkeypatch):
+    epoch = Trainer.train_epoch
+
+    def poisoned(trainer):
+        if trainer.epoch == 1:
+            next(trainer.model.parameters()).data.fill_(float("nan"))
+        return epoch(trainer)
+
+    monkeypatch.setattr(Trainer, "train_epoch", poisoned)
+    with pytest.raises(NonFiniteError, match=r"the term \w+ is not finite at step 4 \(epoch 2, batch 1\)"):
+        run(config(), runtime)
+    checkpoint = torch.load(runtime.results_dir / "exp" / CHECKPOINT, weights_only=True)
+    assert checkpoint["epoch"] == 1
+    assert all(torch.isfinite(value).all() for value in checkpoint["model"].values())
+    assert MODEL not in files_of(runtime)
+
+
+def test_configuration_round_trip_and_bounds():
+    made = RunConfig.from_flags("exp", {"loss": "dGJS", "GJS_A": 0.3, "epochs": 5})
+    assert RunConfig(**asdict(made)) == made
+    assert RunConfig("exp", loss="fwdKL").loss == "rKL"
+    for wrong in ({"epochs": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"dataset": "nothing"}, {"batch_size": 2.5}):
+        with pytest.raises(ValueError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
+            RunConfig("exp", **wrong)
+    for name in ("", ".", "..", "a/b", "a\\b", ".hidden", "a\nb"):
+        with pytest.raises(ValueError, match="experiment name"):
+            RunConfig(name)

@@ -1,0 +1,109 @@
+import json
+import os
+
+import pytest
+import torch
+
+from utils.results import CHECKPOINT, CONFIG, METRICS, MODEL, PREVIOUS_CHECKPOINT, ResultsError, ResultsFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = ResultsFolder(tmp_path / "results" / "exp")
+    folder.create()
+    return folder
+
+
+def test_a_failed_write_leaves_what_stood_there(folder):
+    folder.write_json(CONFIG, {"a": 1})
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ResultsError, match=r"cannot write .*config.json \(No space left on device\)"):
+        folder.replace(CONFIG, fail)
+    assert folder.read_json(CONFIG) == {"a": 1}
+    assert os.listdir(folder.path) == [CONFIG]
+
+
+def test_numbers_that_json_does_not_have_are_refused(folder):
+    with pytest.raises(ValueError, match="JSON"):
+        folder.write_json(CONFIG, {"a": float("nan")})
+    assert os.listdir(folder.path) == []
+
+
+def test_metrics_forget_a_line_cut_short_and_lines_after_the_checkpoint(folder):
+    for epoch in (1, 2, 3):
+        folder.append_metrics({"epoch": epoch, "split": "train"})
+    with open(folder / METRICS, "a") as file:
+        file.write('{"epoch": 4, "sp')
+    assert [record["epoch"] for record in folder.read_metrics()] == [1, 2, 3]
+    folder.drop_metrics_after(2)
+    assert [json.loads(line)["epoch"] for line in (folder / METRICS).read_text().splitlines()] == [1, 2]
+
+
+def test_the_checkpoint_before_the_last_is_kept(folder):
+    assert folder.load_checkpoint() is None
+    for epoch in (1, 2, 3):
+        folder.save_checkpoint({"epoch": epoch})
+    assert folder.load_checkpoint() == {"epoch": 3}
+    assert torch.load(folder / PREVIOUS_CHECKPOINT, weights_only=True) == {"epoch": 2}
+
+
+def truncate(content):
+    return content[: len(content) // 2]
+
+
+def flip_a_bit_of_the_weights(content):
+    damaged = bytearray(content)
+    damaged[content.index(torch.arange(100.0).numpy().tobytes()) + 40] ^= 1
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit_of_the_weights, lambda content: b"", lambda content: b"junk"])
+def test_a_damaged_checkpoint_is_refused_with_the_way_out(folder, damage):
+    state = {"epoch": 1, "weights": torch.arange(100.0)}
+    folder.save_checkpoint(state)
+    folder.save_checkpoint(state)
+    path = folder / CHECKPOINT
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ResultsError) as caught:
+        folder.load_checkpoint()
+    message = str(caught.value)
+    assert message.startswith(f"{path} is damaged")
+    assert f"mv {folder / PREVIOUS_CHECKPOINT} {path}" in message
+    assert "\n" not in message
+
+
+class Bomb:
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+
+
+def test_code_in_a_weights_file_is_not_run(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": Bomb()}, folder / MODEL)
+    with pytest.raises(ResultsError, match="is damaged"):
+        folder.load_model()
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_clearing_keeps_what_is_the_users(folder):
+    folder.write_json(CONFIG, {})
+    (folder / "notes.txt").write_text("mine")
+    folder.clear()
+    assert os.listdir(folder.path) == ["notes.txt"]
+
+
+def test_an_empty_folder_does_not_count_as_an_experiment(folder):
+    assert not folder.exists()
+    (folder / "anything").touch()
+    assert folder.exists()
+    assert ResultsFolder(folder / "anything").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ResultsError, match="cannot create .*--results-dir"):
+        ResultsFolder(tmp_path / "file" / "exp").create()

@@ -1,0 +1,234 @@
+"""The convention for alpha: both limits, symmetries, a learnt alpha; and the divergence by sampling its definition."""
+
+import itertools
+import math
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.distributions import Normal
+
+from vae.divergences import (
+    geometric_js_divergence,
+    geometric_js_terms,
+    jeffreys_divergence,
+    kl_divergence,
+    reverse_kl_divergence,
+)
+
+PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
+FORMS = [{"dual": dual, "skew": skew} for skew in ("paper", "nielsen") for dual in (False, True)]
+every_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form['skew']}-{form['dual']}")
+ALPHA_KINDS = {"float": float, "tensor": partial(torch.tensor, dtype=torch.float64)}
+alpha_kinds = pytest.mark.parametrize("make_alpha", ALPHA_KINDS.values(), ids=ALPHA_KINDS)
+close = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-12)
+
+
+def vectors(low, high, size=3):
+    numbers = st.floats(low, high, allow_subnormal=False)
+    return st.lists(numbers, min_size=size, max_size=size).map(lambda x: torch.tensor(x, dtype=torch.float64))
+
+
+means, logvars, alphas = vectors(-5, 5), vectors(-4, 4), st.floats(0, 1, allow_subnormal=False)
+
+
+def random_posterior(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.randn(*shape, generator=generator, dtype=dtype) for _ in range(2))
+
+
+@alpha_kinds
+def test_limits_of_the_papers_skew(make_alpha):
+    """Deasy et al. 2020, eq. 18 and 19, in value and gradient."""
+    limits = {
+        (False, 0.0): kl_divergence,
+        (False, 1.0): reverse_kl_divergence,
+        (True, 0.0): reverse_kl_divergence,
+        (True, 1.0): kl_divergence,
+    }
+    for (dual, alpha), limit in limits.items():
+        q = [x.requires_grad_() for x in random_posterior(5, 3)]
+        value, expected = geometric_js_divergence(*q, make_alpha(alpha), dual=dual), limit(*q)
+        close(value, expected)
+        for gradient, expected_gradient in zip(
+            torch.autograd.grad(value.sum(), q), torch.autograd.grad(expected.sum(), q), strict=True
+        ):
+            close(gradient, expected_gradient)
+        near = geometric_js_divergence(*q, make_alpha(abs(alpha - 1e-7)), dual=dual)
+        torch.testing.assert_close(near, expected, rtol=1e-5, atol=1e-6)
+
+
+@alpha_kinds
+@pytest.mark.parametrize("dual", [False, True])
+def test_limits_of_nielsens_skew(make_alpha, dual):
+    """Deasy et al. 2020, eq. 14 and 15."""
+    q = random_posterior(5, 3)
+    for alpha in (0.0, 1.0):
+        assert (geometric_js_divergence(*q, make_alpha(alpha), dual=dual, skew="nielsen") == 0).all()
+        near = geometric_js_divergence(*q, make_alpha(abs(alpha - 1e-7)), dual=dual, skew="nielsen")
+        assert (near > 0).all() and (near < 1e-4).all()
+
+
+@PROPERTY
+@given(means, logvars, means, logvars, alphas)
+def test_exchanging_q_and_p_exchanges_alpha(mean, logvar, prior_mean, prior_logvar, alpha):
+    for form in FORMS:
+        forwards = geometric_js_divergence(
+            mean, logvar, alpha, prior_mean=prior_mean, prior_logvar=prior_logvar, **form
+        )
+        backwards = geometric_js_divergence(
+            prior_mean, prior_logvar, 1 - alpha, prior_mean=mean, prior_logvar=logvar, **form
+        )
+        torch.testing.assert_close(forwards, backwards, rtol=1e-9, atol=1e-12)
+
+
+@PROPERTY
+@given(means, logvars, alphas)
+def test_nielsens_primal_and_dual_add_up_to_jeffreys(mean, logvar, alpha):
+    total = sum(geometric_js_divergence(mean, logvar, alpha, dual=d, skew="nielsen") for d in (False, True))
+    close(total, alpha * (1 - alpha) * jeffreys_divergence(mean, logvar))
+
+
+@PROPERTY
+@given(means, logvars, alphas)
+def test_papers_primal_is_the_quadratic_less_a_bhattacharyya(mean, logvar, alpha):
+    quadratic = (1 - alpha) ** 2 * kl_divergence(mean, logvar) + alpha**2 * reverse_kl_divergence(mean, logvar)
+    jensen_gap = geometric_js_divergence(mean, logvar, 1 - alpha, dual=True, skew="nielsen")
+    value = geometric_js_divergence(mean, logvar, alpha)
+    torch.testing.assert_close(value, quadratic - jensen_gap, rtol=1e-9, atol=1e-9)
+
+
+@PROPERTY
+@given(means, logvars)
+def test_skews_agree_at_one_half(mean, logvar):
+    for dual in (False, True):
+        values = [geometric_js_divergence(mean, logvar, 0.5, dual=dual, skew=s) for s in ("paper", "nielsen")]
+        close(*values)
+
+
+@every_form
+@PROPERTY
+@given(means, logvars, alphas)
+def test_terms(form, mean, logvar, alpha):
+    to_posterior, to_prior = geometric_js_terms(mean, logvar, alpha, **form)
+    assert to_posterior >= 0 and to_prior >= 0
+    close(geometric_js_divergence(mean, logvar, alpha, **form), (1 - alpha) * to_posterior + alpha * to_prior)
+
+
+@every_form
+@pytest.mark.parametrize("alpha", [0.0, 1e-6, 0.3, 0.5, 0.7, 1 - 1e-6, 1.0])
+def test_number_and_tensor_agree(form, alpha):
+    q = random_posterior(5, 3)
+    tensor = torch.tensor(alpha, dtype=torch.float64)
+    close(geometric_js_divergence(*q, alpha, **form), geometric_js_divergence(*q, tensor, **form))
+
+
+@every_form
+@pytest.mark.parametrize("alpha", [0.0, 1e-3, 0.3, 0.5, 0.8, 1.0])
+def test_gradcheck_with_alpha(form, alpha):
+    q = [x.requires_grad_() for x in random_posterior(2, 3)]
+    leaf = torch.tensor(alpha, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(partial(geometric_js_divergence, **form), (*q, leaf))
+
+
+def test_slopes_in_alpha_at_the_ends():
+    q = random_posterior(3)
+    forward, reverse = kl_divergence(*q), reverse_kl_divergence(*q)
+    for alpha, slope in ((0.0, -2 * forward - reverse), (1.0, forward + 2 * reverse)):
+        leaf = torch.tensor(alpha, dtype=torch.float64, requires_grad=True)
+        geometric_js_divergence(*q, leaf).backward()
+        close(leaf.grad, slope)
+
+
+@every_form
+def test_one_alpha_per_example_or_member(form):
+    mean, logvar = random_posterior(4, 5, 3)
+    for shape in ((5,), (4, 1), (4, 5)):
+        alpha = torch.linspace(0, 1, math.prod(shape), dtype=torch.float64).reshape(shape)
+        value = geometric_js_divergence(mean, logvar, alpha, **form)
+        assert value.shape == (4, 5)
+        for i, j in itertools.product(range(4), range(5)):
+            one = geometric_js_divergence(mean[i, j], logvar[i, j], float(alpha.expand(4, 5)[i, j]), **form)
+            close(value[i, j], one)
+
+
+@every_form
+def test_vmap_over_members(form):
+    mean, logvar = random_posterior(4, 5, 3)
+    alpha = torch.tensor([0.0, 0.2, 0.7, 1.0], dtype=torch.float64)
+    mapped = torch.func.vmap(partial(geometric_js_divergence, **form))(mean, logvar, alpha)
+    close(mapped, geometric_js_divergence(mean, logvar, alpha[:, None], **form))
+
+
+@every_form
+def test_finite_in_float32(form):
+    """Value and all gradients, for alpha at the ends, beside them and between, as a number and as a tensor."""
+    logvar = torch.cartesian_prod(*[torch.tensor([-30.0, -10.0, -1e-4, 0.0, 1e-4, 10.0, 30.0])] * 2)
+    for alpha, size in itertools.product((0.0, 1e-30, 1e-6, 0.5, 1 - 1e-6, 1.0), (0.0, 1.0, 50.0)):
+        for argument in (alpha, torch.full((len(logvar),), alpha, requires_grad=True)):
+            mean = torch.full_like(logvar, size).requires_grad_()
+            leaf = logvar.clone().requires_grad_()
+            value = geometric_js_divergence(mean, leaf, argument, **form)
+            value.sum().backward()
+            assert value.isfinite().all() and (value >= 0).all()
+            for x in (mean, leaf, argument):
+                assert not isinstance(x, torch.Tensor) or x.grad.isfinite().all()
+
+
+@every_form
+@pytest.mark.parametrize("make_alpha", [float, torch.tensor], ids=["float", "tensor"])
+def test_float32_agrees_with_float64(form, make_alpha):
+    mean, logvar = random_posterior(200, 3, dtype=torch.float32)
+    logvar = 8 * logvar
+    for alpha in (0.0, 1e-6, 0.1, 0.5, 0.9, 1.0):
+        value = geometric_js_divergence(mean, logvar, make_alpha(alpha), **form)
+        exact = geometric_js_divergence(mean.double(), logvar.double(), float(torch.tensor(alpha)), **form)
+        torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=1e-6)
+
+
+@every_form
+@pytest.mark.parametrize("alpha", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_definition_by_monte_carlo(form, alpha):
+    generator = torch.Generator().manual_seed(2)
+    mean, logvar = torch.tensor([0.6, -1.0]).double(), torch.tensor([-0.8, 0.5]).double()
+    prior_mean, prior_logvar = torch.tensor([0.1, 0.3]).double(), torch.tensor([0.2, -0.4]).double()
+    b = 1 - alpha if form["skew"] == "paper" else alpha
+    precision = (1 - b) * torch.exp(-logvar) + b * torch.exp(-prior_logvar)
+    centre = ((1 - b) * mean * torch.exp(-logvar) + b * prior_mean * torch.exp(-prior_logvar)) / precision
+    q, p = Normal(mean, torch.exp(logvar / 2)), Normal(prior_mean, torch.exp(prior_logvar / 2))
+    middle = Normal(centre, precision.rsqrt())
+
+    def kl(first, second):
+        noise = torch.randn(100_000, 2, generator=generator, dtype=torch.float64)
+        z = first.loc + first.scale * noise
+        terms = (first.log_prob(z) - second.log_prob(z)).sum(-1)
+        return terms.mean(), terms.std() / math.sqrt(len(terms))
+
+    pairs = ((middle, q), (middle, p)) if form["dual"] else ((q, middle), (p, middle))
+    (to_q, error_q), (to_p, error_p) = (kl(*pair) for pair in pairs)
+    value = geometric_js_divergence(
+        mean, logvar, alpha, prior_mean=prior_mean, prior_logvar=prior_logvar, **form
+    )
+    standard_error = math.hypot((1 - alpha) * error_q, alpha * error_p)
+    assert abs(value - ((1 - alpha) * to_q + alpha * to_p)) < 4 * standard_error + 1e-9
+
+
+def test_errors():
+    mean, logvar = torch.zeros(4, 3), torch.zeros(4, 3)
+    for alpha in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match=rf"alpha must lie in \[0, 1\], got {alpha}"):
+            geometric_js_divergence(mean, logvar, alpha)
+    with pytest.raises(ValueError, match="skew must be one of paper, nielsen, got 'primed'"):
+        geometric_js_divergence(mean, logvar, 0.5, skew="primed")
+    with pytest.raises(ValueError, match=r"alpha \(3,\), result \(4,\)"):
+        geometric_js_divergence(mean, logvar, torch.full((3,), 0.5))
+
+
+def test_half_precision_alpha():
+    mean, logvar = (x.bfloat16() for x in random_posterior(5, 3))
+    alpha = torch.tensor(0.3, dtype=torch.bfloat16)
+    value = geometric_js_divergence(mean, logvar, alpha)
+    assert value.dtype == torch.float32
+    close(value, geometric_js_divergence(mean.float(), logvar.float(), alpha.float()), rtol=0, atol=0)

@@ -1,0 +1,204 @@
+"""Every objective of the registry goes through the same tests; what is particular to one follows below."""
+
+import copy
+
+import pytest
+import torch
+
+from vae.divergences import kl_divergence, reverse_kl_divergence
+from vae.losses import LOSSES, build_loss, loss_name, resolve_options
+from vae.models import build_model
+
+SIZES = {"dataset_size": 8, "latent_dim": 3}
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return build_model((1, 32, 32), latent_dim=3, rec_dist="gaussian")
+
+
+@pytest.fixture
+def images():
+    return torch.rand(8, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def terms_of(loss, model, images, seed=2):
+    torch.manual_seed(seed)
+    return loss(model, images)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_total_is_reconstruction_plus_weighted_divergence(name, model, images):
+    loss = build_loss(name, **SIZES)
+    terms = terms_of(loss, model, images)
+    for key, value in terms.named().items():
+        assert value.shape == (), key
+        assert torch.isfinite(value), key
+    assert terms.total.item() == pytest.approx((terms.reconstruction + loss.weight * terms.divergence).item())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_reaches_every_parameter(name, model, images):
+    loss = build_loss(name, **SIZES)
+    terms_of(loss, model, images).total.backward()
+    for owner in (model, loss):
+        for parameter_name, parameter in owner.named_parameters():
+            assert parameter.grad is not None, parameter_name
+            assert torch.isfinite(parameter.grad).all(), parameter_name
+            assert parameter.grad.abs().sum() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_training_lowers_it(name, model, images):
+    loss = build_loss(name, **SIZES)
+    optimizer = torch.optim.Adam([*model.parameters(), *loss.parameters()], lr=1e-3)
+    before = terms_of(loss, model, images).total.item()
+    for _ in range(30):
+        optimizer.zero_grad()
+        terms_of(loss, model, images).total.backward()
+        optimizer.step()
+        loss.after_step()
+    assert terms_of(loss, model, images).total.item() < before
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_its_state_comes_back_from_a_state_dict(name, model, images):
+    loss, other = build_loss(name, **SIZES), build_loss(name, **SIZES)
+    for parameter in loss.parameters():
+        parameter.data.mul_(0.5)
+    other.load_state_dict(loss.state_dict())
+    assert terms_of(loss, model, images).total.equal(terms_of(other, model, images).total)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_evaluation_decodes_the_posterior_mean_and_keeps_the_state(name, model, images):
+    loss = build_loss(name, **SIZES).eval()
+    model.eval()
+    state = copy.deepcopy(loss.state_dict())
+    first, second = (terms_of(loss, model, images, seed) for seed in (2, 3))
+    mean, _ = model.encode(images)
+    expected = model.likelihood.reconstruction_error(model.decoder(mean), images).mean()
+    assert first.reconstruction.equal(second.reconstruction)
+    assert first.reconstruction.equal(expected)
+    assert all(value.equal(state[key]) for key, value in loss.state_dict().items())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_it_describes_itself(name):
+    loss = LOSSES[name]
+    assert loss.__doc__
+    assert loss.summary
+    assert loss.formula
+    for option in loss.options:
+        assert option.check(option.default) == option.default
+        assert option.help
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_values_out_of_bounds_are_refused(name):
+    for option in LOSSES[name].options:
+        bad = "yes" if option.kind is bool else -1.0
+        with pytest.raises(ValueError, match=f"^{option.flag} .*expected"):
+            build_loss(name, **SIZES, **{option.name: bad})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reference"),
+    [
+        ("GJS", {"GJS_A": 0.0}, "KL"),
+        ("GJS", {"GJS_A": 1.0}, "rKL"),
+        ("dGJS", {"GJS_A": 0.0}, "rKL"),
+        ("dGJS", {"GJS_A": 1.0}, "KL"),
+        ("betaH", {"betaH_B": 1.0}, "KL"),
+        ("betaH", {"betaH_B": 0.0}, "AE"),
+        ("tGJS", {"GJS_A": 0.3}, "GJS"),
+        ("tdGJS", {"GJS_A": 0.3}, "dGJS"),
+    ],
+)
+def test_special_cases_are_other_objectives(name, options, reference, model, images):
+    other = build_loss(reference, **SIZES, **({"GJS_A": 0.3} if reference.endswith("GJS") else {}))
+    ours = terms_of(build_loss(name, **SIZES, **options), model, images)
+    assert ours.total.item() == pytest.approx(terms_of(other, model, images).total.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["GJS", "dGJS"])
+def test_nielsens_skew_vanishes_at_both_ends(name, model, images):
+    for alpha in (0.0, 1.0):
+        loss = build_loss(name, **SIZES, GJS_A=alpha, GJS_invA=False)
+        assert terms_of(loss, model, images).divergence.item() == 0
+
+
+@pytest.mark.parametrize("name", ["GJS", "dGJS", "tGJS", "tdGJS"])
+def test_recorded_terms_make_up_the_divergence(name, model, images):
+    terms = terms_of(build_loss(name, **SIZES, GJS_A=0.2), model, images)
+    expected = 0.8 * terms.extras["kl_to_posterior"] + 0.2 * terms.extras["kl_to_prior"]
+    assert terms.divergence.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["KL", "rKL"])
+def test_kl_is_the_mean_over_the_batch(name, model, images):
+    divergence = {"KL": kl_divergence, "rKL": reverse_kl_divergence}[name]
+    expected = divergence(*model.encode(images)).mean()
+    assert terms_of(build_loss(name, **SIZES), model, images).divergence.item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("name", ["tGJS", "tdGJS"])
+def test_learnt_alpha_stays_in_its_interval_and_is_saved(name, model, images):
+    loss = build_loss(name, **SIZES, GJS_A=0.02)
+    assert list(loss.state_dict()) == ["alpha"]
+    for direction, end in ((1.0, 0.0), (-1.0, 1.0)):
+        optimizer = torch.optim.SGD(loss.parameters(), lr=2.0)
+        loss.alpha.grad = torch.tensor(direction)
+        optimizer.step()
+        loss.after_step()
+        assert loss.alpha.item() == end
+        terms = terms_of(loss, model, images)
+        assert terms.extras["alpha"].item() == end
+        terms.total.backward()
+        assert torch.isfinite(loss.alpha.grad)
+
+
+@pytest.mark.parametrize("name", ["tGJS", "tdGJS"])
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_gradient_of_the_learnt_alpha(name, alpha, model, images):
+    model, images = model.double(), images.double()
+    fixed = name.removeprefix("t")
+    loss = build_loss(name, **SIZES, GJS_A=alpha).double()
+    terms_of(loss, model, images).total.backward()
+    low, high = max(0.0, alpha - 1e-5), min(1.0, alpha + 1e-5)
+    ends = [terms_of(build_loss(fixed, **SIZES, GJS_A=a), model, images).total.item() for a in (low, high)]
+    assert loss.alpha.grad.item() == pytest.approx((ends[1] - ends[0]) / (high - low), rel=1e-3)
+
+
+def test_mmd_is_of_samples_and_unbiased():
+    """Posteriors whose aggregate is the prior: the discrepancy is 0, though every single posterior is far from it."""
+    torch.manual_seed(0)
+    loss = build_loss("MMD", dataset_size=1, latent_dim=2).eval()
+    estimates = []
+    for _ in range(400):
+        mean = torch.randn(64, 2) * 0.5**0.5
+        output = type("Output", (), {"mean": mean, "logvar": torch.full_like(mean, 0.5).log(), "z": mean})
+        estimates.append(loss.divergence(output)[0])
+    estimates = torch.stack(estimates)
+    assert estimates.mean().abs() < 4 * estimates.std() / 400**0.5
+
+
+def test_mmd_of_a_single_image_is_finite(model, images):
+    terms = terms_of(build_loss("MMD", **SIZES), model, images[:1])
+    assert torch.isfinite(terms.total)
+
+
+def test_names_that_stand_for_others_and_names_that_do_not():
+    assert loss_name("fwdKL") == "rKL"
+    with pytest.raises(ValueError, match="--loss VAE is ambiguous: AE .*KL"):
+        loss_name("VAE")
+    with pytest.raises(ValueError, match="--loss dgjs: no such loss; did you mean dGJS"):
+        loss_name("dgjs")
+
+
+def test_options_of_another_loss_are_refused():
+    with pytest.raises(ValueError, match="--GJS-A is not an option of --loss KL: it belongs to GJS"):
+        resolve_options("KL", {"GJS_A": 0.3})
+    with pytest.raises(ValueError, match="--nonsense is not an option of --loss KL: no loss has it"):
+        resolve_options("KL", {"nonsense": 1})

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from vae.divergences import kl_divergence
+from vae.evaluation import BATCH_SIZE, Evaluator
+from vae.likelihoods import LIKELIHOODS
+from vae.losses import LOSSES, build_loss
+from vae.means import NonFiniteError
+from vae.models import build_model
+from vae.training import to_unit_interval
+
+COUNT = BATCH_SIZE + 7  # an uneven last batch
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.randint(0, 256, (COUNT, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def make(loss="GJS", rec_dist="bernoulli"):
+    torch.manual_seed(0)
+    model = build_model((1, 32, 32), latent_dim=3, rec_dist=rec_dist)
+    return model, build_loss(loss, dataset_size=COUNT, latent_dim=3)
+
+
+@pytest.mark.parametrize("rec_dist", LIKELIHOODS)
+def test_quantities_are_means_over_images_at_the_posterior_mean(rec_dist, images):
+    model, loss = make(rec_dist=rec_dist)
+    values = Evaluator(model, loss, batch_size=8, seed=1).evaluate(images)
+    with torch.no_grad():
+        x = to_unit_interval(images)
+        mean, logvar = model.encode(x)
+        decoded = model.decoder(mean)
+        squared_error = (decoded.sigmoid() - x).square().sum((1, 2, 3)).mean()
+        reconstruction = model.likelihood.reconstruction_error(decoded, x).mean()
+        elbo = -reconstruction - kl_divergence(mean, logvar).mean()
+    assert values["squared_error"] == pytest.approx(squared_error.item(), rel=1e-5)
+    assert values["reconstruction"] == pytest.approx(reconstruction.item(), rel=1e-5)
+    assert values["elbo"] == pytest.approx(elbo.item(), rel=1e-5)
+    assert values["loss"] == pytest.approx(values["reconstruction"] + values["divergence"], rel=1e-6)
+    if rec_dist == "gaussian":
+        assert values["reconstruction"] == pytest.approx(values["squared_error"])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_evaluating_twice_gives_the_same_and_touches_nothing(name, images):
+    model, loss = make(name)
+    model.train()
+    evaluator = Evaluator(model, loss, batch_size=8, seed=1)
+    state = torch.random.get_rng_state()
+    first = evaluator.evaluate(images[:30])
+    assert torch.random.get_rng_state().equal(state)
+    torch.rand(3)
+    assert evaluator.evaluate(images[:30]) == first
+    assert model.training
+    assert {"loss", "reconstruction", "squared_error", "divergence", "elbo", "active_units"} <= first.keys()
+
+
+def test_active_units_are_the_dimensions_whose_mean_varies(images):
+    model, loss = make()
+    head = model.encoder.layers[-1]
+    with torch.no_grad():
+        head.weight[1].zero_()  # the mean of the second dimension is its bias
+        head.bias[1] = 5
+    assert Evaluator(model, loss, batch_size=8, seed=1).evaluate(images)["active_units"] == 2
+
+
+def test_statistics_of_the_batch_are_taken_at_the_training_batch_size(images):
+    model, _ = make()
+    sizes = []
+
+    class Watching(LOSSES["MMD"]):
+        def divergence(self, output):
+            sizes.append(len(output.mean))
+            return super().divergence(output)
+
+    loss = Watching(dataset_size=COUNT, latent_dim=3, MMD_B=1.0)
+    Evaluator(model, loss, batch_size=8, seed=1).evaluate(images[:20])
+    assert sizes == [8, 8, 4]
+
+
+def test_a_quantity_that_is_not_finite_is_named(images):
+    model, loss = make()
+    with torch.no_grad():
+        model.encoder.layers[-1].bias.fill_(float("inf"))
+    with pytest.raises(NonFiniteError, match="the evaluation's .* is not finite"):
+        Evaluator(model, loss, batch_size=8, seed=1).evaluate(images[:9])

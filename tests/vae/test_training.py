@@ -1,0 +1,118 @@
+import pytest
+import torch
+
+from vae.losses import Loss, LossTerms, build_loss
+from vae.means import NonFiniteError
+from vae.models import build_model
+from vae.training import Trainer, seed_everything, to_unit_interval
+
+
+class Silent:
+    """A reporter that remembers what it was told."""
+
+    def __init__(self):
+        self.seen, self.ended = [], 0
+
+    def start_epoch(self, epoch, images):
+        self.seen.append([])
+
+    def advance(self, images):
+        self.seen[-1].append(images)
+
+    def end_epoch(self):
+        self.ended += 1
+
+
+def make_trainer(loss="KL", images=None, batch_size=8, **options):
+    if images is None:
+        images = torch.randint(0, 256, (20, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    seed_everything(1, 0)
+    model = build_model((1, 32, 32), latent_dim=3)
+    if isinstance(loss, str):
+        loss = build_loss(loss, dataset_size=len(images), latent_dim=3, **options)
+    return Trainer(model, loss, images, batch_size=batch_size, lr=1e-3, seed=1, reporter=Silent())
+
+
+def weights(trainer):
+    return {**trainer.model.state_dict(), **trainer.loss.state_dict()}
+
+
+@pytest.mark.parametrize("loss", ["KL", "tdGJS", "MMD"])
+def test_going_on_from_a_state_gives_the_same_bits(loss, tmp_path):
+    whole, start, rest = (make_trainer(loss) for _ in range(3))
+    records = list(whole.train(4))
+    list(start.train(2))
+    torch.save(start.state_dict(), tmp_path / "state.pt")
+    torch.rand(7)  # the global random stream has moved on meanwhile
+    rest.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    resumed = list(rest.train(4))
+    assert all(value.equal(weights(rest)[name]) for name, value in weights(whole).items())
+    timings = ("seconds", "images_per_second")
+    for ours, theirs in zip(resumed, records[2:], strict=True):
+        assert {k: v for k, v in ours.items() if k not in timings} == {
+            k: v for k, v in theirs.items() if k not in timings
+        }
+
+
+def test_other_seeds_and_other_epochs_draw_otherwise():
+    def stream(seed, epoch):
+        seed_everything(seed, epoch)
+        return tuple(torch.rand(3).tolist())
+
+    assert len({stream(seed, epoch) for seed in range(3) for epoch in range(3)}) == 9
+    assert stream(2, 1) == stream(2, 1)
+
+
+class Recording(Loss):
+    """Remembers the batches it is given, and turns non-finite where it is told to."""
+
+    def __init__(self, bad=None):
+        super().__init__(dataset_size=1, latent_dim=3)
+        self.batches, self.bad = [], bad
+
+    def terms(self, model, images, output):
+        self.batches.append(images)
+        reconstruction = images.mean() + 0 * output.decoded.sum()
+        divergence = output.mean.new_tensor(float("nan") if self.bad == len(self.batches) else 1.0)
+        return LossTerms(reconstruction + divergence, reconstruction, divergence, {"size": torch.tensor(len(images))})
+
+    def divergence(self, output):
+        raise AssertionError("terms are given directly")
+
+
+def test_an_epoch_shows_every_image_once_in_an_order_of_its_own():
+    images = torch.arange(20, dtype=torch.uint8).view(20, 1, 1, 1).expand(20, 1, 32, 32).contiguous()
+    loss = Recording()
+    trainer = make_trainer(loss, images)
+    record, _ = trainer.train(2)
+    first, second = (
+        torch.cat([batch[:, 0, 0, 0] for batch in part]) * 255 for part in (loss.batches[:3], loss.batches[3:])
+    )
+    assert [len(batch) for batch in loss.batches] == [8, 8, 4] * 2
+    assert sorted(first.round().tolist()) == sorted(second.round().tolist()) == list(range(20))
+    assert first.tolist() != second.tolist()
+    assert record["size"] == pytest.approx((8 * 8 + 8 * 8 + 4 * 4) / 20), "means are weighted by images"
+    assert record["step"] == 3
+    assert record["images_per_second"] == pytest.approx(20 / record["seconds"])
+    assert trainer.reporter.seen == [[8, 8, 4]] * 2
+
+
+def test_a_term_that_is_not_finite_stops_with_its_name_step_and_batch():
+    trainer = make_trainer(Recording(bad=5))
+    with pytest.raises(NonFiniteError, match=r"the term divergence is not finite at step 5 \(epoch 2, batch 2\)"):
+        list(trainer.train(2))
+    assert trainer.epoch == 1
+    assert trainer.reporter.ended == 2
+
+
+def test_a_parameter_that_is_not_finite_stops_the_epoch():
+    trainer = make_trainer("KL", batch_size=20)
+    next(trainer.model.parameters()).register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(NonFiniteError, match=r"the parameter encoder\..*weight is not finite at the end of epoch 1"):
+        list(trainer.train(1))
+
+
+def test_bytes_become_numbers_in_the_unit_interval():
+    images = to_unit_interval(torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1))
+    assert images.flatten().tolist() == pytest.approx([0, 0.2, 1])
+    assert images.dtype == torch.float32
