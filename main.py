@@ -39,8 +39,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument [^:]*: (?=--)", "", message)  # our own messages name the flag themselves
-        unknown = re.match(r"unrecognized arguments: (--?[^ =]+)", message)
-        if unknown:
+        if unknown := re.match(r"unrecognized arguments: (-[^ =]+)", message):
             known = {flag.casefold(): flag for flag in self._option_string_actions}
             near = difflib.get_close_matches(unknown[1].casefold(), known, n=1)
             message = f"there is no flag {unknown[1]}" + (f": did you mean {known[near[0]]}?" if near else "")

@@ -23,6 +23,7 @@ from vae.training import Trainer, seed_everything, to_unit_interval
 
 WEIGHTS_STREAM, PICTURES_STREAM = 0, 2**32 + 1  # of the seed; epoch n has stream n, evaluation 2**32
 RECONSTRUCTED_IMAGES = 10  # in reconstructions.png
+RECORDED = ("data", "git_revision", "versions", "machine", "ended_after")  # in config.json beside the configuration
 CHANGEABLE = ("epochs", "evaluate_every", "test_size")  # what --resume may set anew
 
 
@@ -234,6 +235,7 @@ class Job:
             "data": data,
             "git_revision": git_revision(),
             "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+            "machine": {"device": self.trainer.images.device.type, "threads": torch.get_num_threads()},
             "ended_after": ended_after,
         }
         self.folder.write_json(CONFIG, record)
@@ -280,9 +282,7 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, int | None]:
     """
     record = folder.read_json(CONFIG)
     try:
-        ended_after = record["ended_after"]
-        values = {k: v for k, v in record.items() if k not in ("data", "git_revision", "versions", "ended_after")}
-        return RunConfig(**values), ended_after
+        return RunConfig(**{k: v for k, v in record.items() if k not in RECORDED}), record["ended_after"]
     except (KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error})") from None
 
@@ -306,10 +306,10 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
 def build(
     config: RunConfig, image_shape: tuple[int, ...], dataset_size: int, device: torch.device | str
 ) -> tuple[VAE, Loss]:
-    """The model and the loss of a configuration, on a device, laid out as the convolutions are fastest."""
+    """The model and the loss of a configuration, on a device."""
     model = build_model(image_shape, config.latent_dim, config.rec_dist)
     loss = build_loss(config.loss, dataset_size=dataset_size, latent_dim=config.latent_dim, **config.loss_options)
-    return model.to(device, memory_format=torch.channels_last), loss.to(device)
+    return model.to(device), loss.to(device)
 
 
 def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:

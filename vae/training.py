@@ -127,5 +127,5 @@ def seed_everything(seed: int, stream: int) -> None:
 
 
 def to_unit_interval(images: Tensor) -> Tensor:
-    """Bytes 0..255 to float32 in [0, 1], laid out channels last, which the convolutions are fastest with."""
+    """Bytes 0..255 to float32 in [0, 1], laid out as the networks are."""
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)

@@ -5,8 +5,8 @@ Encoder: 4x4 convolutions of stride 2 and 32 channels until the image is 4x4 (th
 64x64), two hidden layers of 256 units, ReLU throughout, and a linear head. The decoder is its mirror image.
 All weights are Kaiming-uniform with the gain of ReLU, heads included; biases are PyTorch's default.
 
-The weights are kept channels-last, and the feature maps follow them: on a CPU, the convolutions of 32 channels
-are fastest in that order. It is a matter of memory only, shapes are (N, C, H, W) everywhere.
+The weights are kept channels-last, and the feature maps follow them: convolutions of 32 channels are fastest
+in that order on a CPU. It is a matter of memory only, shapes are (N, C, H, W) everywhere.
 """
 
 import math

@@ -1,19 +1,9 @@
-"""Where the real data lie, and a web server that misbehaves on demand."""
+"""A web server that misbehaves on demand."""
 
-import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """The directory that VAE_DATA names."""
-    if "VAE_DATA" not in os.environ:
-        pytest.skip("VAE_DATA is not set: it names a directory with MNIST/raw, FashionMNIST/raw and dsprites")
-    return Path(os.environ["VAE_DATA"])
 
 
 class Mirror(ThreadingHTTPServer):

@@ -36,7 +36,7 @@ def assert_close(actual, expected):
 
 
 def assert_same_function(network, textbook, batch):
-    """Equal outputs, and equal gradients of a random weighting of the outputs by the input and the parameters."""
+    """Equal outputs, and equal gradients of a random weighting of them by the input and the parameters."""
     textbook.load_state_dict(network.layers.state_dict())
     actual, expected = network.layers(batch), textbook(batch)
     assert_close(actual, expected)
@@ -55,8 +55,8 @@ def seed():
 
 @pytest.mark.parametrize(("image_shape", "count"), [((1, 32, 32), 469_173), ((1, 64, 64), 502_005)])
 def test_parameter_count(image_shape, count):
-    parameters = [*Encoder(image_shape, LATENT_DIM).parameters(), *Decoder(image_shape, LATENT_DIM).parameters()]
-    assert sum(p.numel() for p in parameters) == count
+    networks = nn.ModuleList([Encoder(image_shape, LATENT_DIM), Decoder(image_shape, LATENT_DIM)])
+    assert sum(p.numel() for p in networks.parameters()) == count
 
 
 @pytest.mark.parametrize("image_shape", SHAPES)
@@ -85,7 +85,7 @@ def test_decoder_is_the_textbook_network(image_shape):
 
 @pytest.mark.parametrize("network_class", [Encoder, Decoder])
 def test_all_weights_are_kaiming_uniform(network_class):
-    """Uniform within the bound sqrt(2) * sqrt(3 / fan_in), so that bound / sqrt(3) is the standard deviation."""
+    """Uniform within sqrt(2) * sqrt(3 / fan_in), with the standard deviation that goes with this bound."""
     for layer in network_class((1, 32, 32), LATENT_DIM).layers:
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             bound = math.sqrt(6 / layer.weight[0].numel())

@@ -1,0 +1,176 @@
+"""The command line: what it accepts, and one line for each mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main as command_line
+from utils.results import CONFIG, FILES, METRICS, MODEL
+
+MAIN = Path(command_line.__file__)
+SMALL = "--train-size 40 --test-size 10 --batch-size 8 --no-progress-bar --no-cuda".split()
+
+
+def run_here(arguments, capsys):
+    """Exit status, standard output and standard error of a command line, in this process."""
+    try:
+        command_line.main([str(argument) for argument in arguments])
+        status = 0
+    except SystemExit as exit:
+        status = exit.code or 0
+    return status, *capsys.readouterr()
+
+
+MISTAKES = {
+    "": "the following arguments are required: experiment",
+    "exp --gjs-a 0.3": "there is no flag --gjs-a: did you mean --GJS-A?",
+    "exp --zzzzzz": "there is no flag --zzzzzz",
+    "exp more": "unrecognized arguments: more",
+    "exp --GJS-A 1.5": "--GJS-A 1.5: expected a number from 0 to 1",
+    "exp --GJS-A -0.1": "--GJS-A -0.1: expected a number from 0 to 1",
+    "exp --GJS-A nan": "--GJS-A nan: expected a number from 0 to 1",
+    "exp --GJS-A": "argument --GJS-A: expected one argument",
+    "exp --GJS-B -1": "--GJS-B -1: expected a number, 0 or more",
+    "exp --GJS-invA False": "unrecognized arguments: False",
+    "exp --loss betaH --betaH-B inf": "--betaH-B inf: expected a number, 0 or more",
+    "exp --loss MMD --MMD-B -5": "--MMD-B -5: expected a number, 0 or more",
+    "exp --loss KL --GJS-A 0.3": "--GJS-A is not an option of --loss KL: it belongs to GJS, dGJS, tGJS, tdGJS",
+    "exp --loss VAE": "--loss VAE is ambiguous: AE",
+    "exp --loss dgjs": "--loss dgjs: no such loss; did you mean dGJS?",
+    "exp --dataset mnsit": "--dataset mnsit: choose from",
+    "exp --rec-dist normal": "--rec-dist normal: choose from bernoulli, gaussian, laplace",
+    "exp -e 0": "--epochs 0: expected a whole number, 1 or more",
+    "exp -e two": "--epochs two: expected a whole number, 1 or more",
+    "exp -e 2.5": "--epochs 2.5: expected a whole number, 1 or more",
+    "exp -b 0": "--batch-size 0: expected a whole number, 1 or more",
+    "exp -z 0": "--latent-dim 0: expected a whole number, 1 or more",
+    "exp -s -1": "--seed -1: expected a whole number, 0 or more",
+    "exp -s None": "--seed None: expected a whole number, 0 or more",
+    "exp --lr 0": "--lr 0: expected a number above 0",
+    "exp --lr fast": "--lr fast: expected a number above 0",
+    "exp --train-size 0": "--train-size 0: expected a whole number, 1 or more",
+    "exp --train-size 663553": "dsprites has 663552 train images",
+    "exp --evaluate-every 0": "--evaluate-every 0: expected a whole number, 1 or more",
+    "exp --checkpoint-every 0": "--checkpoint-every 0: expected a whole number, 1 or more",
+    "exp --device tpu9": "--device tpu9: expected auto, cpu, cuda or cuda:N",
+    "exp --device cuda:99": "--device cuda:99: this machine has",
+    "../exp": "experiment name '../exp': expected one folder name",
+    "a/b": "experiment name 'a/b': expected one folder name",
+    ".": "experiment name '.': expected one folder name",
+    "../exp --resume": "experiment name '../exp': expected one folder name",
+    "exp --resume": "there is no experiment results/exp",
+    "exp --is-eval-only": "there is no experiment results/exp",
+    "exp --resume --overwrite": "--resume and --overwrite exclude each other",
+    "exp --is-eval-only --resume": "--resume and --is-eval-only exclude each other",
+}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES)
+def test_a_mistake_is_one_line_and_writes_nothing(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VAE_DATA", raising=False)
+    status, out, err = run_here(arguments.split(), capsys)
+    assert status == 2
+    assert out == ""
+    assert err.startswith(f"main.py: {MISTAKES[arguments]}")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_experiment_is_not_touched(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "exp").mkdir(parents=True)
+    (tmp_path / "results" / "exp" / "precious").write_text("mine")
+    status, _, err = run_here(["exp"], capsys)
+    assert status == 2
+    assert "results/exp exists: choose another name, --resume to go on with it, or --overwrite to replace it" in err
+    assert (tmp_path / "results" / "exp" / "precious").read_text() == "mine"
+
+
+def test_a_results_directory_that_cannot_be_made(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    status, _, err = run_here(["exp", *SMALL, "--results-dir", tmp_path / "file"], capsys)
+    assert status == 2
+    assert "choose another --results-dir" in err
+    assert err.count("\n") == 1
+
+
+def test_missing_mnist_names_the_file(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    status, _, err = run_here(
+        ["exp", "-d", "mnist", "--data-dir", tmp_path / "data", "--results-dir", tmp_path / "results"], capsys
+    )
+    assert status == 2
+    assert "train-images-idx3-ubyte" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_help_names_every_loss_and_every_option(capsys):
+    status, out, _ = run_here(["--help"], capsys)
+    assert status == 0
+    for name, loss in command_line.LOSSES.items():
+        assert f"\n  {name} " in out
+        assert all(option.flag in out for option in loss.options)
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
+    arguments = ["exp", "--dataset", "mnist", "--loss", "dGJS", "--GJS-A", "0.3", "-e", "1", "--data-dir", data_dir]
+    status, out, err = run_here([*arguments, *SMALL, "--results-dir", tmp_path], capsys)
+    assert (status, err) == (0, "")
+    assert "epoch 1/1  loss" in out
+    assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(set(FILES) - {"checkpoint-previous.pt"})
+    assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]
+
+
+def test_the_authors_flags(capsys, tmp_path):
+    short = "exp -d dsprites -e 1 -b 8 --learning-rate 1e-3 -s 5 -z 4 -l fwdKL -r gaussian".split()
+    status, *_ = run_here([*short, "--train-size", "8", "--test-size", "8", "--results-dir", tmp_path], capsys)
+    saved = json.loads((tmp_path / "exp" / CONFIG).read_text())
+    assert status == 0
+    assert {name: saved[name] for name in ("loss", "lr", "seed", "latent_dim", "rec_dist")} == {
+        "loss": "rKL",
+        "lr": 1e-3,
+        "seed": 5,
+        "latent_dim": 4,
+        "rec_dist": "gaussian",
+    }
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_process_resumes_to_the_same_bits(kill, tmp_path):
+    def start(name, *flags):
+        # One thread: bits may depend on the number of threads, which other work must not be able to change.
+        command = [sys.executable, MAIN, name, *SMALL, "--results-dir", tmp_path, *flags]
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    epochs = ["-e", "30", "-z", "3"]
+    whole = start("whole", *epochs)
+    killed = start("exp", *epochs)
+    assert killed.stdout.readline().startswith("epoch 1/30")
+    assert killed.stdout.readline().startswith("epoch 2/30")
+    killed.send_signal(kill)
+    _, err = killed.communicate()
+    if kill is signal.SIGINT:
+        assert killed.returncode == 130
+        assert err.count("\n") == 1
+        assert "--resume goes on" in err
+    assert not (tmp_path / "exp" / MODEL).exists()
+    resumed = start("exp", "--resume")
+    assert resumed.communicate()[1] == ""
+    assert whole.wait() == resumed.returncode == 0
+    assert (tmp_path / "exp" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
+    assert len((tmp_path / "exp" / METRICS).read_text().splitlines()) == 30
