@@ -144,33 +144,38 @@ def test_the_authors_flags(capsys, tmp_path):
     }
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_process_resumes_to_the_same_bits(kill, tmp_path):
-    def start(name, *flags):
-        # One thread: bits may depend on the number of threads, which other work must not be able to change.
-        command = [sys.executable, MAIN, name, *SMALL, "--results-dir", tmp_path, *flags]
-        return subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+def start(name, results_dir, *flags):
+    """Start a small run as a process, with one thread: bits may depend on the number of threads."""
+    command = [sys.executable, MAIN, name, *SMALL, "--results-dir", results_dir, *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
-    epochs = ["-e", "30", "-z", "3"]
-    whole = start("whole", *epochs)
-    killed = start("exp", *epochs)
-    assert killed.stdout.readline().startswith("epoch 1/30")
-    assert killed.stdout.readline().startswith("epoch 2/30")
-    killed.send_signal(kill)
-    _, err = killed.communicate()
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The weights of a run of 12 epochs that nothing interrupted."""
+    results_dir = tmp_path_factory.mktemp("uninterrupted")
+    process = start("exp", results_dir, "-e", "12", "-z", "3")
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert out.count("\nepoch ") == 11
+    return (results_dir / "exp" / MODEL).read_bytes()
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_process_resumes_to_the_same_bits(kill, tmp_path, uninterrupted):
+    process = start("exp", tmp_path, "-e", "12", "-z", "3")
+    assert process.stdout.readline().startswith("epoch 1/12")
+    assert process.stdout.readline().startswith("epoch 2/12")
+    process.send_signal(kill)
+    _, err = process.communicate()
     if kill is signal.SIGINT:
-        assert killed.returncode == 130
+        assert process.returncode == 130
         assert err.count("\n") == 1
         assert "--resume goes on" in err
     assert not (tmp_path / "exp" / MODEL).exists()
-    resumed = start("exp", "--resume")
-    assert resumed.communicate()[1] == ""
-    assert whole.wait() == resumed.returncode == 0
-    assert (tmp_path / "exp" / MODEL).read_bytes() == (tmp_path / "whole" / MODEL).read_bytes()
-    assert len((tmp_path / "exp" / METRICS).read_text().splitlines()) == 30
+    process = start("exp", tmp_path, "--resume")
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert (tmp_path / "exp" / MODEL).read_bytes() == uninterrupted
+    assert len((tmp_path / "exp" / METRICS).read_text().splitlines()) == 12

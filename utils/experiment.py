@@ -254,7 +254,7 @@ class Job:
             CURVES: training_curves(self.folder.read_metrics(), title=title),
         }
         for name, figure in figures.items():
-            self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png", dpi=150))
+            self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
     def after_interruption(self) -> str:
         """What Ctrl-C has left and cost."""

@@ -4,77 +4,75 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import MaxNLocator
 
-INCHES_PER_IMAGE = 0.6
+DPI = 100  # of every figure, so that sizes in pixels can be meant
+IMAGE_PIXELS = 64  # side of an image in a grid, at least
+NOT_TERMS = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl
 
 
 def image_grid(
     images: np.ndarray,
     *,
     title: str,
-    row_labels: Sequence[str] | None = None,
-    column_labels: Sequence[str] | None = None,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
 ) -> Figure:
-    """A grid of images with labels at its left and below it.
+    """A grid of images, each pixel a whole number of pixels wide, with labels at its left and below it.
 
     images: (rows, columns, C, H, W) in [0, 1], C of 1 (grey) or 3 (colour).
     """
-    rows, columns = images.shape[:2]
-    figure = Figure(
-        figsize=(INCHES_PER_IMAGE * columns + (1.3 if row_labels else 0.3), INCHES_PER_IMAGE * rows + 0.8),
-        layout="constrained",
-    )
-    axes = figure.add_subplot()
-    canvas, centres_y, centres_x = tile(images)
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(title, fontsize=9)
-    axes.set_xticks(centres_x if column_labels else [], column_labels or [], fontsize=7)
-    axes.set_yticks(centres_y if row_labels else [], row_labels or [], fontsize=7)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    height, width = images.shape[-2:]
+    zoom = max(1, -(-IMAGE_PIXELS // height))
+    canvas = tile(images, gap=2).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    left, right, bottom, top = 110 if row_labels else 10, 10, 30 if column_labels else 10, 35
+    full_width, full_height = left + canvas.shape[1] + right, bottom + canvas.shape[0] + top
+    figure = Figure(figsize=(full_width / DPI, full_height / DPI), dpi=DPI)
+    figure.figimage(canvas, xo=left, yo=bottom, origin="upper", cmap="gray", vmin=0, vmax=1)
+
+    def write(x: float, y: float, text: str, size: int, **alignment: str) -> None:
+        figure.text(x / full_width, y / full_height, text, fontsize=size, **alignment)
+
+    pitch_y, pitch_x = (height + 2) * zoom, (width + 2) * zoom
+    write(left + canvas.shape[1] / 2, full_height - top / 2, title, 10, ha="center", va="center")
+    for row, label in enumerate(row_labels):
+        write(left - 8, full_height - top - (row + 0.5) * pitch_y + zoom, label, 9, ha="right", va="center")
+    for column, label in enumerate(column_labels):
+        write(left + (column + 0.5) * pitch_x - zoom, bottom / 2, label, 8, ha="center", va="center")
     return figure
 
 
-def tile(images: np.ndarray, gap: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One picture of images (rows, columns, C, H, W), `gap` pixels of mid-grey apart; and its rows' and columns' centres."""
+def tile(images: np.ndarray, gap: int) -> np.ndarray:
+    """One picture, (height, width) or (height, width, 3), of images (rows, columns, C, H, W), `gap` pixels apart."""
+    margins = [(0, 0), (0, 0), (0, 0), (0, gap), (0, gap)]
     rows, columns, channels, height, width = images.shape
-    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 0.5, dtype=np.float32)
-    for row in range(rows):
-        for column in range(columns):
-            top, left = row * (height + gap), column * (width + gap)
-            canvas[top : top + height, left : left + width] = images[row, column].transpose(1, 2, 0)
-    centres_y = np.arange(rows) * (height + gap) + (height - 1) / 2
-    centres_x = np.arange(columns) * (width + gap) + (width - 1) / 2
-    return (canvas[..., 0] if channels == 1 else canvas), centres_y, centres_x
+    padded = np.pad(images, margins, constant_values=0.5).transpose(0, 3, 1, 4, 2)
+    canvas = padded.reshape(rows * (height + gap), columns * (width + gap), channels)[: -gap or None, : -gap or None]
+    return canvas[..., 0] if channels == 1 else canvas
 
 
 def training_curves(metrics: Sequence[dict[str, float]], *, title: str) -> Figure:
-    """Every recorded term against the epoch: training as a full line, test (where recorded) as a dashed one.
-
-    metrics: the lines of metrics.jsonl.
-    """
-    outside = {"epoch", "step", "split", "seconds", "images_per_second"}
-    train = [record for record in metrics if record["split"] == "train"]
-    test = [record for record in metrics if record["split"] == "test"]
-    names = [name for name in train[0] if name not in outside] if train else []
-    names += [name for name in (test[0] if test else {}) if name not in outside and name not in names]
-    columns = min(3, max(1, len(names)))
-    rows = max(1, -(-len(names) // columns))
-    figure = Figure(figsize=(3.2 * columns, 2.4 * rows + 0.4), layout="constrained")
-    grid = GridSpec(rows, columns, figure=figure)
+    """Every term in the lines of metrics.jsonl against the epoch: train in full lines, test, where recorded, dashed."""
+    splits = {"train": ("-", "train (z sampled)"), "test": ("--", "test (z = posterior mean)")}
+    records = {split: [record for record in metrics if record["split"] == split] for split in splits}
+    names = list(dict.fromkeys(name for record in metrics for name in record if name not in NOT_TERMS))
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    width, height = 320 * columns, 240 * rows + 40
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     for position, name in enumerate(names):
-        axes = figure.add_subplot(grid[position // columns, position % columns])
-        for records, style, label in ((train, "-", "train (z sampled)"), (test, "--", "test (z = posterior mean)")):
-            points = [(record["epoch"], record[name]) for record in records if name in record]
+        row, column = divmod(position, columns)
+        corner = (column * 320 + 55, height - 40 - (row + 1) * 240 + 45)
+        axes = figure.add_axes((corner[0] / width, corner[1] / height, 255 / width, 170 / height))
+        for split, (style, label) in splits.items():
+            points = [(record["epoch"], record[name]) for record in records[split] if name in record]
             if points:
                 axes.plot(*zip(*points), style, marker=".", label=label)
         axes.set_title(name.replace("_", " "), fontsize=9)
         axes.set_xlabel("epoch", fontsize=8)
         axes.tick_params(labelsize=7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if position == 0:
             axes.legend(fontsize=7)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, y=1 - 15 / height)
     return figure

@@ -30,7 +30,7 @@ class Evaluator:
     def evaluate(self, images: Tensor) -> dict[str, float]:
         """The quantities of a split, given its bytes (N, C, H, W); means over its images, in nats.
 
-        loss, reconstruction, divergence and extras: the training objective's terms, the likelihood's own term among them.
+        loss, reconstruction, divergence, extras: terms of the objective; reconstruction is the likelihood's own.
         squared_error: sum over pixels of (x - decoder mean)^2, the paper's figure of merit, whatever the likelihood.
         elbo: -reconstruction - KL(q||p), for every loss.
         active_units: latent dimensions whose posterior mean varies by more than 0.01 over the images.

@@ -113,7 +113,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from such a state. Raises KeyError, RuntimeError or ValueError if it is not one of this model and loss."""
+        """Go on from such a state. Raises KeyError, RuntimeError or ValueError if it is of another model or loss."""
         self.model.load_state_dict(state["model"])
         self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from utils.experiment import Interrupted, RunConfig, Runtime, evaluate_only, load_model, resume, run
+from utils.experiment import Interrupted, Job, RunConfig, Runtime, evaluate_only, load_model, resume, run
 from utils.results import CHECKPOINT, CONFIG, EVALUATION, FILES, METRICS, MODEL, ResultsError, ResultsFolder
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
@@ -14,6 +14,13 @@ from vae.training import Trainer
 
 SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
 TIMINGS = ("seconds", "images_per_second")
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(request, monkeypatch):
+    """Pictures take most of the time of a run as small as these: only one test draws them."""
+    if "pictures" not in request.keywords:
+        monkeypatch.setattr(Job, "draw", lambda job: None)
 
 
 @pytest.fixture
@@ -35,6 +42,7 @@ def metrics_of(runtime, experiment="exp"):
     return [{k: v for k, v in json.loads(line).items() if k not in TIMINGS} for line in lines]
 
 
+@pytest.mark.pictures
 def test_a_run_leaves_a_complete_folder(runtime):
     evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
     folder = runtime.results_dir / "exp"

@@ -56,16 +56,12 @@ def _checked(classes) -> np.ndarray:
     """`classes` as int64, or a ValueError that says what is wrong with them."""
     classes = np.asarray(classes)
     if classes.ndim != 2 or classes.shape[1] != len(FACTOR_SIZES) or classes.dtype.kind not in "iu":
-        raise ValueError(
-            f"classes are {classes.dtype} of shape {classes.shape}; expected integers of shape (N, 5)"
-        )
+        raise ValueError(f"classes are {classes.dtype} of shape {classes.shape}; expected integers of shape (N, 5)")
     outside = np.argwhere((classes < 0) | (classes >= FACTOR_SIZES))
     if len(outside):
         row, column = outside[0]
         factor = ("shape", "scale", "orientation", "posX", "posY")[column]
-        raise ValueError(
-            f"{factor} {classes[row, column]} in row {row} is not in 0..{FACTOR_SIZES[column] - 1}"
-        )
+        raise ValueError(f"{factor} {classes[row, column]} in row {row} is not in 0..{FACTOR_SIZES[column] - 1}")
     return classes.astype(np.int64)
 
 
@@ -126,8 +122,7 @@ def _rows(shape, scale, orientation, pos_x, pos_y) -> np.ndarray:
     row = np.minimum(above, above_next).ravel()[edge] + nth
 
     x0, x1, y0, y1 = (
-        corner.ravel()[edge].astype(np.int64)
-        for corner in (x, np.roll(x, -1, axis=1), y, np.roll(y, -1, axis=1))
+        corner.ravel()[edge].astype(np.int64) for corner in (x, np.roll(x, -1, axis=1), y, np.roll(y, -1, axis=1))
     )
     # The first column whose centre 256 column + 128 is not left of the crossing
     # x0 + (line - y0) (x1 - x0) / (y1 - y0). A quotient rounded up is, in integers, minus the quotient of the

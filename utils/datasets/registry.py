@@ -56,7 +56,5 @@ def first(size: int | None, available: int, name: str, split: str) -> int:
     if size is None:
         return available
     if not 1 <= size <= available:
-        raise DatasetError(
-            f"{name} has {available} {split} images; a size of {size} is not between 1 and {available}"
-        )
+        raise DatasetError(f"{name} has {available} {split} images; a size of {size} is not between 1 and {available}")
     return size

@@ -145,9 +145,7 @@ def _prior(
         prior_covariance = torch.eye(n, dtype=mean.dtype, device=mean.device)
     for name, matrix in (("covariance", covariance), ("prior_covariance", prior_covariance)):
         if matrix.shape[-2:] != (n, n):
-            raise ValueError(
-                f"{name} must have shape (..., {n}, {n}) like the mean, got {tuple(matrix.shape)}"
-            )
+            raise ValueError(f"{name} must have shape (..., {n}, {n}) like the mean, got {tuple(matrix.shape)}")
     check_broadcast(
         mean=mean,
         covariance=covariance[..., 0],

@@ -106,7 +106,7 @@ def geometric_js_terms(
 
 
 def geometric_mean_weights(alpha: float | Tensor, skew: str) -> tuple[float | Tensor, float | Tensor]:
-    """The weights b on p and 1 - b on q of the geometric mean N_b, both exact."""
+    """The weights b on p and 1 - b on q of the geometric mean N_b, neither computed from the other."""
     if skew not in SKEWS:
         raise ValueError(f"skew must be one of {', '.join(SKEWS)}, got {skew!r}")
     return (1 - alpha, alpha) if skew == "paper" else (alpha, 1 - alpha)

@@ -85,9 +85,7 @@ def _log_nu(mean: Tensor, logvar: Tensor, logweight: Tensor | None) -> Tensor:
     if logweight is None:
         return torch.log_softmax(log_norm, -1)
     if logweight.shape[-1:] != log_norm.shape[-1:]:
-        raise ValueError(
-            f"need one log-weight per component, {log_norm.shape[-1]}, got shape {tuple(logweight.shape)}"
-        )
+        raise ValueError(f"need one log-weight per component, {log_norm.shape[-1]}, got shape {tuple(logweight.shape)}")
     return torch.log_softmax(log_norm + logweight, -1)
 
 

@@ -42,7 +42,8 @@ def phi(t: Tensor) -> Tensor:
     KL(q||p) of two centred Gaussians is phi(l) / 2 per dimension, so this is what keeps a divergence exact
     near its zero.
     """
-    if t.dtype == torch.float32 and t.device.type != "mps":  # Apple's GPUs have no float64
+    # float64 has the digits that float32 loses down to |t| = 1e-9, in fewer steps. (Apple's GPUs have none.)
+    if t.dtype == torch.float32 and t.device.type != "mps":
         wide = t.double()
         return (torch.expm1(wide) - wide).float()
     # phi(t) = t * integral of expm1(t x) over x in [0, 1], in the quadrature of which no two terms cancel.

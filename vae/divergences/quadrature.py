@@ -43,9 +43,7 @@ def arithmetic_js_divergence(
     """
     mean, logvar = standardise(mean, logvar, prior_mean, prior_logvar)
     if mean.shape[-1] != 1 or logvar.shape[-1] != 1:
-        raise ValueError(
-            f"needs one latent dimension, got mean {tuple(mean.shape)}, logvar {tuple(logvar.shape)}"
-        )
+        raise ValueError(f"needs one latent dimension, got mean {tuple(mean.shape)}, logvar {tuple(logvar.shape)}")
     dtype = torch.result_type(mean, logvar)
     mean, logvar = torch.broadcast_tensors(mean.double(), logvar.double())
     z, cell = _panels(mean.detach(), logvar.detach())
@@ -61,9 +59,7 @@ def grid_kl_divergence(log_q: Tensor, log_p: Tensor, cell: float | Tensor) -> Te
 
 
 @full_precision
-def grid_arithmetic_js_divergence(
-    log_q: Tensor, log_p: Tensor, alpha: float | Tensor, cell: float | Tensor
-) -> Tensor:
+def grid_arithmetic_js_divergence(log_q: Tensor, log_p: Tensor, alpha: float | Tensor, cell: float | Tensor) -> Tensor:
     """(1-alpha) KL(q||m) + alpha KL(p||m), m = (1-alpha) q + alpha p, of densities on a grid.
 
     0 at alpha = 0 and 1. Raises ValueError for alpha outside [0, 1]. Source: Lin 1991.

@@ -182,9 +182,7 @@ def _check_samples(z: Tensor, prior_samples: Tensor | None, unbiased: bool) -> N
         if samples is None:
             continue
         if samples.ndim < 2 or samples.shape[-1] != z.shape[-1]:
-            raise ValueError(
-                f"{name} must have shape (..., samples, {z.shape[-1]}), got {tuple(samples.shape)}"
-            )
+            raise ValueError(f"{name} must have shape (..., samples, {z.shape[-1]}), got {tuple(samples.shape)}")
         if samples.shape[-2] < 1 + unbiased:
             needed = "at least 2 samples if unbiased" if unbiased else "at least 1 sample"
             raise ValueError(f"{name} must hold {needed}, got {samples.shape[-2]}")

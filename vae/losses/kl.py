@@ -23,7 +23,7 @@ class KLLoss(Loss):
 class ReverseKLLoss(Loss):
     """KL(p(z) || q(z|x)), the divergence the other way round (Deasy et al. 2020, eq. 4)."""
 
-    summary = "the Kullback-Leibler divergence the other way round (alias fwdKL, the paper's authors' name)"
+    summary = "the KL divergence the other way round (alias fwdKL, the paper's authors' name)"
     formula = "KL(p‖q)"
 
     def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:

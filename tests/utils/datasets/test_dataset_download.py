@@ -93,9 +93,7 @@ def test_stalled_mirror_is_given_up(mirror, tmp_path, monkeypatch):
 def test_directory_that_cannot_be_written_to_is_named(mirror, tmp_path):
     (tmp_path / "blocked").write_text("a file where a directory should be")
     message = error_of([mirror.url("good/file.bin")], tmp_path / "blocked" / "raw" / "file.bin")
-    assert message.startswith(
-        f"file.bin is missing and {tmp_path / 'blocked' / 'raw'} cannot be written to ("
-    )
+    assert message.startswith(f"file.bin is missing and {tmp_path / 'blocked' / 'raw'} cannot be written to (")
     assert message.endswith("or choose another data directory")
     assert not mirror.requests
 

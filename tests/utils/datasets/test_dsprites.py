@@ -68,11 +68,7 @@ def test_size_takes_the_first_of_the_split(tmp_path):
 
 
 def test_digest_names_the_rendered_images_whatever_the_size(tmp_path):
-    digests = {
-        load_dataset("dsprites", split, tmp_path, size).sha256
-        for split in ("train", "test")
-        for size in (1, 9)
-    }
+    digests = {load_dataset("dsprites", split, tmp_path, size).sha256 for split in ("train", "test") for size in (1, 9)}
     assert digests == {"20861e401517703b9590609977adadf25b408ccc7fcaecc38aae3d922cbc5db6"}
 
 

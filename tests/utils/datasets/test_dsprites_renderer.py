@@ -51,9 +51,7 @@ def inside(shape, scale, orientation, pos_x, pos_y) -> np.ndarray:
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
     centre = 256 * np.arange(64) + 128
     x, y = centre[None, :, None], centre[:, None, None]
-    side = (x1 - x0) * (y - y0) - (x - x0) * (
-        y1 - y0
-    )  # sign tells left from right of an edge, by its direction
+    side = (x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)  # sign tells left from right of an edge, by its direction
     downwards = (y0 < y) & (y <= y1) & (side <= 0)
     upwards = (y1 < y) & (y <= y0) & (side >= 0)
     return (downwards | upwards).sum(axis=-1) % 2
@@ -113,9 +111,7 @@ def test_area_grows_with_scale_and_fits_the_polygon(classes):
 @settings(max_examples=50, deadline=None)
 def test_the_last_position_is_the_first_one_moved_by_32_pixels(classes):
     shape, scale, orientation, *_ = classes
-    start, right, below = render(
-        [[shape, scale, orientation, *place] for place in ((0, 0), (31, 0), (0, 31))]
-    )
+    start, right, below = render([[shape, scale, orientation, *place] for place in ((0, 0), (31, 0), (0, 31))])
     assert np.array_equal(right, np.roll(start, 32, axis=1))
     assert np.array_equal(below, np.roll(start, 32, axis=0))
 

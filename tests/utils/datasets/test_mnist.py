@@ -52,10 +52,7 @@ def test_padding_is_zero_around_the_image(data_dir, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_splits_share_no_image(data_dir, name):
     train, test = (
-        {
-            hashlib.md5(image.tobytes()).digest()
-            for image in load_dataset(name, split, data_dir).images.numpy()
-        }
+        {hashlib.md5(image.tobytes()).digest() for image in load_dataset(name, split, data_dir).images.numpy()}
         for split in ("train", "test")
     )
     assert not train & test
@@ -78,9 +75,7 @@ def test_size_takes_the_first_of_the_split(data_dir):
 
 @pytest.mark.parametrize("size", [0, -1, 10_001])
 def test_size_beyond_the_split_is_refused(data_dir, size):
-    with pytest.raises(
-        DatasetError, match=f"mnist has 10000 test images; a size of {size} is not between 1 and 10000"
-    ):
+    with pytest.raises(DatasetError, match=f"mnist has 10000 test images; a size of {size} is not between 1 and 10000"):
         load_dataset("mnist", "test", data_dir, size)
 
 
@@ -159,9 +154,7 @@ def test_damaged_file_is_named(tiny, tmp_path, file, damage):
     assert message.endswith(f"replace it, or delete it to have {file}.gz downloaded")
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda content: content[:-9], lambda content: b"", lambda content: b"<html>"]
-)
+@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: b"", lambda content: b"<html>"])
 def test_damaged_compressed_file_is_named(tiny, tmp_path, mirror, damage):
     file = f"{IMAGES}.gz"
     folder = put(tmp_path, mirror.files | {file: damage(mirror.files[file])})

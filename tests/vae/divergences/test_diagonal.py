@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.distributions import Normal, kl_divergence as torch_kl_divergence
+from torch.distributions import Normal
+from torch.distributions import kl_divergence as torch_kl_divergence
 
 from vae import divergences
 
@@ -149,7 +150,7 @@ def test_gradcheck(name):
 
 @every
 def test_finite_in_float32(name):
-    """Value and gradient for log-variances in [-30, 30], at the prior, and where single dimensions are extreme."""
+    """Value and gradient for log-variances in [-30, 30], at the prior, and where one dimension is extreme."""
     logvar = torch.cartesian_prod(*[torch.tensor([-30.0, -10.0, -1e-4, 0.0, 1e-4, 10.0, 30.0])] * 2)
     for size in (0.0, 1e-4, 1.0, 50.0):
         mean = torch.full_like(logvar, size).requires_grad_()
@@ -241,7 +242,7 @@ def test_renyi_errors():
     for order in (-0.5, math.inf, math.nan):
         with pytest.raises(ValueError, match="order must be a finite number of at least 0"):
             divergences.renyi_divergence(zeros, zeros, order)
-    with pytest.raises(ValueError, match="order 2 is infinite: .* below .* = 0.6931, got 0.7"):
+    with pytest.raises(ValueError, match=r"order 2 is infinite: .* below .* = 0\.6931, got 0\.7"):
         divergences.renyi_divergence(zeros, torch.tensor([0.0, 0.7, 0.1]), 2)
 
 

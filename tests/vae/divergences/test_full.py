@@ -1,10 +1,11 @@
-"""Divergences of Gaussians with full covariance: against the diagonal ones, and what only full covariances have."""
+"""Divergences of Gaussians with full covariance: against the diagonal ones, and what only these have."""
 
 from functools import partial
 
 import pytest
 import torch
-from torch.distributions import MultivariateNormal, kl_divergence as torch_kl_divergence
+from torch.distributions import MultivariateNormal
+from torch.distributions import kl_divergence as torch_kl_divergence
 
 from vae import divergences
 from vae.divergences import full

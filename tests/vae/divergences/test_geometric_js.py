@@ -1,4 +1,4 @@
-"""The convention for alpha: both limits, symmetries, a learnt alpha; and the divergence by sampling its definition."""
+"""The convention for alpha: both limits, symmetries, a learnt alpha; and the definition by sampling."""
 
 import itertools
 import math
@@ -164,7 +164,7 @@ def test_vmap_over_members(form):
 
 @every_form
 def test_finite_in_float32(form):
-    """Value and all gradients, for alpha at the ends, beside them and between, as a number and as a tensor."""
+    """Value and all gradients, for alpha at the ends, beside them and between, number and tensor."""
     logvar = torch.cartesian_prod(*[torch.tensor([-30.0, -10.0, -1e-4, 0.0, 1e-4, 10.0, 30.0])] * 2)
     for alpha, size in itertools.product((0.0, 1e-30, 1e-6, 0.5, 1 - 1e-6, 1.0), (0.0, 1.0, 50.0)):
         for argument in (alpha, torch.full((len(logvar),), alpha, requires_grad=True)):
@@ -208,9 +208,7 @@ def test_definition_by_monte_carlo(form, alpha):
 
     pairs = ((middle, q), (middle, p)) if form["dual"] else ((q, middle), (p, middle))
     (to_q, error_q), (to_p, error_p) = (kl(*pair) for pair in pairs)
-    value = geometric_js_divergence(
-        mean, logvar, alpha, prior_mean=prior_mean, prior_logvar=prior_logvar, **form
-    )
+    value = geometric_js_divergence(mean, logvar, alpha, prior_mean=prior_mean, prior_logvar=prior_logvar, **form)
     standard_error = math.hypot((1 - alpha) * error_q, alpha * error_p)
     assert abs(value - ((1 - alpha) * to_q + alpha * to_p)) < 4 * standard_error + 1e-9
 

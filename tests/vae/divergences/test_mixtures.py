@@ -33,7 +33,9 @@ def random_mixture(components, latent_dim=2, seed=0, dtype=torch.float64):
 
 def distribution(mean, logvar, logweight):
     return MixtureSameFamily(
-        Categorical(logits=logweight), Independent(Normal(mean, torch.exp(logvar / 2)), 1), validate_args=False
+        Categorical(logits=logweight),
+        Independent(Normal(mean, torch.exp(logvar / 2)), 1),
+        validate_args=False,
     )
 
 
@@ -79,7 +81,11 @@ def test_one_component(mean, logvar, component_mean, component_logvar):
 
 def test_splitting_a_component_changes_nothing():
     mean, logvar, logweight = random_mixture(2)
-    split = mean[[0, 0, 1]], logvar[[0, 0, 1]], torch.stack([*(logweight[[0, 0]] - math.log(2)), logweight[1]])
+    split = (
+        mean[[0, 0, 1]],
+        logvar[[0, 0, 1]],
+        torch.stack([*(logweight[[0, 0]] - math.log(2)), logweight[1]]),
+    )
     close(mixture_cauchy_schwarz_divergence(mean, logvar, logweight, *split).abs(), torch.zeros(()).double())
 
 

@@ -1,0 +1,65 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from utils import pictures
+from utils.plots import DPI, image_grid, tile, training_curves
+from vae.models import build_model
+
+
+def pixels(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    buffer.seek(0)
+    return imread(buffer)[..., :3]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_shows_every_image_in_its_place(channels):
+    images = np.random.default_rng(0).random((2, 3, channels, 4, 4), dtype=np.float32)
+    canvas = tile(images, gap=2).reshape(10, 16, -1)
+    for row in range(2):
+        for column in range(3):
+            part = canvas[6 * row : 6 * row + 4, 6 * column : 6 * column + 4]
+            assert np.array_equal(part, images[row, column].transpose(1, 2, 0))
+    assert (canvas[4:6] == 0.5).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_keeps_every_pixel(channels):
+    """The first image, 32x32, is drawn at twice its size, below the title and right of the labels, top row up."""
+    images = np.random.default_rng(0).random((1, 2, channels, 32, 32), dtype=np.float32)
+    picture = pixels(image_grid(images, title="title", row_labels=["row"], column_labels=["a", "b"]))
+    shown = picture[35 : 35 + 64 : 2, 110 : 110 + 64 : 2]
+    expected = np.broadcast_to(images[0, 0].transpose(1, 2, 0), (32, 32, 3))
+    assert np.abs(shown - expected).max() < 0.01
+    assert picture.shape[:2] == (35 + 64 + 30, 110 + 132 + 10)
+    assert picture[:35].min() < 0.5, "the title is there"
+    assert picture[35:99, :110].min() < 0.5, "the row's label is there"
+
+
+def test_traversals_move_one_dimension_at_a_time():
+    torch.manual_seed(0)
+    model = build_model((1, 32, 32), latent_dim=2).eval()
+    picture = pixels(pictures.traversals(model, 2, title="t"))
+    z = torch.zeros(1, 2)
+    z[0, 1] = -1.96  # second row, first column
+    expected = model.decode(z)[0, 0].detach().numpy()
+    top = 35 + 68
+    assert np.abs(picture[top : top + 64 : 2, 110 : 110 + 64 : 2, 0] - expected).max() < 0.01
+
+
+def test_curves_have_a_panel_for_each_term_and_a_line_for_each_split():
+    metrics = [
+        {"epoch": epoch, "step": epoch, "split": split, "loss": 1 / epoch, "alpha": 0.1, "seconds": 1.0}
+        for epoch in (1, 2, 3)
+        for split in ("train", "test")
+    ]
+    figure = training_curves(metrics, title="t")
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "alpha"]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [1, 1 / 2, 1 / 3]
+    assert figure.dpi == DPI
