@@ -1,16 +1,14 @@
 """One run from configuration to results: the place that joins data, model, loss, Trainer and results folder."""
 
-import platform
-import subprocess
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from utils import pictures
 from utils.datasets import Dataset, dataset_names, load_dataset
+from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
 from utils.progress import Progress
 from utils.results import CONFIG, CURVES, EVALUATION, RECONSTRUCTIONS, SAMPLES, TRAVERSALS, ResultsError, ResultsFolder
@@ -141,6 +139,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> d
     """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json."""
     folder = open_folder(experiment, runtime)
     config = reconcile(read_config(folder)[0], flags, changeable=())
+    keep_freed_memory()
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     evaluation = evaluate(model, loss, config, load_splits(config, runtime))
     folder.write_json(EVALUATION, evaluation)
@@ -171,6 +170,7 @@ class Job:
     """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run."""
 
     def __init__(self, config: RunConfig, runtime: Runtime, folder: ResultsFolder):
+        keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
         self.splits = load_splits(config, runtime)
@@ -233,9 +233,7 @@ class Job:
         record = {
             **asdict(self.config),
             "data": data,
-            "git_revision": git_revision(),
-            "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-            "machine": {"device": self.trainer.images.device.type, "threads": torch.get_num_threads()},
+            **environment(self.trainer.images.device),
             "ended_after": ended_after,
         }
         self.folder.write_json(CONFIG, record)
@@ -328,21 +326,6 @@ def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Datase
     return {name: evaluator(model, loss, config).evaluate(split.images) for name, split in splits.items()}
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one. Raises ValueError if it is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"--device {name}: expected auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"--device {name}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu"
-        )
-    return device
-
-
 def check_experiment_name(name: str) -> None:
     """Raise ValueError unless the name is one component of a path that names a folder."""
     if (
@@ -358,16 +341,6 @@ def check_choice(flag: str, value: str, choices: Any) -> None:
     """Raise ValueError unless the value is one of the choices."""
     if value not in choices:
         raise ValueError(f"{flag} {value}: choose from {', '.join(choices)}")
-
-
-def git_revision() -> str | None:
-    """The revision of this code, with "-dirty" where it differs from it; None outside a git checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
 
 
 def print_summary(folder: ResultsFolder, evaluation: dict[str, dict[str, float]]) -> None:
