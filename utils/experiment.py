@@ -129,6 +129,7 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
             f"--epochs {config.epochs}: {folder.path} has {checkpoint['epoch']} epochs behind it already"
         )
     job = Job(config, runtime, folder)
+    check_same_data(folder, job.splits)
     if checkpoint is not None:
         job.trainer.load_state_dict(checkpoint)
     folder.drop_metrics_after(job.trainer.epoch)
@@ -141,7 +142,9 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> d
     config = reconcile(read_config(folder)[0], flags, changeable=())
     keep_freed_memory()
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
-    evaluation = evaluate(model, loss, config, load_splits(config, runtime))
+    splits = load_splits(config, runtime)
+    check_same_data(folder, splits)
+    evaluation = evaluate(model, loss, config, splits)
     folder.write_json(EVALUATION, evaluation)
     print_summary(folder, evaluation)
     return evaluation
@@ -221,18 +224,9 @@ class Job:
 
     def write_config(self, *, ended_after: int | None) -> None:
         """Write config.json: the configuration, what it was run with, and after how many epochs the run ended."""
-        train, test = self.splits["train"], self.splits["test"]
-        data = {
-            "name": train.name,
-            "source": train.source,
-            "sha256": {"train": train.sha256, "test": test.sha256},
-            "image_shape": list(train.image_shape),
-            "train_images": len(train),
-            "test_images": len(test),
-        }
         record = {
             **asdict(self.config),
-            "data": data,
+            "data": data_record(self.splits),
             **environment(self.trainer.images.device),
             "ended_after": ended_after,
         }
@@ -314,6 +308,29 @@ def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
     """Both splits, each cut to its size. Raises DatasetError."""
     sizes = {"train": config.train_size, "test": config.test_size}
     return {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
+
+
+def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:
+    """What config.json says of the data."""
+    train, test = splits["train"], splits["test"]
+    return {
+        "name": train.name,
+        "source": train.source,
+        "sha256": {"train": train.sha256, "test": test.sha256},
+        "image_shape": list(train.image_shape),
+        "train_images": len(train),
+        "test_images": len(test),
+    }
+
+
+def check_same_data(folder: ResultsFolder, splits: dict[str, Dataset]) -> None:
+    """Raise ResultsError unless the splits come from the data that the run in this folder began with."""
+    saved, found = folder.read_json(CONFIG)["data"], data_record(splits)
+    if saved["sha256"] != found["sha256"]:
+        raise ResultsError(
+            f"{folder.path} was run on other data ({saved['name']}, {saved['source']}) than lie in the data "
+            f"directory ({found['source']}): name the directory it was run with by --data-dir"
+        )
 
 
 def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:

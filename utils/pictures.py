@@ -9,6 +9,7 @@ from utils.plots import image_grid
 
 SAMPLES_PER_SIDE = 8
 TRAVERSAL_POINTS = 10
+TRAVERSED_DIMENSIONS = 32  # rows at most: a picture has to stay one that can be looked at
 TRAVERSAL_LIMIT = 1.96  # the central 95 % of a standard normal, as in the paper's Figure 4
 
 
@@ -29,15 +30,19 @@ def samples(model: nn.Module, *, title: str) -> Figure:
 
 @torch.inference_mode()
 def traversals(model: nn.Module, latent_dim: int, *, title: str) -> Figure:
-    """One row per latent dimension: it takes ten equally spaced values from -1.96 to 1.96, the others are 0."""
+    """One row per latent dimension: it takes ten equally spaced values from -1.96 to 1.96, the others are 0.
+
+    Of more than 32 dimensions the first 32 are shown.
+    """
     device = next(model.parameters()).device
+    shown = min(latent_dim, TRAVERSED_DIMENSIONS)
     values = torch.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS, device=device)
-    z = torch.einsum("p,ij->ipj", values, torch.eye(latent_dim, device=device))
-    grid = model.decode(z.flatten(0, 1)).unflatten(0, (latent_dim, TRAVERSAL_POINTS))
+    z = torch.einsum("p,ij->ipj", values, torch.eye(shown, latent_dim, device=device))
+    grid = model.decode(z.flatten(0, 1)).unflatten(0, (shown, TRAVERSAL_POINTS))
     return image_grid(
         to_numpy(grid),
         title=f"{title}: latent traversals",
-        row_labels=[f"$z_{{{dimension + 1}}}$" for dimension in range(latent_dim)],
+        row_labels=[f"$z_{{{dimension + 1}}}$" for dimension in range(shown)],
         column_labels=[f"{value:.2f}" for value in values.tolist()],
     )
 

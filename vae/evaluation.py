@@ -28,7 +28,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def evaluate(self, images: Tensor) -> dict[str, float]:
-        """The quantities of a split, given its bytes (N, C, H, W); means over its images, in nats.
+        """The quantities of a split, given its bytes (N, C, H, W) on any device; means over its images, in nats.
 
         loss, reconstruction, divergence, extras: terms of the objective; reconstruction is the likelihood's own.
         squared_error: sum over pixels of (x - decoder mean)^2, the paper's figure of merit, whatever the likelihood.
@@ -40,11 +40,11 @@ class Evaluator:
         self.model.eval()
         self.loss.eval()
         means, latents = Means(), []
-        devices = [images.device] if images.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
+        device = next(self.model.parameters()).device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
             seed_everything(self.seed, EVALUATION_STREAM)
             for start in range(0, len(images), self.batch_size):
-                batch = to_unit_interval(images[start : start + self.batch_size])
+                batch = to_unit_interval(images[start : start + self.batch_size].to(device))
                 output = self.model(batch)
                 terms = self.loss.terms(self.model, batch, output)
                 squared_error = (self.model.likelihood.mean(output.decoded) - batch).square().flatten(1).sum(-1).mean()

@@ -197,6 +197,17 @@ def test_load_model_gives_back_model_loss_and_configuration(runtime):
     assert not model.training
 
 
+@pytest.mark.parametrize("again", [resume, evaluate_only])
+def test_other_data_than_the_run_began_with_are_refused(runtime, again):
+    run(config(), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    saved = json.loads(path.read_text())
+    saved["data"]["sha256"]["train"] = "0" * 64
+    path.write_text(json.dumps(saved))
+    with pytest.raises(ResultsError, match="was run on other data .* --data-dir"):
+        again("exp", {"epochs": 3} if again is resume else {}, runtime)
+
+
 def test_a_model_of_another_configuration_is_refused(runtime):
     run(config(), runtime)
     path = runtime.results_dir / "exp" / CONFIG
