@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.datasets import DatasetError, dataset_names
+from utils.environment import DeviceError
 from utils.experiment import Interrupted, RunConfig, Runtime, evaluate_only, resume, run
 from utils.results import ResultsError
 from vae.likelihoods import LIKELIHOODS
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
-from vae.options import Option
+from vae.options import Option, OptionError
 
 SHORT_FLAGS = {
     "dataset": ["-d"],
@@ -43,6 +44,8 @@ class Parser(argparse.ArgumentParser):
             known = {flag.casefold(): flag for flag in self._option_string_actions}
             near = difflib.get_close_matches(unknown[1].casefold(), known, n=1)
             message = f"there is no flag {unknown[1]}" + (f": did you mean {known[near[0]]}?" if near else "")
+        elif message.endswith((" True", " False")):
+            message += ": a flag takes neither, --NAME turns it on and --no-NAME off"
         fail(f"{message} (python main.py --help lists every flag)")
 
 
@@ -75,7 +78,7 @@ def build_parser() -> Parser:
 
     summaries = "\n".join(f"{name:7}{loss.summary}" for name, loss in LOSSES.items())
     parser.add_argument_group("training objectives (--loss)", summaries)
-    for names, options in losses_by_options():
+    for names, options in options_by_losses().items():
         group = parser.add_argument_group(f"options of --loss {', '.join(names)}")
         for option in options:
             add_option(group, option)
@@ -104,21 +107,25 @@ def build_parser() -> Parser:
     return parser
 
 
-def losses_by_options() -> list[tuple[list[str], tuple[Option, ...]]]:
-    """The losses that have options, those that share them together."""
-    groups: dict[tuple[Option, ...], list[str]] = {}
+def options_by_losses() -> dict[tuple[str, ...], list[Option]]:
+    """The options of the losses, each once, under the names of all losses that have it."""
+    users: dict[Option, list[str]] = {}
     for name, loss in LOSSES.items():
-        if loss.options:
-            groups.setdefault(loss.options, []).append(name)
-    return [(names, options) for options, names in groups.items()]
+        for option in loss.options:
+            users.setdefault(option, []).append(name)
+    groups: dict[tuple[str, ...], list[Option]] = {}
+    for option, names in users.items():
+        groups.setdefault(tuple(names), []).append(option)
+    return groups
 
 
 def add_option(group: Any, option: Option) -> None:
     """Add the flag of an option, with its bounds."""
     choices = CHOICES.get(option.name)
+    remarks = [option.limits] if option.limits else []
+    remarks += [f"default: {option.default}"] if option.default is not None else []
     text = f"{option.help}: {', '.join(choices)}" if choices else option.help
-    if option.default is not None:
-        text += f" (default: {option.default})"
+    text += f" ({'; '.join(remarks)})"
     flags = [*SHORT_FLAGS.get(option.name, []), option.flag]
     if option.kind is bool:
         group.add_argument(*flags, action=argparse.BooleanOptionalAction, dest=option.name, help=text)
@@ -150,16 +157,16 @@ def main(arguments: list[str] | None = None) -> None:
             evaluate_only(experiment, flags, runtime)
         else:
             run(RunConfig.from_flags(experiment, flags), runtime, overwrite=modes == ["overwrite"])
-    except (ValueError, DatasetError, ResultsError) as error:
+    except (OptionError, DatasetError, DeviceError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
     except NonFiniteError as error:
-        fail(f"{error}; the last good checkpoint is kept: try a smaller --lr", status=1)
+        fail(str(error), status=1)
     except Interrupted as interruption:
         fail(str(interruption), status=130)
     except KeyboardInterrupt:
-        fail("interrupted before training began: nothing was written", status=130)
+        fail("interrupted before anything was written", status=130)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,12 @@ import numpy as np
 import torch
 
 
+class DeviceError(Exception):
+    """The device asked for is not there; the message is one line that says what to do."""
+
+
 def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one. Raises ValueError if it is not there."""
+    """The device of a name; "auto" is CUDA where there is one. Raises DeviceError if it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -18,10 +22,10 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+        raise DeviceError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise ValueError(f"--device {name}: this machine has {count} CUDA devices; --device cpu always works")
+        raise DeviceError(f"--device {name}: this machine has {count} CUDA devices; --device cpu always works")
     return device
 
 

@@ -1,5 +1,6 @@
 """One run from configuration to results: the place that joins data, model, loss, Trainer and results folder."""
 
+import copy
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,30 @@ from utils import pictures
 from utils.datasets import Dataset, dataset_names, load_dataset
 from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
-from utils.progress import Progress
-from utils.results import CONFIG, CURVES, EVALUATION, RECONSTRUCTIONS, SAMPLES, TRAVERSALS, ResultsError, ResultsFolder
+from utils.progress import Progress, summarise
+from utils.results import (
+    CHECKPOINT,
+    CONFIG,
+    CURVES,
+    EVALUATION,
+    MODEL,
+    RECONSTRUCTIONS,
+    SAMPLES,
+    TRAVERSALS,
+    ResultsError,
+    ResultsFolder,
+    check_experiment_name,
+)
 from vae.evaluation import Evaluator
 from vae.likelihoods import LIKELIHOODS
-from vae.losses import Loss, build_loss, loss_name, resolve_options
+from vae.losses import LOSSES, Loss, build_loss, loss_name, resolve_options
+from vae.means import NonFiniteError
 from vae.models import VAE, build_model
-from vae.options import Option
-from vae.training import Trainer, seed_everything, to_unit_interval
+from vae.options import Option, OptionError
+from vae.training import Stream, Trainer, seed_everything, to_unit_interval
 
-WEIGHTS_STREAM, PICTURES_STREAM = 0, 2**32 + 1  # of the seed; epoch n has stream n, evaluation 2**32
 RECONSTRUCTED_IMAGES = 10  # in reconstructions.png
-RECORDED = ("data", "git_revision", "versions", "machine", "ended_after")  # in config.json beside the configuration
+RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")  # beside it
 CHANGEABLE = ("epochs", "evaluate_every", "test_size")  # what --resume may set anew
 
 
@@ -34,7 +47,7 @@ def setting(name: str, default: Any, text: str, kind: type, **bounds: float) -> 
 class RunConfig:
     """Everything that the results of a run depend on.
 
-    Raises ValueError, in one line, for a value that is not allowed.
+    Raises OptionError, in one line, for a value that is not allowed.
     """
 
     experiment: str
@@ -42,15 +55,15 @@ class RunConfig:
     loss: str = setting("loss", "GJS", "training objective, see below", str)
     loss_options: dict[str, float | int | bool] = field(default_factory=dict)
     rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str)
-    latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1)
+    latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1, maximum=10_000)
     epochs: int = setting("epochs", 30, "passes over the training images", int, minimum=1)
-    batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1)
+    batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1, maximum=1_000_000)
     lr: float = setting("lr", 1e-4, "learning rate of Adam", float, above=0)
     seed: int = setting("seed", 1234, "fixes weights, order of images and samples", int, minimum=0)
     train_size: int | None = setting(
-        "train_size", None, "train on the first N images only (default: all)", int, minimum=1
+        "train_size", None, "train on the first N images only, else on all", int, minimum=1
     )
-    test_size: int | None = setting("test_size", None, "test on the first N images only (default: all)", int, minimum=1)
+    test_size: int | None = setting("test_size", None, "test on the first N images only, else on all", int, minimum=1)
     evaluate_every: int | None = setting(
         "evaluate_every", None, "evaluate the test split every N epochs too, into metrics.jsonl", int, minimum=1
     )
@@ -65,6 +78,8 @@ class RunConfig:
                 object.__setattr__(self, name, option.check(value))
         check_choice("--dataset", self.dataset, dataset_names())
         check_choice("--rec-dist", self.rec_dist, LIKELIHOODS)
+        if LOSSES[self.loss].batch_statistic and self.batch_size < 2:
+            raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
 
     @classmethod
     def options(cls) -> dict[str, Option]:
@@ -97,17 +112,14 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict
     """Train, evaluate and write results/<experiment>/; return what evaluation.json holds.
 
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
-    and ValueError for the configuration, all before anything is written; NonFiniteError and Interrupted later on.
+    and OptionError for the configuration, all before anything is written; NonFiniteError and Interrupted later on.
     """
     folder = ResultsFolder(runtime.results_dir / config.experiment)
-    if folder.exists() and not overwrite:
-        raise ResultsError(
-            f"{folder.path} exists: choose another name, --resume to go on with it, or --overwrite to replace it"
-        )
+    folder.check_free(overwrite=overwrite)
     job = Job(config, runtime, folder)
-    folder.create()
-    folder.clear()
-    return job.carry_out()
+    with folder.create():
+        folder.check_free(overwrite=overwrite)  # another process may have begun it while the data were loaded
+        return job.carry_out(afresh=True)
 
 
 def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
@@ -116,56 +128,58 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
     The flags must equal the saved configuration, except epochs and evaluation options. Raises as `run` does.
     """
     folder = open_folder(experiment, runtime)
-    saved, ended_after = read_config(folder)
-    config = reconcile(saved, flags, changeable=CHANGEABLE)
-    if ended_after == config.epochs:
-        print(f"{folder.path} has ended after {config.epochs} epochs: nothing to do (--epochs N would go on to N)")
-        return folder.read_json(EVALUATION)
-    checkpoint = folder.load_checkpoint()
-    if checkpoint is None and ended_after:
-        raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
-    if checkpoint is not None and checkpoint["epoch"] > config.epochs:
-        raise ResultsError(
-            f"--epochs {config.epochs}: {folder.path} has {checkpoint['epoch']} epochs behind it already"
-        )
-    job = Job(config, runtime, folder)
-    check_same_data(folder, job.splits)
-    if checkpoint is not None:
-        job.trainer.load_state_dict(checkpoint)
-    folder.drop_metrics_after(job.trainer.epoch)
-    return job.carry_out()
+    with folder.create():
+        saved, record = read_config(folder)
+        config = reconcile(saved, flags, changeable=CHANGEABLE)
+        if record["ended_after"] == config.epochs:
+            reconcile(saved, flags, changeable=())
+            evaluation = folder.read_json(EVALUATION)
+            print(f"{folder.path} has ended after {config.epochs} epochs: nothing to do (--epochs N would go on to N)")
+            return evaluation
+        checkpoint = folder.load_checkpoint()
+        if checkpoint is None and record["ended_after"]:
+            raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
+        job = Job(config, runtime, folder)
+        check_same_data(folder, record, job.splits)
+        if checkpoint is not None:
+            job.restore(checkpoint)
+        job.note_environment(record)
+        folder.drop_metrics_after(job.trainer.epoch)
+        return job.carry_out(afresh=False)
 
 
 def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
-    """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json."""
-    folder = open_folder(experiment, runtime)
-    config = reconcile(read_config(folder)[0], flags, changeable=())
+    """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json.
+
+    The flags must equal the saved configuration. Raises OptionError, ResultsError and DatasetError.
+    """
     keep_freed_memory()
+    folder = open_folder(experiment, runtime)
+    saved, record = read_config(folder)
+    config = reconcile(saved, flags, changeable=())
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
-    check_same_data(folder, splits)
+    check_same_data(folder, record, splits)
     evaluation = evaluate(model, loss, config, splits)
     folder.write_json(EVALUATION, evaluation)
-    print_summary(folder, evaluation)
+    summarise(evaluation, folder.path)
     return evaluation
 
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[VAE, Loss, RunConfig]:
-    """The model, the loss and the configuration of a run, from its config.json and model.pt, in evaluation mode.
+    """The model, the loss and the configuration of a run that has ended, in evaluation mode.
 
-    Raises ResultsError if one of these is missing or damaged.
+    Reads config.json and model.pt. Raises ResultsError if one is missing or damaged or the run has not ended.
     """
     folder = ResultsFolder(Path(folder))
-    config, _ = read_config(folder)
-    data = folder.read_json(CONFIG)["data"]
-    state = folder.load_model(device)
-    model, loss = build(config, tuple(data["image_shape"]), data["train_images"], device)
-    try:
+    config, record = read_config(folder)
+    if record["ended_after"] is None:
+        raise ResultsError(f"{folder.path} has not ended: python main.py {folder.path.name} --resume goes on with it")
+    state = folder.load_model()
+    model, loss = build(config, tuple(record["data"]["image_shape"]), record["data"]["train_images"], device)
+    with folder.refusing_misfits(MODEL):
         model.load_state_dict(state["model"])
         loss.load_state_dict(state["loss"])
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise ResultsError(f"model.pt does not belong to config.json in {folder.path}: {reason}") from None
     return model.eval(), loss.eval(), config
 
 
@@ -176,9 +190,10 @@ class Job:
         keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
+        self.environment = environment(device)
         self.splits = load_splits(config, runtime)
         train = self.splits["train"]
-        seed_everything(config.seed, WEIGHTS_STREAM)
+        seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = build(config, train.image_shape, len(train), device)
         self.progress = Progress(config.epochs, bar=runtime.progress_bar)
         self.trainer = Trainer(
@@ -190,11 +205,28 @@ class Job:
             seed=config.seed,
             reporter=self.progress,
         )
+        self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
 
-    def carry_out(self) -> dict[str, dict[str, float]]:
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint. Raises ResultsError if it is not of this run, OptionError if it is beyond it."""
+        with self.folder.refusing_misfits(CHECKPOINT):
+            self.trainer.load_state_dict(checkpoint)
+        if self.trainer.epoch > self.config.epochs:
+            raise OptionError(f"--epochs {self.config.epochs}: {self.trainer.epoch} epochs are behind this run already")
+
+    def note_environment(self, record: dict[str, Any]) -> None:
+        """Keep the environment that the run began with, and say so where it is another one now."""
+        begun_with = {name: record[name] for name in self.environment}
+        if begun_with != self.environment:
+            print("note: the code, a package or the machine is not as when the run began: its bits may differ")
+            self.environment = {**begun_with, "resumed_with": self.environment}
+
+    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, float]]:
         """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""
-        self.write_config(ended_after=None)
         try:
+            if afresh:
+                self.folder.clear()
+            self.write_config(ended_after=None)
             self.train()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
             evaluation = evaluate(self.model, self.loss, self.config, self.splits)
@@ -202,8 +234,15 @@ class Job:
             self.draw()
             self.write_config(ended_after=self.config.epochs)
         except KeyboardInterrupt:
-            raise Interrupted(self.after_interruption()) from None
-        print_summary(self.folder, evaluation)
+            if self.unsaved is not None:
+                self.folder.save_checkpoint(self.unsaved)
+            again = f"python main.py {self.folder.path.name} --resume"
+            raise Interrupted(
+                f"interrupted; {self.what_is_saved()}, what came after is lost: {again} goes on"
+            ) from None
+        except NonFiniteError as error:
+            raise NonFiniteError(f"{error}; {self.what_is_saved()}: start again with a smaller --lr") from None
+        summarise(evaluation, self.folder.path)
         return evaluation
 
     def train(self) -> None:
@@ -216,6 +255,9 @@ class Job:
                 self.log({"epoch": epoch, "step": record["step"], "split": "test", **test})
             if epoch % self.runtime.checkpoint_every == 0 or epoch == self.config.epochs:
                 self.folder.save_checkpoint(self.trainer.state_dict())
+                self.unsaved = None
+            else:
+                self.unsaved = copy.deepcopy(self.trainer.state_dict())
 
     def log(self, record: dict[str, Any]) -> None:
         """Record one line of metrics and show it."""
@@ -224,13 +266,8 @@ class Job:
 
     def write_config(self, *, ended_after: int | None) -> None:
         """Write config.json: the configuration, what it was run with, and after how many epochs the run ended."""
-        record = {
-            **asdict(self.config),
-            "data": data_record(self.splits),
-            **environment(self.trainer.images.device),
-            "ended_after": ended_after,
-        }
-        self.folder.write_json(CONFIG, record)
+        record = {"data": data_record(self.splits), **self.environment, "ended_after": ended_after}
+        self.folder.write_json(CONFIG, {**asdict(self.config), **record})
 
     def draw(self) -> None:
         """Write the pictures."""
@@ -238,7 +275,7 @@ class Job:
         title = f"{config.dataset}, {config.loss}"
         images = to_unit_interval(self.splits["test"].images[:RECONSTRUCTED_IMAGES].to(device))
         self.model.eval()
-        seed_everything(config.seed, PICTURES_STREAM)
+        seed_everything(config.seed, Stream.PICTURES)
         figures = {
             RECONSTRUCTIONS: pictures.reconstructions(self.model, images, title=title),
             SAMPLES: pictures.samples(self.model, title=title),
@@ -248,14 +285,10 @@ class Job:
         for name, figure in figures.items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
-    def after_interruption(self) -> str:
-        """What Ctrl-C has left and cost."""
-        again = f"python main.py {self.config.experiment} --resume goes on"
-        if self.trainer.epoch == self.config.epochs:
-            return f"interrupted after training, which is saved; {again} with the evaluation"
+    def what_is_saved(self) -> str:
+        """How far the checkpoint reaches, in words."""
         checkpoint = self.folder.load_checkpoint()
-        saved = f"epochs 1 to {checkpoint['epoch']} are saved" if checkpoint else "no epoch was complete"
-        return f"interrupted in epoch {self.trainer.epoch + 1}: {saved}, what came after is lost; {again}"
+        return f"the checkpoint holds epochs 1 to {checkpoint['epoch']}" if checkpoint else "no epoch is saved"
 
 
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
@@ -267,29 +300,31 @@ def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     return folder
 
 
-def read_config(folder: ResultsFolder) -> tuple[RunConfig, int | None]:
-    """The saved configuration, and after how many epochs the run ended (None: it has not).
+def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
+    """The saved configuration, and the whole of config.json.
 
-    Raises ResultsError if config.json is missing, damaged or from another version.
+    Raises ResultsError if config.json is missing, damaged or of another version.
     """
     record = folder.read_json(CONFIG)
     try:
-        return RunConfig(**{k: v for k, v in record.items() if k not in RECORDED}), record["ended_after"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error})") from None
+        _ = [record[name] for name in ("data", "git_revision", "versions", "machine", "ended_after")]
+        _ = [record["data"][name] for name in ("name", "source", "sha256", "image_shape", "train_images")]
+        return RunConfig(**{name: value for name, value in record.items() if name not in RECORDED}), record
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error!r})") from None
 
 
 def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...]) -> RunConfig:
-    """The saved configuration with what the flags may change. Raises ValueError for any other difference."""
+    """The saved configuration with what the flags may change. Raises OptionError for any other difference."""
     if "loss" in flags:
         flags = {**flags, "loss": loss_name(flags["loss"])}
     known = {**asdict(saved), **saved.loss_options}
     for name, value in flags.items():
         flag = "--" + name.replace("_", "-")
         if name not in known:
-            raise ValueError(f"{flag} is not an option of the saved run's --loss {saved.loss}: leave it out")
+            raise OptionError(f"{flag} is not an option of the saved run's --loss {saved.loss}: leave it out")
         if known[name] != value and name not in changeable:
-            raise ValueError(
+            raise OptionError(
                 f"{flag} {value}: the saved run has {known[name]}; leave the flag out, or choose a new name"
             )
     return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
@@ -323,9 +358,9 @@ def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:
     }
 
 
-def check_same_data(folder: ResultsFolder, splits: dict[str, Dataset]) -> None:
-    """Raise ResultsError unless the splits come from the data that the run in this folder began with."""
-    saved, found = folder.read_json(CONFIG)["data"], data_record(splits)
+def check_same_data(folder: ResultsFolder, record: dict[str, Any], splits: dict[str, Dataset]) -> None:
+    """Raise ResultsError unless the splits come from the data that config.json's record names."""
+    saved, found = record["data"], data_record(splits)
     if saved["sha256"] != found["sha256"]:
         raise ResultsError(
             f"{folder.path} was run on other data ({saved['name']}, {saved['source']}) than lie in the data "
@@ -343,26 +378,7 @@ def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Datase
     return {name: evaluator(model, loss, config).evaluate(split.images) for name, split in splits.items()}
 
 
-def check_experiment_name(name: str) -> None:
-    """Raise ValueError unless the name is one component of a path that names a folder."""
-    if (
-        not name
-        or name.startswith(".")
-        or any(c in "/\\:" or not c.isprintable() for c in name)
-        or len(name.encode()) > 200
-    ):
-        raise ValueError(f"experiment name {name!r}: expected one folder name, such as mnist-dgjs")
-
-
 def check_choice(flag: str, value: str, choices: Any) -> None:
-    """Raise ValueError unless the value is one of the choices."""
+    """Raise OptionError unless the value is one of the choices."""
     if value not in choices:
-        raise ValueError(f"{flag} {value}: choose from {', '.join(choices)}")
-
-
-def print_summary(folder: ResultsFolder, evaluation: dict[str, dict[str, float]]) -> None:
-    """Say what came out and where it lies."""
-    for split, values in evaluation.items():
-        terms = "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items())
-        print(f"{split:5}  {terms}")
-    print(f"results in {folder.path}, pictures among them: {RECONSTRUCTIONS}, {SAMPLES}, {TRAVERSALS}, {CURVES}")
+        raise OptionError(f"{flag} {value}: choose from {', '.join(choices)}")

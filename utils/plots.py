@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from utils.results import BOOKKEEPING
+
 DPI = 100  # of every figure, so that sizes in pixels can be meant
 IMAGE_PIXELS = 64  # side of an image in a grid, at least
-NOT_TERMS = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl
 
 
 def image_grid(
@@ -55,7 +56,7 @@ def training_curves(metrics: Sequence[dict[str, float]], *, title: str) -> Figur
     """Every term in the lines of metrics.jsonl against the epoch: train in full lines, test, where recorded, dashed."""
     splits = {"train": ("-", "train (z sampled)"), "test": ("--", "test (z = posterior mean)")}
     records = {split: [record for record in metrics if record["split"] == split] for split in splits}
-    names = list(dict.fromkeys(name for record in metrics for name in record if name not in NOT_TERMS))
+    names = list(dict.fromkeys(name for record in metrics for name in record if name not in BOOKKEEPING))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     width, height = 320 * columns, 240 * rows + 40

@@ -1,8 +1,11 @@
 """What a run shows while it trains: a progress bar within an epoch, and a line at the end of each."""
 
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
+
+from utils.results import BOOKKEEPING, CURVES, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
 
 
 class Progress:
@@ -34,10 +37,17 @@ class Progress:
 
     def epoch_line(self, record: dict[str, float]) -> None:
         """Print the record of an epoch: its terms, then its speed."""
-        outside = ("epoch", "step", "split", "seconds", "images_per_second")
-        terms = "  ".join(f"{name} {value:.4g}" for name, value in record.items() if name not in outside)
+        terms = "  ".join(f"{name} {value:.4g}" for name, value in record.items() if name not in BOOKKEEPING)
         split = "test  " if record["split"] == "test" else ""
         speed = (
             f"  {record['images_per_second']:.0f} images/s  {record['seconds']:.1f} s" if "seconds" in record else ""
         )
         print(f"epoch {record['epoch']}/{self.epochs}  {split}{terms}{speed}", flush=True)
+
+
+def summarise(evaluation: dict[str, dict[str, float]], folder: Path) -> None:
+    """Print what came out and where it lies."""
+    for split, values in evaluation.items():
+        terms = "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items())
+        print(f"{split:5}  {terms}")
+    print(f"results in {folder}, pictures among them: {RECONSTRUCTIONS}, {SAMPLES}, {TRAVERSALS}, {CURVES}")

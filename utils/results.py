@@ -1,13 +1,21 @@
 """A run's folder results/<experiment>/: what is in it, written so that a crash at any moment leaves it whole."""
 
+import io
 import json
 import os
+import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes are not kept apart there
+    fcntl = None
 
 CONFIG, METRICS, EVALUATION = "config.json", "metrics.jsonl", "evaluation.json"
 MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT = "model.pt", "checkpoint.pt", "checkpoint-previous.pt"
@@ -17,6 +25,7 @@ FILES = (
     *(CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT),
     *(RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CURVES),
 )
+BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 
 
 class ResultsError(Exception):
@@ -32,22 +41,46 @@ class ResultsFolder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
-    def exists(self) -> bool:
-        """Whether there is anything under this name but an empty folder."""
-        return self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir()))
+    def check_free(self, *, overwrite: bool) -> None:
+        """Raise ResultsError if a run cannot go here: there is something (unless overwrite), or no folder can be."""
+        parent = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise ResultsError(f"{parent} is not a folder that can be written to: choose another --results-dir")
+        partial = {partial_name(name) for name in FILES}  # what a crash may leave
+        if overwrite or not self.path.exists() or {path.name for path in self.path.iterdir()} <= partial:
+            return
+        resume = "--resume to go on with it, " if (self / CONFIG).exists() else ""
+        raise ResultsError(f"{self.path} exists: choose another name, {resume}or --overwrite to replace it")
+
+    @contextmanager
+    def create(self) -> Iterator[None]:
+        """Make the folder if need be, and keep other processes out of it meanwhile.
+
+        Raises ResultsError if it cannot be made or another process is at work in it. The lock ends with the process,
+        however that ends, and leaves no file.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDONLY) if fcntl else None
+        except OSError as error:
+            raise ResultsError(f"cannot create {self.path} ({error.strerror}): choose another --results-dir") from None
+        try:
+            if fcntl:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise ResultsError(f"another process is at work in {self.path}: wait for it, or stop it") from None
+        try:
+            yield
+        finally:
+            if fcntl:
+                os.close(handle)
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""
         for name in FILES:
             (self / name).unlink(missing_ok=True)
-            (self / f".{name}.partial").unlink(missing_ok=True)
-
-    def create(self) -> None:
-        """Make the folder. Raises ResultsError if it cannot be."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResultsError(f"cannot create {self.path} ({error.strerror}): choose another --results-dir") from None
+            (self / partial_name(name)).unlink(missing_ok=True)
 
     # JSON
 
@@ -59,27 +92,35 @@ class ResultsFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """Read config.json or evaluation.json. Raises ResultsError if it is missing or damaged."""
         path = self / name
+        remedy = "--is-eval-only makes it anew" if name == EVALUATION else "restore it, or choose another name"
         try:
             return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ResultsError(f"{path} is missing: no experiment of that name, or not a results folder") from None
         except OSError as error:
-            raise ResultsError(f"{path} cannot be read ({error.strerror})") from None
+            raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
         except ValueError as error:
-            raise ResultsError(f"{path} is damaged ({error}): run again with --overwrite") from None
+            raise ResultsError(f"{path} is damaged ({error}): {remedy}") from None
 
     # Metrics
 
     def append_metrics(self, record: dict[str, Any]) -> None:
-        """Add one line to metrics.jsonl, flushed."""
+        """Add one line to metrics.jsonl, and make sure that it is on the disk."""
         with open(self / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line cut short by a crash is left out."""
+        """The lines of metrics.jsonl, but for what a crash has left of the last. Raises ResultsError for others."""
         path = self / METRICS
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        records = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                if number < len(lines):
+                    raise ResultsError(f"line {number} of {path} is damaged: mend it, or take it out") from None
+        return records
 
     def drop_metrics_after(self, epoch: int) -> None:
         """Keep only the lines up to that epoch, which is the checkpoint's."""
@@ -90,39 +131,42 @@ class ResultsFolder:
 
     def save_model(self, state: dict[str, Any]) -> None:
         """Write model.pt, {"model": …, "loss": …}."""
-        self.replace(MODEL, lambda file: torch.save(state, file))
+        self.replace(MODEL, lambda file: file.write(to_bytes(state)))
 
-    def load_model(self, device: torch.device | str = "cpu") -> dict[str, Any]:
+    def load_model(self) -> dict[str, Any]:
         """Read model.pt. Raises ResultsError if it is missing or damaged."""
-        path = self / MODEL
-        if not path.exists():
-            raise ResultsError(f"{path} is missing: the run has not ended; continue it with --resume")
-        return load_tensors(path, device, remedy="restore it, or run again with --overwrite")
+        return load_tensors(self / MODEL, remedy="restore it, or run again under another name")
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write checkpoint.pt and keep the one before it; there is a whole checkpoint.pt at every moment."""
         if (self / CHECKPOINT).exists():
             content = (self / CHECKPOINT).read_bytes()
             self.replace(PREVIOUS_CHECKPOINT, lambda file: file.write(content))
-        self.replace(CHECKPOINT, lambda file: torch.save(state, file))
+        self.replace(CHECKPOINT, lambda file: file.write(to_bytes(state)))
 
-    def load_checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """Read checkpoint.pt, or None where there is none yet. Raises ResultsError if it is damaged."""
-        path = self / CHECKPOINT
-        if not path.exists():
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Read checkpoint.pt, or None where there is none yet. Raises ResultsError if it is damaged or gone."""
+        path, previous = self / CHECKPOINT, self / PREVIOUS_CHECKPOINT
+        if not path.exists() and not previous.exists():
             return None
-        if (self / PREVIOUS_CHECKPOINT).exists():
-            remedy = f"to go on from the one before it: mv {self / PREVIOUS_CHECKPOINT} {path}, then --resume again"
-        else:
-            remedy = "run again with --overwrite"
-        return load_tensors(path, device, remedy=remedy)
+        remedy = f"to go on from the one before it: mv {previous} {path}, then --resume again"
+        return load_tensors(path, remedy=remedy if previous.exists() else "run again under another name")
+
+    @contextmanager
+    def refusing_misfits(self, name: str) -> Iterator[None]:
+        """Turn what goes wrong on taking over another run's state into a ResultsError that names the file."""
+        try:
+            yield
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ResultsError(f"{self / name} does not belong to the config.json beside it ({reason})") from None
 
     def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> None:
         """Write a file under another name, make sure that it is on the disk, and give it its own name.
 
         Raises ResultsError if it cannot be written; what stood there before is then untouched.
         """
-        partial = self / f".{name}.partial"
+        partial = self / partial_name(name)
         try:
             try:
                 with open(partial, "wb") as file:
@@ -138,14 +182,40 @@ class ResultsFolder:
             ) from None
 
 
-def load_tensors(path: Path, device: torch.device | str, *, remedy: str) -> dict[str, Any]:
-    """Read a file that torch.save wrote, tensors and plain values only. Raises ResultsError if it is damaged."""
+def check_experiment_name(name: str) -> None:
+    """Raise ResultsError unless the name is one component of a path that names a folder."""
+    forbidden = (
+        not isinstance(name, str) or name.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in name)
+    )
+    if forbidden or not 0 < len(name.encode()) <= 200:
+        raise ResultsError(f"experiment name {name!r}: expected one folder name, such as mnist-dgjs")
+
+
+def partial_name(name: str) -> str:
+    """The name that a file has until it is whole."""
+    return f".{name}.partial"
+
+
+def to_bytes(state: dict[str, Any]) -> bytes:
+    """What torch.save makes of a state; in memory, because on a full disk it does not say what is wrong."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def load_tensors(path: Path, *, remedy: str) -> dict[str, Any]:
+    """Read a file that torch.save wrote, tensors and plain values only, into main memory.
+
+    Raises ResultsError if it is missing or damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch.load does not verify the checksums
         if damaged:
             raise ValueError(f"the checksum of {damaged} is wrong")
-        return torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # a damaged file fails in many ways, and all mean the same to the user
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
+    except (EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0]
         raise ResultsError(f"{path} is damaged ({reason}): {remedy}") from None

@@ -7,11 +7,10 @@ from vae.divergences import kl_divergence
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
-from vae.training import seed_everything, to_unit_interval
+from vae.training import Stream, seed_everything, to_unit_interval
 
 BATCH_SIZE = 250  # of a pass without gradients; larger ones only cost memory
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
-EVALUATION_STREAM = 2**32  # of the seed: no epoch reaches it
 
 
 class Evaluator:
@@ -42,7 +41,7 @@ class Evaluator:
         means, latents = Means(), []
         device = next(self.model.parameters()).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            seed_everything(self.seed, EVALUATION_STREAM)
+            seed_everything(self.seed, Stream.EVALUATION)
             for start in range(0, len(images), self.batch_size):
                 batch = to_unit_interval(images[start : start + self.batch_size].to(device))
                 output = self.model(batch)

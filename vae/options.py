@@ -4,6 +4,10 @@ import math
 from dataclasses import dataclass
 
 
+class OptionError(ValueError):
+    """An option has a value that is not allowed; the message is one line that names the flag and what was expected."""
+
+
 @dataclass(frozen=True)
 class Option:
     """A named value with bounds; on the command line GJS_A is the flag --GJS-A."""
@@ -21,34 +25,37 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
     @property
-    def bounds(self) -> str:
-        """The bounds in words, such as "a number from 0 to 1"."""
-        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.kind]
+    def limits(self) -> str:
+        """The bounds in words, such as "0 to 1"; empty if there are none."""
         if self.minimum is not None and self.maximum is not None:
-            return f"{kind} from {self.minimum:g} to {self.maximum:g}"
+            return f"{self.minimum:,} to {self.maximum:,}"
         if self.minimum is not None:
-            return f"{kind}, {self.minimum:g} or more"
-        if self.above is not None:
-            return f"{kind} above {self.above:g}"
-        return kind
+            return f"{self.minimum:,} or more"
+        return f"above {self.above:,}" if self.above is not None else ""
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, in words, such as "a number (0 to 1)"."""
+        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.kind]
+        return f"{kind} ({self.limits})" if self.limits else kind
 
     def check(self, value: float | int | bool | str) -> float | int | bool | str:
-        """Return the value in this option's type. Raises ValueError, in one line, if it is not allowed."""
+        """Return the value in this option's type. Raises OptionError, in one line, if it is not allowed."""
         accepted = (int, float) if self.kind is float else self.kind
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.kind is not bool):
-            raise ValueError(f"{self.flag} {value!r}: expected {self.bounds}")
+            raise OptionError(f"{self.flag} {value!r}: expected {self.expected}")
         if self.kind in (int, float) and not (
             math.isfinite(value)
             and (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)
             and (self.above is None or value > self.above)
         ):
-            raise ValueError(f"{self.flag} {value}: expected {self.bounds}")
+            raise OptionError(f"{self.flag} {value}: expected {self.expected}")
         return self.kind(value)
 
     def parse(self, text: str) -> float | int | bool | str:
-        """The value that a text stands for. Raises ValueError, in one line, if it stands for none."""
+        """The value that a text stands for. Raises OptionError, in one line, if it stands for none."""
         try:
             return self.check(self.kind(text))
         except (ValueError, OverflowError):
-            raise ValueError(f"{self.flag} {text}: expected {self.bounds}") from None
+            raise OptionError(f"{self.flag} {text}: expected {self.expected}") from None

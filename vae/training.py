@@ -120,9 +120,19 @@ class Trainer:
         self.epoch, self.step = state["epoch"], state["step"]
 
 
+class Stream:
+    """Numbers of the random streams of one seed: epoch n has stream n, and nothing else shares it."""
+
+    WEIGHTS = 0
+    EVALUATION = 2**32
+    PICTURES = 2**32 + 1
+
+
 def seed_everything(seed: int, stream: int) -> None:
-    """Seed PyTorch's global random stream, on every device, for one purpose: stream 0 draws the weights, stream n
-    serves epoch n. Streams of one seed, and equal streams of different seeds, are independent."""
+    """Seed PyTorch's global random stream, on every device, for one purpose.
+
+    The streams of one seed are independent of each other, and so are those of different seeds.
+    """
     torch.manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
 
 

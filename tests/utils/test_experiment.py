@@ -1,15 +1,19 @@
 """Runs from configuration to results folder, on a few rendered dSprites."""
 
+import contextlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
+from utils import experiment
+from utils.environment import environment
 from utils.experiment import Interrupted, Job, RunConfig, Runtime, evaluate_only, load_model, resume, run
 from utils.results import CHECKPOINT, CONFIG, EVALUATION, FILES, METRICS, MODEL, ResultsError, ResultsFolder
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
+from vae.options import OptionError
 from vae.training import Trainer
 
 SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
@@ -125,10 +129,95 @@ def test_an_interrupted_run_resumes_to_the_same_bits(runtime, monkeypatch, error
     assert metrics_of(runtime, "whole") == metrics_of(runtime)
 
 
-def test_an_interruption_says_what_is_saved_and_what_to_do(runtime, monkeypatch):
+@pytest.mark.parametrize("at_write", range(1, 9))
+@pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
+def test_a_run_that_breaks_off_at_any_write_resumes_to_the_same_files(runtime, monkeypatch, error, at_write):
+    run(config("whole"), runtime)
+    whole = files_of(runtime, "whole")
+    writes, replace = [], ResultsFolder.replace
+
+    def breaking(folder, name, write):
+        writes.append(name)
+        if len(writes) == at_write:
+            raise error()
+        replace(folder, name, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultsFolder, "replace", breaking)
+        with contextlib.suppress(Crash, Interrupted):
+            run(config(), runtime)
+    assert len(writes) == min(at_write, 7), (
+        "configuration, two checkpoints, the one before, model, evaluation, configuration"
+    )
+    if at_write == 1:
+        run(config(), runtime)
+    else:
+        resume("exp", {}, runtime)
+    ours = files_of(runtime)
+    assert ours.keys() == whole.keys()
+    assert all(ours[name] == whole[name] for name in (MODEL, EVALUATION))
+    assert json.loads(ours[CONFIG]) | {"experiment": "whole"} == json.loads(whole[CONFIG])
+    assert metrics_of(runtime) == metrics_of(runtime, "whole")
+
+
+@pytest.mark.parametrize(("checkpoint_every", "saved"), [(1, 1), (10, 1)])
+def test_an_interruption_saves_the_last_whole_epoch_and_says_so(runtime, monkeypatch, checkpoint_every, saved):
     break_training(monkeypatch, KeyboardInterrupt(), at_step=5)
-    with pytest.raises(Interrupted, match=r"in epoch 2: epochs 1 to 1 are saved.*python main.py exp --resume"):
-        run(config(loss="tGJS"), runtime)
+    with pytest.raises(Interrupted, match=r"checkpoint holds epochs 1 to 1, .*: python main.py exp --resume goes on"):
+        run(config(loss="tGJS"), replace(runtime, checkpoint_every=checkpoint_every))
+    checkpoint = torch.load(runtime.results_dir / "exp" / CHECKPOINT, weights_only=True)
+    assert checkpoint["epoch"] == saved
+
+
+def test_a_run_that_another_process_began_meanwhile_is_not_touched(runtime, monkeypatch):
+    class Slow(Job):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            (runtime.results_dir / "exp").mkdir(parents=True)
+            (runtime.results_dir / "exp" / CONFIG).write_text("theirs")
+
+    monkeypatch.setattr(experiment, "Job", Slow)
+    with pytest.raises(ResultsError, match="exists"):
+        run(config(), runtime)
+    assert files_of(runtime) == {CONFIG: b"theirs"}
+
+
+def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypatch):
+    run(config(loss="tGJS"), runtime)
+    break_training(monkeypatch, KeyboardInterrupt(), at_step=2)
+    with pytest.raises(Interrupted):
+        resume("exp", {"epochs": 4}, runtime)
+    with pytest.raises(ResultsError, match="has not ended: python main.py exp --resume"):
+        load_model(runtime.results_dir / "exp")
+
+
+def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, capsys):
+    run(config(), runtime)
+    monkeypatch.setattr(experiment, "environment", lambda device: {**environment(device), "git_revision": "other"})
+    resume("exp", {"epochs": 3}, runtime)
+    saved = json.loads(files_of(runtime)[CONFIG])
+    assert saved["git_revision"] == environment(torch.device("cpu"))["git_revision"]
+    assert saved["resumed_with"]["git_revision"] == "other"
+    assert "its bits may differ" in capsys.readouterr().out
+    load_model(runtime.results_dir / "exp")
+
+
+@pytest.mark.parametrize("content", [{"weights": 1}, {"epoch": 1, "step": 3, "model": {}, "loss": {}, "optimizer": {}}])
+def test_a_checkpoint_of_something_else_is_refused(runtime, content):
+    run(config(), runtime)
+    torch.save(content, runtime.results_dir / "exp" / CHECKPOINT)
+    with pytest.raises(ResultsError, match=r"checkpoint.pt does not belong to the config.json") as caught:
+        resume("exp", {"epochs": 3}, runtime)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"data": null}', "", '"text"'])
+def test_a_configuration_that_is_none_is_refused(runtime, content):
+    run(config(), runtime)
+    (runtime.results_dir / "exp" / CONFIG).write_text(content)
+    for act in (lambda: resume("exp", {}, runtime), lambda: load_model(runtime.results_dir / "exp")):
+        with pytest.raises(ResultsError, match="config.json is (damaged|not a configuration)"):
+            act()
 
 
 def test_a_crash_between_metrics_and_checkpoint_leaves_no_line_twice(runtime, monkeypatch):
@@ -166,13 +255,14 @@ def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys):
         ({"loss": "KL"}, "--loss KL: the saved run has GJS"),
         ({"GJS_A": 0.3}, "--GJS-A 0.3: the saved run has 0.5"),
         ({"MMD_B": 3.0}, "--MMD-B is not an option of the saved run's --loss GJS"),
-        ({"epochs": 1}, "--epochs 1: .* has 2 epochs behind it"),
+        ({"epochs": 1}, "--epochs 1: 2 epochs are behind this run already"),
+        ({"test_size": 5}, "--test-size 5: the saved run has 10"),
     ],
 )
 def test_resume_refuses_another_configuration(runtime, flags, message):
     run(config(), runtime)
     before = files_of(runtime)
-    with pytest.raises((ValueError, ResultsError), match=message):
+    with pytest.raises(OptionError, match=message):
         resume("exp", flags, runtime)
     assert files_of(runtime) == before
 
@@ -212,7 +302,7 @@ def test_a_model_of_another_configuration_is_refused(runtime):
     run(config(), runtime)
     path = runtime.results_dir / "exp" / CONFIG
     path.write_text(path.read_text().replace('"latent_dim": 3', '"latent_dim": 4'))
-    with pytest.raises(ResultsError, match="model.pt does not belong to config.json"):
+    with pytest.raises(ResultsError, match="model.pt does not belong to the config.json beside it"):
         load_model(path.parent)
 
 
@@ -244,7 +334,8 @@ def test_a_non_finite_loss_keeps_the_last_good_checkpoint(runtime, monkeypatch):
         return epoch(trainer)
 
     monkeypatch.setattr(Trainer, "train_epoch", poisoned)
-    with pytest.raises(NonFiniteError, match=r"the term \w+ is not finite at step 4 \(epoch 2, batch 1\)"):
+    message = r"the term \w+ is not finite at step 4 \(epoch 2, batch 1\); the checkpoint holds epochs 1 to 1"
+    with pytest.raises(NonFiniteError, match=message):
         run(config(), runtime)
     checkpoint = torch.load(runtime.results_dir / "exp" / CHECKPOINT, weights_only=True)
     assert checkpoint["epoch"] == 1
@@ -257,8 +348,8 @@ def test_configuration_round_trip_and_bounds():
     assert RunConfig(**asdict(made)) == made
     assert RunConfig("exp", loss="fwdKL").loss == "rKL"
     for wrong in ({"epochs": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"dataset": "nothing"}, {"batch_size": 2.5}):
-        with pytest.raises(ValueError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
+        with pytest.raises(OptionError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
             RunConfig("exp", **wrong)
     for name in ("", ".", "..", "a/b", "a\\b", ".hidden", "a\nb"):
-        with pytest.raises(ValueError, match="experiment name"):
+        with pytest.raises(ResultsError, match="experiment name"):
             RunConfig(name)

@@ -10,8 +10,8 @@ from utils.results import CHECKPOINT, CONFIG, METRICS, MODEL, PREVIOUS_CHECKPOIN
 @pytest.fixture
 def folder(tmp_path):
     folder = ResultsFolder(tmp_path / "results" / "exp")
-    folder.create()
-    return folder
+    with folder.create():
+        yield folder
 
 
 def test_a_failed_write_leaves_what_stood_there(folder):
@@ -41,6 +41,12 @@ def test_metrics_forget_a_line_cut_short_and_lines_after_the_checkpoint(folder):
     assert [record["epoch"] for record in folder.read_metrics()] == [1, 2, 3]
     folder.drop_metrics_after(2)
     assert [json.loads(line)["epoch"] for line in (folder / METRICS).read_text().splitlines()] == [1, 2]
+
+
+def test_a_damaged_line_among_the_metrics_is_named(folder):
+    (folder / METRICS).write_bytes(b'{"epoch": 1}\n\0\0\n{"epoch": 3}\n')
+    with pytest.raises(ResultsError, match="line 2 of .*metrics.jsonl is damaged"):
+        folder.read_metrics()
 
 
 def test_the_checkpoint_before_the_last_is_kept(folder):
@@ -96,14 +102,38 @@ def test_clearing_keeps_what_is_the_users(folder):
     assert os.listdir(folder.path) == ["notes.txt"]
 
 
-def test_an_empty_folder_does_not_count_as_an_experiment(folder):
-    assert not folder.exists()
+def test_a_missing_checkpoint_is_not_passed_over_where_there_is_one_before_it(folder):
+    for epoch in (1, 2):
+        folder.save_checkpoint({"epoch": epoch})
+    (folder / CHECKPOINT).unlink()
+    with pytest.raises(ResultsError, match=r"checkpoint.pt cannot be read .* mv .*checkpoint-previous.pt"):
+        folder.load_checkpoint()
+
+
+def test_only_an_empty_folder_or_what_a_crash_left_counts_as_free(folder):
+    folder.check_free(overwrite=False)
+    (folder / ".config.json.partial").touch()
+    folder.check_free(overwrite=False)
     (folder / "anything").touch()
-    assert folder.exists()
-    assert ResultsFolder(folder / "anything").exists()
+    with pytest.raises(ResultsError, match="exists: choose another name, or --overwrite"):
+        folder.check_free(overwrite=False)
+    folder.check_free(overwrite=True)
+    (folder / CONFIG).touch()
+    with pytest.raises(ResultsError, match="exists: choose another name, --resume to go on with it, or --overwrite"):
+        folder.check_free(overwrite=False)
+    with pytest.raises(ResultsError, match="not a folder that can be written to"):
+        ResultsFolder(folder / "anything").check_free(overwrite=True)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ResultsError, match="cannot create .*--results-dir"):
-        ResultsFolder(tmp_path / "file" / "exp").create()
+    with (
+        pytest.raises(ResultsError, match="cannot create .*--results-dir"),
+        ResultsFolder(tmp_path / "file" / "exp").create(),
+    ):
+        pass
+
+
+def test_one_process_at_a_time(folder):
+    with pytest.raises(ResultsError, match="another process is at work in .*exp"), ResultsFolder(folder.path).create():
+        pass

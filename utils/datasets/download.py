@@ -1,5 +1,6 @@
 """Files from the network: a few seconds' patience, a digest, and a file that appears whole or not at all."""
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -39,6 +40,7 @@ def download(urls: Sequence[str], path: Path, digest: str) -> None:
             where.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch(exist_ok=False)
@@ -59,6 +61,9 @@ def download(urls: Sequence[str], path: Path, digest: str) -> None:
                 return
     finally:
         part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # which stops at the first that is not empty
+            for folder in made:
+                folder.rmdir()
     raise DatasetError(
         f"{path.name} is missing and cannot be downloaded ({'; '.join(failures)}); "
         f"fetch {urls[0]} on a connected machine and put it into {path.parent}"

@@ -13,7 +13,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from vae.models import VAE, VAEOutput
-from vae.options import Option
+from vae.options import Option, OptionError
 
 LOSSES: dict[str, type["Loss"]] = {}
 ALIASES: dict[str, str] = {}
@@ -73,9 +73,18 @@ class Loss(nn.Module, ABC):
 
 
 def register(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[type[Loss]], type[Loss]]:
-    """Class decorator: make an objective available as `--loss name`."""
+    """Class decorator: make an objective available as `--loss name`.
+
+    Raises TypeError if a name is taken, or if another objective has an option of the same name that is not the same.
+    """
 
     def add(loss: type[Loss]) -> type[Loss]:
+        for taken in {name, *aliases} & {*LOSSES, *ALIASES}:
+            raise TypeError(f"{loss.__name__}: the name {taken} is taken")
+        known = {option.name: option for other in LOSSES.values() for option in other.options}
+        for option in loss.options:
+            if known.get(option.name, option) != option:
+                raise TypeError(f"{loss.__name__}: {option.flag} differs from that of another loss: share the Option")
         LOSSES[name] = loss
         ALIASES.update(dict.fromkeys(aliases, name))
         return loss
@@ -84,38 +93,38 @@ def register(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[type[Loss
 
 
 def loss_name(name: str) -> str:
-    """The registered name that a name or an alias stands for. Raises ValueError, in one line, if there is none."""
+    """The registered name that a name or an alias stands for. Raises OptionError, in one line, if there is none."""
     name = ALIASES.get(name, name)
     if name in LOSSES:
         return name
     if name == "VAE":
-        raise ValueError(
+        raise OptionError(
             "--loss VAE is ambiguous: AE has no regulariser (the paper's authors call it VAE), KL is the usual VAE"
         )
     names = {known.casefold(): known for known in LOSSES}
     near = difflib.get_close_matches(name.casefold(), names, n=1)
     hint = f"did you mean {names[near[0]]}? " if near else ""
-    raise ValueError(f"--loss {name}: no such loss; {hint}choose from {', '.join(LOSSES)}")
+    raise OptionError(f"--loss {name}: no such loss; {hint}choose from {', '.join(LOSSES)}")
 
 
 def resolve_options(name: str, given: dict[str, float | int | bool]) -> dict[str, float | int | bool]:
     """Every option of a loss, with its default where none is given.
 
-    Raises ValueError, in one line, for an option that the loss does not have and for a value out of bounds.
+    Raises OptionError, in one line, for an option that the loss does not have and for a value out of bounds.
     """
     options = {option.name: option for option in LOSSES[loss_name(name)].options}
     for unknown in given.keys() - options.keys():
         flag = "--" + unknown.replace("_", "-")
         users = [other for other, loss in LOSSES.items() if any(o.name == unknown for o in loss.options)]
         used = f"it belongs to {', '.join(users)}" if users else "no loss has it"
-        raise ValueError(f"{flag} is not an option of --loss {name}: {used}")
+        raise OptionError(f"{flag} is not an option of --loss {name}: {used}")
     return {key: option.check(given.get(key, option.default)) for key, option in options.items()}
 
 
 def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: float | int | bool) -> Loss:
     """Build an objective by its name, with options such as GJS_A=0.3 (the flag --GJS-A).
 
-    Raises ValueError, in one line, for an unknown name or option and for a value out of bounds.
+    Raises OptionError, in one line, for an unknown name or option and for a value out of bounds.
     """
     resolved = resolve_options(name, options)
     return LOSSES[loss_name(name)](dataset_size=dataset_size, latent_dim=latent_dim, **resolved)

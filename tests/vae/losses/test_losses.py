@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from vae.divergences import kl_divergence, reverse_kl_divergence
-from vae.losses import LOSSES, build_loss, loss_name, resolve_options
+from vae.losses import LOSSES, build_loss, loss_name, register, resolve_options
 from vae.models import build_model
+from vae.options import Option
 
 SIZES = {"dataset_size": 8, "latent_dim": 3}
 
@@ -63,12 +64,15 @@ def test_training_lowers_it(name, model, images):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_its_state_comes_back_from_a_state_dict(name, model, images):
+def test_what_it_learns_comes_back_from_a_state_dict(name, model, images):
     loss, other = build_loss(name, **SIZES), build_loss(name, **SIZES)
+    before = terms_of(other, model, images).total
     for parameter in loss.parameters():
         parameter.data.mul_(0.5)
     other.load_state_dict(loss.state_dict())
-    assert terms_of(loss, model, images).total.equal(terms_of(other, model, images).total)
+    after = terms_of(other, model, images).total
+    assert after.equal(terms_of(loss, model, images).total)
+    assert after.equal(before) == (not list(loss.parameters()))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -187,6 +191,19 @@ def test_mmd_is_of_samples_and_unbiased():
 def test_mmd_of_a_single_image_is_finite(model, images):
     terms = terms_of(build_loss("MMD", **SIZES), model, images[:1])
     assert torch.isfinite(terms.total)
+
+
+def test_a_name_or_an_option_that_is_taken_is_refused():
+    class Other(LOSSES["KL"]):
+        options = (Option("GJS_A", 0.7, "another default"),)
+
+    with pytest.raises(TypeError, match="the name KL is taken"):
+        register("KL")(Other)
+    with pytest.raises(TypeError, match="the name fwdKL is taken"):
+        register("fwdKL")(Other)
+    with pytest.raises(TypeError, match="--GJS-A differs from that of another loss"):
+        register("new")(Other)
+    assert "new" not in LOSSES
 
 
 def test_names_that_stand_for_others_and_names_that_do_not():
