@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+import main as command_line
+from utils.experiment import RunConfig
 from vae.losses import LOSSES, base, build_loss
 from vae.models import build_model
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def losses_table() -> str:
@@ -35,3 +38,30 @@ def test_the_example_of_a_divergence_of_ones_own_works(monkeypatch, tmp_path):
     loss = build_loss("W2", dataset_size=8, latent_dim=3, W2_B=2.0)
     terms = loss(build_model((1, 32, 32), latent_dim=3), torch.rand(8, 1, 32, 32))
     assert terms.total.item() == pytest.approx((terms.reconstruction + 2 * terms.divergence).item())
+
+
+def test_the_example_of_loading_a_model_works(monkeypatch, tmp_path):
+    example = re.search(r"```python\n(from utils.experiment import load_model.*?)```", README, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    command_line.main(["exp", "--train-size", "8", "--test-size", "4", "--epochs", "1", "--no-progress-bar"])
+    (tmp_path / "loading.py").write_text(example, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    loading = importlib.import_module("loading")
+    assert loading.images.shape == (16, 1, 64, 64)
+    assert loading.mean.shape == loading.logvar.shape == (16, 10)
+
+
+def test_the_example_of_a_divergence_works(monkeypatch, tmp_path, capsys):
+    example = re.search(r"```python\n(import torch\nfrom vae.divergences.*?)```", README, re.DOTALL)[1]
+    (tmp_path / "divergence.py").write_text(
+        example.replace("geometric_js_divergence(mean", "value = geometric_js_divergence(mean")
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("divergence").value.shape == (64,)
+
+
+def test_the_flags_of_quickstart_are_right():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    flags = re.search(r"main.py (quickstart .*?) \$\$mode", recipe)[1].split()
+    parsed = vars(command_line.build_parser().parse_args(flags))
+    assert RunConfig.from_flags(parsed.pop("experiment"), parsed).dataset == "dsprites"
