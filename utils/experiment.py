@@ -34,7 +34,8 @@ from vae.options import Option, OptionError
 from vae.training import Stream, Trainer, seed_everything, to_unit_interval
 
 RECONSTRUCTED_IMAGES = 10  # in reconstructions.png
-RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")  # beside it
+# What config.json holds beside the configuration.
+RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")
 CHANGEABLE = ("epochs", "evaluate_every", "test_size")  # what --resume may set anew
 
 
