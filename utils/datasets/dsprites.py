@@ -39,7 +39,9 @@ def split_order(split: str) -> np.ndarray:
 
     The first nine tenths and the last of one permutation, the same for every seed of a run. It comes from
     NumPy's `RandomState`, whose stream is frozen for good (NEP 19), unlike that of `Generator`. The splits
-    share no index; as orientations 0 and 39 draw the same picture, some test images have a twin in train.
+    share no index. Pictures they do share: the 737,280 images are 715,706 distinct ones, the other 21,574
+    repeat an earlier one pixel for pixel (orientations 0 and 39 always do, small shapes also where they are nearly
+    symmetric), and so some test images have a twin in train.
     """
     order = np.random.RandomState(SPLIT_SEED).permutation(IMAGES)
     return order[:TRAIN_IMAGES] if split == "train" else order[TRAIN_IMAGES:]
