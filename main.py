@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from utils.datasets import DatasetError, dataset_names
+from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
 from utils.experiment import Interrupted, RunConfig, Runtime, evaluate_only, resume, run
 from utils.results import ResultsError
@@ -31,7 +31,7 @@ SHORT_FLAGS = {
     "seed": ["-s"],
     "lr": ["--learning-rate"],
 }
-CHOICES = {"dataset": dataset_names(), "rec_dist": list(LIKELIHOODS)}
+CHOICES = {"dataset": dataset_choices(), "rec_dist": list(LIKELIHOODS)}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
 
 

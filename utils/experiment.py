@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from utils import pictures
-from utils.datasets import Dataset, dataset_names, load_dataset
+from utils.datasets import Dataset, dataset_choices, is_dataset, load_dataset, path_kind, portable_name
 from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
 from utils.progress import Progress, summarise
@@ -77,7 +77,8 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None or option.default is not None:
                 object.__setattr__(self, name, option.check(value))
-        check_choice("--dataset", self.dataset, dataset_names())
+        if not is_dataset(self.dataset):
+            check_choice("--dataset", self.dataset, dataset_choices())
         check_choice("--rec-dist", self.rec_dist, LIKELIHOODS)
         if LOSSES[self.loss].batch_statistic and self.batch_size < 2:
             raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
@@ -267,13 +268,15 @@ class Job:
 
     def write_config(self, *, ended_after: int | None) -> None:
         """Write config.json: the configuration, what it was run with, and after how many epochs the run ended."""
+        config = {**asdict(self.config), "dataset": portable_name(self.config.dataset)}
         record = {"data": data_record(self.splits), **self.environment, "ended_after": ended_after}
-        self.folder.write_json(CONFIG, {**asdict(self.config), **record})
+        self.folder.write_json(CONFIG, {**config, **record})
 
     def draw(self) -> None:
         """Write the pictures."""
         config, device = self.config, self.trainer.images.device
-        title = f"{config.dataset}, {config.loss}"
+        name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
+        title = f"{name}, {config.loss}"
         images = to_unit_interval(self.splits["test"].images[:RECONSTRUCTED_IMAGES].to(device))
         self.model.eval()
         seed_everything(config.seed, Stream.PICTURES)
@@ -316,7 +319,12 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
 
 
 def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...]) -> RunConfig:
-    """The saved configuration with what the flags may change. Raises OptionError for any other difference."""
+    """The saved configuration with what the flags may change. Raises OptionError for any other difference.
+
+    The path of `--dataset kind:PATH` may be another one: whether it leads to the same data is for their hash to say.
+    """
+    if (kind := path_kind(saved.dataset)) and path_kind(flags.get("dataset", "")) == kind:
+        saved = replace(saved, dataset=flags["dataset"])
     if "loss" in flags:
         flags = {**flags, "loss": loss_name(flags["loss"])}
     known = {**asdict(saved), **saved.loss_options}
@@ -363,9 +371,11 @@ def check_same_data(folder: ResultsFolder, record: dict[str, Any], splits: dict[
     """Raise ResultsError unless the splits come from the data that config.json's record names."""
     saved, found = record["data"], data_record(splits)
     if saved["sha256"] != found["sha256"]:
+        kind = path_kind(saved["name"])
+        place, flag = (kind, f"--dataset {kind}:PATH") if kind else ("directory", "--data-dir")
         raise ResultsError(
-            f"{folder.path} was run on other data ({saved['name']}, {saved['source']}) than lie in the data "
-            f"directory ({found['source']}): name the directory it was run with by --data-dir"
+            f"{folder.path} was run on other data ({saved['name']}, {saved['source']}) than were found "
+            f"({found['name']}, {found['source']}): name the {place} it was run with by {flag}"
         )
 
 

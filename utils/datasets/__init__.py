@@ -8,9 +8,18 @@ import importlib
 import pkgutil
 
 from .dataset import Dataset, DatasetError
-from .registry import dataset_names, load_dataset
+from .registry import dataset_choices, dataset_names, is_dataset, load_dataset, path_kind, portable_name
 
-__all__ = ["Dataset", "DatasetError", "dataset_names", "load_dataset"]
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "dataset_choices",
+    "dataset_names",
+    "is_dataset",
+    "load_dataset",
+    "path_kind",
+    "portable_name",
+]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

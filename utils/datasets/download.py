@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from .dataset import DatasetError
 
-__all__ = ["download"]
+__all__ = ["download", "file_digest"]
 
 CONNECT_SECONDS = 4  # until a mirror begins to answer; then the next one is tried
 STALL_SECONDS = 20  # without a single byte, once the answer has begun
@@ -68,6 +68,15 @@ def download(urls: Sequence[str], path: Path, digest: str) -> None:
         f"{path.name} is missing and cannot be downloaded ({'; '.join(failures)}); "
         f"fetch {urls[0]} on a connected machine and put it into {path.parent}"
     )
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hex digest of a file, read a piece at a time."""
+    found = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            found.update(chunk)
+    return found.hexdigest()
 
 
 def _fetch(url: str, part: Path, digest: str) -> None:

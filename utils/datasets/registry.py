@@ -1,15 +1,32 @@
-"""Data sets by name: each loader registers itself, the command line's choices come from here."""
+"""Data sets by name: each loader registers itself, the command line's choices come from here.
+
+Besides plain names there are names with a path in them, `folder:PATH` and `npz:PATH`, for the user's own images.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from .dataset import Dataset, DatasetError
 
-__all__ = ["SPLITS", "dataset_names", "first", "load_dataset", "register"]
+__all__ = [
+    "SPLITS",
+    "dataset_choices",
+    "dataset_names",
+    "first",
+    "is_dataset",
+    "load_dataset",
+    "path_kind",
+    "portable_name",
+    "register",
+    "register_path",
+]
 
 SPLITS = ("train", "test")
 
-_LOADERS: dict[str, Callable[[str, str, Path, int | None], Dataset]] = {}
+Loader = Callable[[str, str, Path, int | None], Dataset]
+
+_LOADERS: dict[str, Loader] = {}
+_PATH_LOADERS: dict[str, Loader] = {}
 
 
 def register(*names: str):
@@ -23,16 +40,51 @@ def register(*names: str):
     return decorate
 
 
+def register_path(kind: str):
+    """Decorator: loads the names `kind:PATH` with the function `loader(name, split, path, size) -> Dataset`.
+
+    The loader is given the file or folder at PATH, which exists, and the name that results may record.
+    """
+
+    def decorate(loader):
+        _PATH_LOADERS[kind] = loader
+        return loader
+
+    return decorate
+
+
 def dataset_names() -> list[str]:
-    """Every name that `load_dataset` knows, in alphabetical order."""
+    """Every name without a path that `load_dataset` knows, in alphabetical order."""
     return sorted(_LOADERS)
+
+
+def dataset_choices() -> list[str]:
+    """What `load_dataset` knows, for people: every name, then the forms `kind:PATH`."""
+    return [*dataset_names(), *(f"{kind}:PATH" for kind in sorted(_PATH_LOADERS))]
+
+
+def path_kind(name: str) -> str | None:
+    """The kind of a name `kind:PATH`; None for any other name."""
+    kind, _, path = name.partition(":")
+    return kind if kind in _PATH_LOADERS and path else None
+
+
+def is_dataset(name: str) -> bool:
+    """Whether a name is one that `load_dataset` knows, whatever lies at its path."""
+    return name in _LOADERS or path_kind(name) is not None
+
+
+def portable_name(name: str) -> str:
+    """The name as results record it: of an absolute path only the last component stays."""
+    kind, _, path = name.partition(":")
+    return f"{kind}:{Path(path).name}" if path_kind(name) and Path(path).is_absolute() else name
 
 
 def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None = None) -> Dataset:
     """Loads one split, downloading or rendering what is missing.
 
     Arguments:
-        name: one of `dataset_names()`.
+        name: one of `dataset_names()`, or `folder:PATH` or `npz:PATH` with a path from here or from `data_dir`.
         split: "train" or "test".
         data_dir: directory of the files (data/README.md says where each goes); read-only will do for files
             that are there.
@@ -41,14 +93,26 @@ def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None =
     Errors:
         DatasetError: unknown name or split, size beyond the split, a file missing, damaged or unobtainable.
     """
-    if name not in _LOADERS:
-        raise DatasetError(f"there is no data set {name!r}; choose from {', '.join(dataset_names())}")
+    if not is_dataset(name):
+        raise DatasetError(f"there is no data set {name!r}; choose from {', '.join(dataset_choices())}")
     if split not in SPLITS:
         raise DatasetError(f"there is no split {split!r}; choose from {', '.join(SPLITS)}")
+    data_dir = Path(data_dir).expanduser()
     try:
-        return _LOADERS[name](name, split, Path(data_dir).expanduser(), size)
+        if kind := path_kind(name):
+            return _PATH_LOADERS[kind](portable_name(name), split, _located(name, data_dir), size)
+        return _LOADERS[name](name, split, data_dir, size)
     except OSError as error:
         raise DatasetError(f"{name} cannot be read: {error}") from error
+
+
+def _located(name: str, data_dir: Path) -> Path:
+    """What lies at the path in a name: as it stands, else below the data directory. A DatasetError if nothing."""
+    kind, _, path = name.partition(":")
+    for place in (Path(path).expanduser(), data_dir / path):
+        if place.exists():
+            return place
+    raise DatasetError(f"there is nothing at {path}, here or in {data_dir}; say where it is: --dataset {kind}:PATH")
 
 
 def first(size: int | None, available: int, name: str, split: str) -> int:

@@ -1,0 +1,53 @@
+"""From a picture in a file to the square array of bytes that the networks take."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+__all__ = ["UNREADABLE", "is_grey", "open_picture", "square"]
+
+# What Pillow raises, besides OSError, for files that are damaged or absurdly large.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+
+
+def open_picture(file: Path | BinaryIO) -> Image.Image:
+    """The picture in a file, its pixels not yet read. One of UNREADABLE if there is none."""
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError:
+        raise ValueError("not a picture in any known format") from None
+
+
+def is_grey(picture: Image.Image) -> bool:
+    """Whether a picture is stored as grey, of 1, 8, 16 or 32 bits."""
+    return picture.mode in ("1", "L", "LA", "F") or picture.mode.startswith("I")
+
+
+def square(picture: Image.Image, side: int, *, grey: bool, crop: int | None = None) -> np.ndarray:
+    """The central square of a picture, resized by averaging areas: uint8 of shape (1 or 3, side, side).
+
+    Transparent parts show white; 16 bits become 8.
+
+    Arguments:
+        side: of the result, in pixels.
+        grey: whether the result has 1 channel, else 3.
+        crop: side of the central square; None takes as much as there is.
+
+    Errors:
+        One of UNREADABLE: the file is damaged or cut short.
+    """
+    picture = ImageOps.exif_transpose(picture)  # as the camera was held
+    if picture.mode.startswith("I"):
+        picture = Image.fromarray((np.clip(np.asarray(picture), 0, 65535) // 257).astype(np.uint8))
+    elif picture.mode == "F":
+        raise ValueError("pixels are floating-point numbers; expected whole ones")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    crop = crop or min(picture.size)
+    left, top = ((length - crop) // 2 for length in picture.size)
+    box = (left, top, left + crop, top + crop)
+    picture = picture.convert("L" if grey else "RGB").resize((side, side), Image.Resampling.BOX, box=box)
+    return np.asarray(picture).reshape(side, side, -1).transpose(2, 0, 1)

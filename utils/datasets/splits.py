@@ -1,0 +1,22 @@
+"""Splits that no seed of a run changes."""
+
+import numpy as np
+
+from .dataset import DatasetError
+
+__all__ = ["split_indices"]
+
+
+def split_indices(count: int, split: str, *, test: int, seed: int, name: str) -> np.ndarray:
+    """Which of `count` things belong to a split, in its fixed order: int64 indices.
+
+    Train is the first `count - test` of one permutation, test the rest. The permutation comes from NumPy's
+    `RandomState`, whose stream is frozen for good (NEP 19), unlike that of `Generator`.
+
+    Errors:
+        DatasetError: a split would be empty.
+    """
+    if not 0 < test < count:
+        raise DatasetError(f"{name} has {count} images in all; a train and a test split need at least 2")
+    order = np.random.RandomState(seed).permutation(count)
+    return order[:-test] if split == "train" else order[-test:]
