@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["UNREADABLE", "is_grey", "open_picture", "square"]
+__all__ = ["UNREADABLE", "area_means", "is_grey", "open_picture", "square"]
 
 # What Pillow raises, besides OSError, for files that are damaged or absurdly large.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
@@ -48,6 +48,25 @@ def square(picture: Image.Image, side: int, *, grey: bool, crop: int | None = No
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     crop = crop or min(picture.size)
     left, top = ((length - crop) // 2 for length in picture.size)
-    box = (left, top, left + crop, top + crop)
-    picture = picture.convert("L" if grey else "RGB").resize((side, side), Image.Resampling.BOX, box=box)
-    return np.asarray(picture).reshape(side, side, -1).transpose(2, 0, 1)
+    pixels = np.asarray(picture.crop((left, top, left + crop, top + crop)).convert("L" if grey else "RGB"))
+    return area_means(pixels.reshape(crop, crop, -1).transpose(2, 0, 1), side)
+
+
+def area_means(pixels: np.ndarray, side: int) -> np.ndarray:
+    """Square images resized, each pixel of the result being the mean over the area that it covers.
+
+    uint8 (C, L, L) to uint8 (C, side, side). In integers, so that every machine gets the same; Pillow's box filter
+    counts pixels that lie partly in an area as whole or not at all.
+    """
+    area = pixels.shape[-1] ** 2
+    sums = _area_sums(_area_sums(pixels, side).swapaxes(1, 2), side).swapaxes(1, 2)
+    return ((2 * sums + area) // (2 * area)).astype(np.uint8)
+
+
+def _area_sums(values: np.ndarray, side: int) -> np.ndarray:
+    """The sums over `side` equal stretches of the last axis, times `side`, which makes them integers."""
+    length = values.shape[-1]
+    padded = np.pad(values.astype(np.int64), [(0, 0)] * (values.ndim - 1) + [(0, 1)])
+    before = np.cumsum(padded, axis=-1) - padded  # of the values before each
+    whole, part = np.divmod(np.arange(side + 1) * length, side)
+    return np.diff(side * before[..., whole] + part * padded[..., whole], axis=-1)

@@ -1,0 +1,151 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from utils.datasets import cache
+from utils.datasets.cache import cached
+
+SPLITS = {
+    "train": {"images": np.arange(4000, dtype=np.uint8).reshape(10, 1, 20, 20), "labels": np.arange(10)},
+    "test": {"images": np.ones((2, 1, 20, 20), dtype=np.uint8), "labels": np.arange(2)},
+}
+
+
+class Preparation:
+    """Counts how often it is asked."""
+
+    def __init__(self, seconds=0.0):
+        self.count, self.seconds = 0, seconds
+
+    def __call__(self):
+        self.count += 1
+        time.sleep(self.seconds)
+        return SPLITS, "made up"
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "_IN_MEMORY", {})
+    return tmp_path / "made on the way" / "cache.h5"
+
+
+def check(found, split="train"):
+    assert found.arrays.keys() == SPLITS[split].keys()
+    for name, array in found.arrays.items():
+        assert array.dtype == SPLITS[split][name].dtype
+        assert np.array_equal(array, SPLITS[split][name])
+    assert found.origin == "made up"
+
+
+def test_images_are_prepared_once_and_read_afterwards(path, capsys):
+    prepare = Preparation()
+    first = [cached(path, "recipe", split, prepare) for split in SPLITS]
+    second = [cached(path, "recipe", split, prepare) for split in SPLITS]
+    for split, made, read in zip(SPLITS, first, second):
+        check(made, split)
+        check(read, split)
+        assert made.sha256 == read.sha256
+    assert first[0].sha256 != first[1].sha256
+    assert prepare.count == 1
+    assert sorted(file.name for file in path.parent.iterdir()) == ["cache.h5", "cache.h5.lock"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_another_recipe_makes_it_anew(path):
+    prepare = Preparation()
+    for recipe in ("one", "other", "other"):
+        check(cached(path, recipe, "train", prepare))
+    assert prepare.count == 2
+
+
+def flip_an_image(path):
+    content = bytearray(path.read_bytes())
+    place = content.index(bytes(range(100)))
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def lose_a_split(path):
+    with h5py.File(path, "a") as file:
+        del file["train"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip_an_image,
+        lose_a_split,
+        lambda path: path.write_bytes(path.read_bytes()[:-1000]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"<html>"),
+    ],
+    ids=["one bit", "no split", "truncated", "empty", "html"],
+)
+def test_damaged_cache_is_made_anew(path, damage, capsys):
+    prepare = Preparation()
+    cached(path, "recipe", "train", prepare)
+    damage(path)
+    check(cached(path, "recipe", "train", prepare))
+    assert prepare.count == 2
+    assert capsys.readouterr().err == f"{path} is damaged: it is made anew\n"
+    check(cached(path, "recipe", "train", prepare))
+    assert prepare.count == 2
+
+
+def test_what_cannot_be_written_stays_in_memory(path, capsys):
+    path.parent.write_text("a file where a directory should be")
+    prepare = Preparation()
+    for split in ("train", "test", "train"):
+        check(cached(path, "recipe", split, prepare), split)
+    assert prepare.count == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"{path} cannot be written (")
+    assert err.endswith("its images stay in memory\n") and err.count("\n") == 1
+
+
+def test_full_disk_leaves_nothing_behind(path, monkeypatch, capsys):
+    monkeypatch.setattr(h5py.Group, "create_dataset", lambda *_, **__: (_ for _ in ()).throw(OSError("no space left")))
+    check(cached(path, "recipe", "train", Preparation()))
+    assert [file.name for file in path.parent.iterdir()] == ["cache.h5.lock"]
+    assert "cannot be written (no space left)" in capsys.readouterr().err
+
+
+def test_one_prepares_while_the_others_wait(path):
+    prepare = Preparation(seconds=0.2)
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(cached(path, "recipe", "train", prepare))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert prepare.count == 1
+    for one in found:
+        check(one)
+
+
+def test_killed_preparation_leaves_no_lock_and_no_cache(path):
+    code = "import sys, time; from pathlib import Path; from utils.datasets.cache import cached; "
+    code += "cached(Path(sys.argv[1]), 'recipe', 'train', lambda: print('begun', flush=True) or time.sleep(60))"
+    with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert path.with_name("cache.h5.lock").exists()
+    assert not path.exists()
+    prepare = Preparation()
+    check(cached(path, "recipe", "train", prepare))
+    assert prepare.count == 1
+
+
+def test_errors_of_the_preparation_are_not_taken_for_those_of_the_cache(path):
+    with pytest.raises(PermissionError, match="the archive"):
+        cached(path, "recipe", "train", lambda: (_ for _ in ()).throw(PermissionError("the archive")))
+    assert not path.exists()

@@ -1,0 +1,116 @@
+"""Prepared images on the disk, so that a large archive is gone through only once.
+
+A cache is an HDF5 file with a group per split, which bears the SHA-256 of its arrays. It is verified whenever it is
+read, and made anew if it is damaged. Where it cannot be written, what was prepared stays in memory.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+__all__ = ["Cached", "Splits", "cached"]
+
+Arrays = dict[str, np.ndarray]
+Splits = dict[str, Arrays]  # arrays by their names, by split
+
+_IN_MEMORY: dict[Path, tuple[Splits, str]] = {}
+
+
+class Cached(NamedTuple):
+    """One split of a cache."""
+
+    arrays: Arrays
+    origin: str  # where the images come from, in words
+    sha256: str  # hex digest of the arrays
+
+
+def cached(path: Path, recipe: str, split: str, prepare: Callable[[], tuple[Splits, str]]) -> Cached:
+    """A split from the cache at `path`, which is made by `prepare()` unless it is there.
+
+    Several processes may ask at once: one prepares, the others wait. Their lock is the system's and ends with the
+    process that holds it, so the empty file `path`.lock may lie around without harm.
+
+    Arguments:
+        path: of the HDF5 file.
+        recipe: how the images are prepared, in words; a cache made by another recipe is replaced.
+        split: "train" or "test".
+        prepare: gives the arrays of both splits, and their origin.
+    """
+    with _lock(path) as obstacle:
+        if found := _read(path, recipe, split):
+            return found
+        if path in _IN_MEMORY:
+            splits, origin = _IN_MEMORY[path]
+        else:
+            splits, origin = prepare()
+            if obstacle := obstacle or _write(path, recipe, splits, origin):
+                print(f"{path} cannot be written ({obstacle}): its images stay in memory", file=sys.stderr)
+                _IN_MEMORY[path] = splits, origin
+    return Cached(splits[split], origin, _digest(splits[split]))
+
+
+def _digest(arrays: Arrays) -> str:
+    """SHA-256 of arrays with their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _read(path: Path, recipe: str, split: str) -> Cached | None:
+    """A split of the cache; None if there is no cache, or none that can be used."""
+    if not path.is_file():
+        return None
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs["recipe"] != recipe:
+                return None
+            group = file[split]
+            found = Cached({name: group[name][()] for name in group}, file.attrs["origin"], group.attrs["sha256"])
+        if _digest(found.arrays) == found.sha256:
+            return found
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError):
+        pass  # h5py has no error of its own for damage
+    print(f"{path} is damaged: it is made anew", file=sys.stderr)
+    return None
+
+
+def _write(path: Path, recipe: str, splits: Splits, origin: str) -> Exception | None:
+    """Write the cache under another name and give it its own once it is whole; what hindered it, if anything."""
+    part = path.with_name(f".{path.name}.part")  # one at a time, under the lock
+    try:
+        with h5py.File(part, "w", locking=False) as file:
+            file.attrs.update(recipe=recipe, origin=origin)
+            for split, arrays in splits.items():
+                group = file.create_group(split)
+                group.attrs["sha256"] = _digest(arrays)
+                for name, array in arrays.items():
+                    group.create_dataset(name, data=array)
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        return error
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[OSError | None]:
+    """Hold the lock of a cache, where one can be had; gives what hindered it, if anything."""
+    import fcntl  # on POSIX systems only, which the other data sets do not need
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_name(f"{path.name}.lock").open("a")
+    except OSError as error:
+        yield error
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield None
