@@ -70,7 +70,7 @@ def build_parser() -> Parser:
 
     settings = RunConfig.options()
     run_group = parser.add_argument_group("the run")
-    for name in ("dataset", "loss", "rec_dist", "latent_dim", "epochs", "batch_size", "lr", "seed"):
+    for name in ("dataset", "loss", "rec_dist", "latent_dim", "epochs", "batch_size", "lr", "seed", "noise"):
         add_option(run_group, settings[name])
     data_group = parser.add_argument_group("how much data, and when to evaluate")
     for name in ("train_size", "test_size", "evaluate_every"):

@@ -31,7 +31,7 @@ from vae.losses import LOSSES, Loss, build_loss, loss_name, resolve_options
 from vae.means import NonFiniteError
 from vae.models import VAE, build_model
 from vae.options import Option, OptionError
-from vae.training import Stream, Trainer, seed_everything, to_unit_interval
+from vae.training import Stream, Trainer, add_noise, seed_everything, to_unit_interval
 
 RECONSTRUCTED_IMAGES = 10  # in reconstructions.png
 # What config.json holds beside the configuration.
@@ -61,6 +61,9 @@ class RunConfig:
     batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1, maximum=1_000_000)
     lr: float = setting("lr", 1e-4, "learning rate of Adam", float, above=0)
     seed: int = setting("seed", 1234, "fixes weights, order of images and samples", int, minimum=0)
+    noise: float = setting(
+        "noise", 0.0, "standard deviation of noise on the input; the clean images are to be made", float, minimum=0
+    )
     train_size: int | None = setting(
         "train_size", None, "train on the first N images only, else on all", int, minimum=1
     )
@@ -206,6 +209,7 @@ class Job:
             lr=config.lr,
             seed=config.seed,
             reporter=self.progress,
+            noise=config.noise,
         )
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
 
@@ -280,8 +284,9 @@ class Job:
         images = to_unit_interval(self.splits["test"].images[:RECONSTRUCTED_IMAGES].to(device))
         self.model.eval()
         seed_everything(config.seed, Stream.PICTURES)
+        inputs = add_noise(images, config.noise) if config.noise else None
         figures = {
-            RECONSTRUCTIONS: pictures.reconstructions(self.model, images, title=title),
+            RECONSTRUCTIONS: pictures.reconstructions(self.model, images, inputs, title=title),
             SAMPLES: pictures.samples(self.model, title=title),
             TRAVERSALS: pictures.traversals(self.model, config.latent_dim, title=title),
             CURVES: training_curves(self.folder.read_metrics(), title=title),
@@ -381,7 +386,7 @@ def check_same_data(folder: ResultsFolder, record: dict[str, Any], splits: dict[
 
 def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
     """The Evaluator of a run."""
-    return Evaluator(model, loss, batch_size=config.batch_size, seed=config.seed)
+    return Evaluator(model, loss, batch_size=config.batch_size, seed=config.seed, noise=config.noise)
 
 
 def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset]) -> dict[str, dict[str, float]]:

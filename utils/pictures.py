@@ -14,11 +14,16 @@ TRAVERSAL_LIMIT = 1.96  # the central 95 % of a standard normal, as in the paper
 
 
 @torch.inference_mode()
-def reconstructions(model: nn.Module, images: Tensor, *, title: str) -> Figure:
-    """Images (N, C, H, W) in [0, 1] above their reconstructions at z = posterior mean."""
-    mean, _ = model.encode(images)
-    rows = torch.stack([images, model.decode(mean)])
-    return image_grid(to_numpy(rows), title=f"{title}: reconstructions", row_labels=["image", "reconstruction"])
+def reconstructions(model: nn.Module, images: Tensor, inputs: Tensor | None = None, *, title: str) -> Figure:
+    """Images (N, C, H, W) in [0, 1] above their reconstructions at z = posterior mean.
+
+    Between them is what the model saw, where that was not the images but `inputs`.
+    """
+    rows = {"image": images} if inputs is None else {"image": images, "noisy": inputs}
+    mean, _ = model.encode(images if inputs is None else inputs)
+    rows["reconstruction"] = model.decode(mean)
+    grid = torch.stack(list(rows.values()))
+    return image_grid(to_numpy(grid), title=f"{title}: reconstructions", row_labels=list(rows))
 
 
 @torch.inference_mode()

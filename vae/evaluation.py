@@ -7,7 +7,7 @@ from vae.divergences import kl_divergence
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
-from vae.training import Stream, seed_everything, to_unit_interval
+from vae.training import Stream, add_noise, seed_everything, to_unit_interval
 
 BATCH_SIZE = 250  # of a pass without gradients; larger ones only cost memory
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
@@ -18,11 +18,13 @@ class Evaluator:
 
     Arguments:
         batch_size: the training batch size, used where the loss is a statistic of the batch as a whole.
-        seed: fixes what the loss draws (samples of z where a discrepancy is estimated from them).
+        seed: fixes what the loss draws (samples of z where a discrepancy is estimated from them), and the noise.
+        noise: standard deviation of what is added to the images that the model sees, as in training; every quantity
+            compares what it makes of them with the clean ones.
     """
 
-    def __init__(self, model: VAE, loss: Loss, *, batch_size: int, seed: int):
-        self.model, self.loss, self.seed = model, loss, seed
+    def __init__(self, model: VAE, loss: Loss, *, batch_size: int, seed: int, noise: float = 0.0):
+        self.model, self.loss, self.seed, self.noise = model, loss, seed, noise
         self.batch_size = batch_size if loss.batch_statistic else BATCH_SIZE
 
     @torch.inference_mode()
@@ -44,7 +46,7 @@ class Evaluator:
             seed_everything(self.seed, Stream.EVALUATION)
             for start in range(0, len(images), self.batch_size):
                 batch = to_unit_interval(images[start : start + self.batch_size].to(device))
-                output = self.model(batch)
+                output = self.model(add_noise(batch, self.noise))
                 terms = self.loss.terms(self.model, batch, output)
                 squared_error = (self.model.likelihood.mean(output.decoded) - batch).square().flatten(1).sum(-1).mean()
                 elbo = -terms.reconstruction - kl_divergence(output.mean, output.logvar).mean()

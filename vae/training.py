@@ -39,13 +39,24 @@ class Trainer:
         lr: Adam's learning rate.
         seed: with the epoch's number, fixes the order of the images and every sample of z, so that an epoch
             depends on the state before it and on nothing else.
+        noise: standard deviation of what is added to the images that the model sees, anew in every epoch; what it
+            is to reconstruct are the clean ones.
     """
 
     def __init__(
-        self, model: VAE, loss: Loss, images: Tensor, *, batch_size: int, lr: float, seed: int, reporter: Reporter
+        self,
+        model: VAE,
+        loss: Loss,
+        images: Tensor,
+        *,
+        batch_size: int,
+        lr: float,
+        seed: int,
+        reporter: Reporter,
+        noise: float = 0.0,
     ):
         self.model, self.loss, self.images = model, loss, images
-        self.batch_size, self.seed, self.reporter = batch_size, seed, reporter
+        self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
         self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.parameters()), lr=lr, fused=True)
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done
@@ -73,7 +84,7 @@ class Trainer:
             for batch, index in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
                 images = to_unit_interval(self.images[index])
                 self.optimizer.zero_grad()
-                terms = self.loss(self.model, images)
+                terms = self.loss(self.model, images, add_noise(images, self.noise))
                 terms.total.backward()
                 self.optimizer.step()
                 self.loss.after_step()
@@ -139,3 +150,8 @@ def seed_everything(seed: int, stream: int) -> None:
 def to_unit_interval(images: Tensor) -> Tensor:
     """Bytes 0..255 to float32 in [0, 1], laid out as the networks are."""
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+def add_noise(images: Tensor, sd: float) -> Tensor:
+    """Images in [0, 1] with Gaussian noise from the global random stream, clamped to [0, 1]; themselves if sd is 0."""
+    return torch.randn_like(images).mul_(sd).add_(images).clamp_(0, 1) if sd else images

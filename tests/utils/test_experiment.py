@@ -6,11 +6,22 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from matplotlib.image import imread
 
 from utils import experiment
 from utils.environment import environment
 from utils.experiment import Interrupted, Job, RunConfig, Runtime, evaluate_only, load_model, resume, run
-from utils.results import CHECKPOINT, CONFIG, EVALUATION, FILES, METRICS, MODEL, ResultsError, ResultsFolder
+from utils.results import (
+    CHECKPOINT,
+    CONFIG,
+    EVALUATION,
+    FILES,
+    METRICS,
+    MODEL,
+    RECONSTRUCTIONS,
+    ResultsError,
+    ResultsFolder,
+)
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import OptionError
@@ -104,11 +115,11 @@ def break_training(monkeypatch, error, *, at_step):
     done = []
 
     class Breaking(LOSSES["tGJS"]):
-        def forward(self, model, images):
+        def forward(self, model, images, inputs=None):
             done.append(1)
             if len(done) == at_step:
                 raise error
-            return super().forward(model, images)
+            return super().forward(model, images, inputs)
 
     monkeypatch.setitem(LOSSES, "tGJS", Breaking)
 
@@ -127,6 +138,25 @@ def test_an_interrupted_run_resumes_to_the_same_bits(runtime, monkeypatch, error
     assert whole[MODEL] == resumed[MODEL]
     assert whole[EVALUATION] == resumed[EVALUATION]
     assert metrics_of(runtime, "whole") == metrics_of(runtime)
+
+
+def test_a_denoising_run_resumes_to_the_same_bits(runtime):
+    run(config("whole", epochs=3, noise=0.5), runtime)
+    run(config(epochs=2, noise=0.5), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+    with pytest.raises(ValueError, match="--noise 0.1: the saved run has 0.5"):
+        resume("exp", {"noise": 0.1}, runtime)
+
+
+@pytest.mark.pictures
+@pytest.mark.parametrize(("noise", "rows"), [(0.0, 2), (0.5, 3)])
+def test_reconstructions_show_what_the_model_saw(runtime, noise, rows):
+    run(config(noise=noise, epochs=1), runtime)
+    picture = imread(runtime.results_dir / "exp" / RECONSTRUCTIONS)
+    assert len(picture) == 35 + rows * 66 - 2 + 10, "title, rows of 64 pixels 2 apart, margin"
 
 
 @pytest.mark.parametrize("at_write", range(1, 9))

@@ -85,3 +85,20 @@ def test_a_quantity_that_is_not_finite_is_named(images):
         model.encoder.layers[-1].bias.fill_(float("inf"))
     with pytest.raises(NonFiniteError, match="the evaluation's .* is not finite"):
         Evaluator(model, loss, batch_size=8, seed=1).evaluate(images[:9])
+
+
+def test_noise_is_fixed_and_quantities_are_against_the_clean_images(images):
+    model, loss = make(rec_dist="gaussian")
+    seen = []
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    evaluator = Evaluator(model, loss, batch_size=8, seed=1, noise=0.5)
+    values = evaluator.evaluate(images[:30])
+    assert evaluator.evaluate(images[:30]) == values
+    assert seen[0].equal(seen[1])
+    clean = to_unit_interval(images[:30])
+    assert (seen[0] - clean).std() > 0.1
+    with torch.no_grad():
+        mean, _ = model.encode(seen[0])
+        squared_error = (model.decode(mean) - clean).square().sum((1, 2, 3)).mean()
+    assert values["squared_error"] == pytest.approx(squared_error.item(), rel=1e-5)
+    assert values["reconstruction"] == pytest.approx(squared_error.item(), rel=1e-5)

@@ -4,7 +4,7 @@ import torch
 from vae.losses import Loss, LossTerms, build_loss
 from vae.means import NonFiniteError
 from vae.models import build_model
-from vae.training import Trainer, seed_everything, to_unit_interval
+from vae.training import Trainer, add_noise, seed_everything, to_unit_interval
 
 
 class Silent:
@@ -23,14 +23,14 @@ class Silent:
         self.ended += 1
 
 
-def make_trainer(loss="KL", images=None, batch_size=8, **options):
+def make_trainer(loss="KL", images=None, batch_size=8, noise=0.0, **options):
     if images is None:
         images = torch.randint(0, 256, (20, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seed_everything(1, 0)
     model = build_model((1, 32, 32), latent_dim=3)
     if isinstance(loss, str):
         loss = build_loss(loss, dataset_size=len(images), latent_dim=3, **options)
-    return Trainer(model, loss, images, batch_size=batch_size, lr=1e-3, seed=1, reporter=Silent())
+    return Trainer(model, loss, images, batch_size=batch_size, lr=1e-3, seed=1, reporter=Silent(), noise=noise)
 
 
 def weights(trainer):
@@ -116,3 +116,35 @@ def test_bytes_become_numbers_in_the_unit_interval():
     images = to_unit_interval(torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1))
     assert images.flatten().tolist() == pytest.approx([0, 0.2, 1])
     assert images.dtype == torch.float32
+
+
+def test_without_noise_the_images_are_seen_themselves():
+    images = torch.rand(2, 1, 4, 4)
+    state = torch.random.get_rng_state()
+    assert add_noise(images, 0.0) is images
+    assert torch.random.get_rng_state().equal(state)
+
+
+def test_noise_has_its_standard_deviation_and_stays_in_the_unit_interval():
+    noisy = add_noise(torch.full((100, 1, 32, 32), 0.5), 0.1)
+    assert noisy.std().item() == pytest.approx(0.1, rel=0.02)
+    assert noisy.mean().item() == pytest.approx(0.5, abs=0.002)
+    strong = add_noise(torch.full((10, 1, 32, 32), 0.5), 5.0)
+    assert (strong.min(), strong.max()) == (0, 1)
+
+
+def test_the_model_sees_noisy_images_and_is_to_make_the_clean_ones():
+    loss = Recording()
+    trainer = make_trainer(loss, batch_size=20, noise=0.3)
+    seen = []
+    trainer.model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    list(trainer.train(2))
+    clean = to_unit_interval(trainer.images)
+    for target, noisy in zip(loss.batches, seen, strict=True):
+        assert sorted(target.sum((1, 2, 3)).tolist()) == sorted(clean.sum((1, 2, 3)).tolist())
+        assert 0.2 < (noisy - target).std() < 0.3, "clamping takes some of it"
+    again = make_trainer(Recording(), batch_size=20, noise=0.3)
+    again.model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    list(again.train(1))
+    assert seen[2].equal(seen[0]), "the seed fixes it"
+    assert not (seen[1] - loss.batches[1]).equal(seen[0] - loss.batches[0]), "every epoch has its own"

@@ -54,9 +54,12 @@ class Loss(nn.Module, ABC):
     def __init__(self, *, dataset_size: int, latent_dim: int):
         super().__init__()
 
-    def forward(self, model: VAE, images: Tensor) -> LossTerms:
-        """The terms of a batch of images (N, C, H, W) in [0, 1], with z as the model's mode has it."""
-        return self.terms(model, images, model(images))
+    def forward(self, model: VAE, images: Tensor, inputs: Tensor | None = None) -> LossTerms:
+        """The terms of a batch of images (N, C, H, W) in [0, 1], with z as the model's mode has it.
+
+        `inputs` is what the model sees in place of the images, which it is to reconstruct: noisy ones, say.
+        """
+        return self.terms(model, images, model(images if inputs is None else inputs))
 
     def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
         """The terms of a batch whose pass through the model is known."""
