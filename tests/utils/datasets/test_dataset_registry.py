@@ -1,12 +1,23 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from utils.datasets import Dataset, DatasetError, dataset_names, load_dataset, registry
+import utils
+from utils.datasets import Dataset, DatasetError, dataset_choices, dataset_names, load_dataset, registry
+
+ROOT = Path(utils.__file__).parent.parent
 
 
 def test_names_are_the_registered_ones():
-    assert {"dsprites", "fashion", "mnist"} <= set(dataset_names())
+    assert {"dsprites", "fashion", "mnist", "chairs", "celeba", "cifar10", "bmnist", "digits"} <= set(dataset_names())
     assert dataset_names() == sorted(dataset_names())
+
+
+@pytest.mark.parametrize("document", ["README.md", "data/README.md"])
+def test_every_data_set_is_documented(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert [name for name in dataset_choices() if f"`{name}`" not in text] == []
 
 
 def test_unknown_name_lists_the_known_ones(tmp_path):
