@@ -44,7 +44,7 @@ class PackedImages:
 
     def __getitem__(self, index) -> torch.Tensor:
         rows = self.packed[index]
-        pixels = self._pixels[rows.int()].view(torch.uint8)
+        pixels = self._pixels.index_select(0, rows.flatten().int()).view(torch.uint8)  # [...] takes thrice as long
         return pixels.reshape(*rows.shape[:-1], *self.shape[1:])
 
     @property
