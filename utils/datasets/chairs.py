@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .cache import Splits, cached
 from .dataset import Dataset, DatasetError
 from .download import download, file_digest
-from .pictures import UNREADABLE, open_picture, square
+from .pictures import open_picture, square
 from .registry import SPLITS, first, register
 from .splits import split_indices
 
@@ -91,7 +91,7 @@ def _images(path: Path) -> np.ndarray:
         for model, views in chairs.items():
             if len(views) != VIEWS:
                 raise ValueError(f"model {model} has {len(views)} views instead of {VIEWS}")
-    except (tarfile.TarError, *UNREADABLE) as error:
+    except (OSError, ValueError, EOFError, tarfile.TarError) as error:
         raise DatasetError(
             f"{path} is not the original archive or is damaged ({error}); "
             "replace it, or delete it to have it downloaded"
@@ -106,5 +106,5 @@ def _image(content: bytes, name: str) -> np.ndarray:
         if picture.size != (FRAME, FRAME):
             raise ValueError("its size is {}x{} instead of {}x{}".format(*picture.size, FRAME, FRAME))
         return square(picture, SIDE, grey=True, crop=CROP)
-    except UNREADABLE as error:
+    except Exception as error:
         raise ValueError(f"{name}: {error}") from error

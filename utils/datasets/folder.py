@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from .dataset import Dataset, DatasetError
-from .pictures import UNREADABLE, is_grey, open_picture, square
+from .pictures import is_grey, open_picture, square
 from .registry import SPLITS, first, register_path
 from .splits import split_indices
 
@@ -49,7 +49,7 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
         if position < count:
             try:
                 images[position] = square(open_picture(io.BytesIO(content)), side, grey=grey)
-            except UNREADABLE as error:
+            except Exception as error:
                 raise _unreadable(file, error) from error
     return Dataset(
         name=name,
@@ -74,7 +74,7 @@ def _format(files: list[Path]) -> tuple[bool, int]:
             with open_picture(file) as picture:
                 grey = grey and is_grey(picture)
                 side = SMALL if side == SMALL and min(picture.size) <= SMALL else LARGE
-        except UNREADABLE as error:
+        except Exception as error:
             raise _unreadable(file, error) from error
     return grey, side
 

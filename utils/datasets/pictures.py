@@ -1,4 +1,7 @@
-"""From a picture in a file to the square array of bytes that the networks take."""
+"""From a picture in a file to the square array of bytes that the networks take.
+
+Pillow has many exceptions for files that are damaged, of every kind: whoever reads strangers' files catches them all.
+"""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -6,14 +9,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["UNREADABLE", "area_means", "is_grey", "open_picture", "square"]
-
-# What Pillow raises, besides OSError, for files that are damaged or absurdly large.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+__all__ = ["area_means", "is_grey", "open_picture", "square"]
 
 
 def open_picture(file: Path | BinaryIO) -> Image.Image:
-    """The picture in a file, its pixels not yet read. One of UNREADABLE if there is none."""
+    """The picture in a file, its pixels not yet read. Some exception if there is none."""
     try:
         return Image.open(file)
     except UnidentifiedImageError:
@@ -36,7 +36,7 @@ def square(picture: Image.Image, side: int, *, grey: bool, crop: int | None = No
         crop: side of the central square; None takes as much as there is.
 
     Errors:
-        One of UNREADABLE: the file is damaged or cut short.
+        Any exception: the file is damaged or cut short.
     """
     picture = ImageOps.exif_transpose(picture)  # as the camera was held
     if picture.mode.startswith("I"):

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import struct
 import zipfile
 
 import numpy as np
@@ -176,6 +177,11 @@ def test_damaged_picture_is_named(folder, content):
         assert message.endswith("); replace it or take it out of the folder")
 
 
+def test_damage_of_any_kind_is_told_in_one_line(folder, monkeypatch):
+    monkeypatch.setattr("utils.datasets.pictures.ImageOps.exif_transpose", lambda _: struct.unpack("I", b"short"))
+    assert "cannot be read (unpack requires a buffer of 4 bytes)" in error_of("folder", folder)
+
+
 def test_folder_without_enough_pictures(tmp_path):
     assert "has no pictures in it; expected files ending in .bmp, " in error_of("folder", tmp_path)
     picture(0).save(tmp_path / "only.png")
@@ -285,7 +291,8 @@ def test_hostile_members_are_told_in_one_line(tmp_path):
     path = tmp_path / "a.npz"
     header = b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little")
     shape = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 64, 64), }"
-    for content in (header + shape.ljust(117) + b"\n", b"no array at all"):
+    unclosed = b"{'descr': '|u1', 'fortran_order': False, 'shape': (20, 32, 32"
+    for content in (header + shape.ljust(117) + b"\n", header + unclosed.ljust(117) + b"\n", b"no array at all"):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("images.npy", content)
         assert "cannot be read" in error_of("npz", path)
