@@ -43,12 +43,16 @@ def cached(path: Path, recipe: str, split: str, prepare: Callable[[], tuple[Spli
         split: "train" or "test".
         prepare: gives the arrays of both splits, and their origin.
     """
+    if found := _read(path, recipe, split):
+        return found
     with _lock(path) as obstacle:
-        if found := _read(path, recipe, split):
+        if found := _read(path, recipe, split):  # another process has made it meanwhile
             return found
         if path in _IN_MEMORY:
             splits, origin = _IN_MEMORY[path]
         else:
+            if path.is_file():
+                print(f"{path} is damaged or of another version: it is made anew", file=sys.stderr)
             splits, origin = prepare()
             if obstacle := obstacle or _write(path, recipe, splits, origin):
                 print(f"{path} cannot be written ({obstacle}): its images stay in memory", file=sys.stderr)
@@ -75,12 +79,9 @@ def _read(path: Path, recipe: str, split: str) -> Cached | None:
                 return None
             group = file[split]
             found = Cached({name: group[name][()] for name in group}, file.attrs["origin"], group.attrs["sha256"])
-        if _digest(found.arrays) == found.sha256:
-            return found
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError):
-        pass  # h5py has no error of its own for damage
-    print(f"{path} is damaged: it is made anew", file=sys.stderr)
-    return None
+        return found if _digest(found.arrays) == found.sha256 else None
+    except Exception:  # h5py has no error of its own for damage
+        return None
 
 
 def _write(path: Path, recipe: str, splits: Splits, origin: str) -> Exception | None:

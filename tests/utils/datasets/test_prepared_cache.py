@@ -94,7 +94,7 @@ def test_damaged_cache_is_made_anew(path, damage, capsys):
     damage(path)
     check(cached(path, "recipe", "train", prepare))
     assert prepare.count == 2
-    assert capsys.readouterr().err == f"{path} is damaged: it is made anew\n"
+    assert capsys.readouterr().err == f"{path} is damaged or of another version: it is made anew\n"
     check(cached(path, "recipe", "train", prepare))
     assert prepare.count == 2
 
