@@ -9,6 +9,7 @@ import torch
 
 from utils import pictures
 from utils.datasets import Dataset, dataset_choices, is_dataset, load_dataset, path_kind, portable_name
+from utils.datasets.record import check_same_data, data_record
 from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
 from utils.progress import Progress, summarise
@@ -145,7 +146,7 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
         if checkpoint is None and record["ended_after"]:
             raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
         job = Job(config, runtime, folder)
-        check_same_data(folder, record, job.splits)
+        check_same_data(record["data"], job.splits)
         if checkpoint is not None:
             job.restore(checkpoint)
         job.note_environment(record)
@@ -164,7 +165,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> d
     config = reconcile(saved, flags, changeable=())
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
-    check_same_data(folder, record, splits)
+    check_same_data(record["data"], splits)
     evaluation = evaluate(model, loss, config, splits)
     folder.write_json(EVALUATION, evaluation)
     summarise(evaluation, folder.path)
@@ -280,7 +281,9 @@ class Job:
         """Write the pictures."""
         config, device = self.config, self.trainer.images.device
         name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
-        title = f"{name}, {config.loss}"
+        defaults = resolve_options(config.loss, {})
+        chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
+        title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
         images = to_unit_interval(self.splits["test"].images[:RECONSTRUCTED_IMAGES].to(device))
         self.model.eval()
         seed_everything(config.seed, Stream.PICTURES)
@@ -357,31 +360,6 @@ def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
     """Both splits, each cut to its size. Raises DatasetError."""
     sizes = {"train": config.train_size, "test": config.test_size}
     return {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
-
-
-def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:
-    """What config.json says of the data."""
-    train, test = splits["train"], splits["test"]
-    return {
-        "name": train.name,
-        "source": train.source,
-        "sha256": {"train": train.sha256, "test": test.sha256},
-        "image_shape": list(train.image_shape),
-        "train_images": len(train),
-        "test_images": len(test),
-    }
-
-
-def check_same_data(folder: ResultsFolder, record: dict[str, Any], splits: dict[str, Dataset]) -> None:
-    """Raise ResultsError unless the splits come from the data that config.json's record names."""
-    saved, found = record["data"], data_record(splits)
-    if saved["sha256"] != found["sha256"]:
-        kind = path_kind(saved["name"])
-        place, flag = (kind, f"--dataset {kind}:PATH") if kind else ("directory", "--data-dir")
-        raise ResultsError(
-            f"{folder.path} was run on other data ({saved['name']}, {saved['source']}) than were found "
-            f"({found['name']}, {found['source']}): name the {place} it was run with by {flag}"
-        )
 
 
 def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:

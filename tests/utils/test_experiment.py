@@ -9,6 +9,7 @@ import torch
 from matplotlib.image import imread
 
 from utils import experiment
+from utils.datasets import DatasetError
 from utils.environment import environment
 from utils.experiment import Interrupted, Job, RunConfig, Runtime, evaluate_only, load_model, resume, run
 from utils.results import (
@@ -324,7 +325,7 @@ def test_other_data_than_the_run_began_with_are_refused(runtime, again):
     saved = json.loads(path.read_text())
     saved["data"]["sha256"]["train"] = "0" * 64
     path.write_text(json.dumps(saved))
-    with pytest.raises(ResultsError, match="was run on other data .* --data-dir"):
+    with pytest.raises(DatasetError, match="the run began with other data .* --data-dir"):
         again("exp", {"epochs": 3} if again is resume else {}, runtime)
 
 

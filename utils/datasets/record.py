@@ -1,0 +1,33 @@
+"""What a run records of its data in config.json, and the check that it goes on with the same."""
+
+from typing import Any
+
+from .dataset import Dataset, DatasetError
+from .registry import path_kind
+
+__all__ = ["check_same_data", "data_record"]
+
+
+def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:
+    """The name, source, hashes and sizes of the splits "train" and "test"."""
+    train, test = splits["train"], splits["test"]
+    return {
+        "name": train.name,
+        "source": train.source,
+        "sha256": {"train": train.sha256, "test": test.sha256},
+        "image_shape": list(train.image_shape),
+        "train_images": len(train),
+        "test_images": len(test),
+    }
+
+
+def check_same_data(saved: dict[str, Any], splits: dict[str, Dataset]) -> None:
+    """Raise DatasetError unless the splits come from the data of a saved record."""
+    found = data_record(splits)
+    if saved["sha256"] != found["sha256"]:
+        kind = path_kind(saved["name"])
+        place, flag = (kind, f"--dataset {kind}:PATH") if kind else ("directory", "--data-dir")
+        raise DatasetError(
+            f"the run began with other data ({saved['name']}, {saved['source']}) than were found "
+            f"({found['name']}, {found['source']}): name the {place} it was run with by {flag}"
+        )
