@@ -75,5 +75,5 @@ def _images(archive: zipfile.ZipFile, photos: list[str]) -> np.ndarray:
     images = np.empty((len(photos), 3, SIDE, SIDE), dtype=np.uint8)
     for position, photo in enumerate(tqdm(photos, desc=ARCHIVE, unit=" images", disable=None, leave=False)):
         content = archive.read(f"img_align_celeba/{photo}")
-        images[position] = square(open_picture(io.BytesIO(content)), SIDE, grey=False)
+        images[position] = square(open_picture(io.BytesIO(content), ("JPEG",)), SIDE, grey=False)
     return images

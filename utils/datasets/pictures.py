@@ -3,6 +3,7 @@
 Pillow has many exceptions for files that are damaged, of every kind: whoever reads strangers' files catches them all.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,10 +13,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 __all__ = ["area_means", "is_grey", "open_picture", "square"]
 
 
-def open_picture(file: Path | BinaryIO) -> Image.Image:
-    """The picture in a file, its pixels not yet read. Some exception if there is none."""
+def open_picture(file: Path | BinaryIO, formats: Sequence[str]) -> Image.Image:
+    """The picture in a file, its pixels not yet read. Some exception if there is none.
+
+    Arguments:
+        formats: the ones to try, whatever the file's name, by Pillow's names: for others it may run programs.
+    """
     try:
-        return Image.open(file)
+        return Image.open(file, formats=formats)
     except UnidentifiedImageError:
         raise ValueError("not a picture in any known format") from None
 
