@@ -62,6 +62,9 @@ def test_missing_files_are_named_with_where_to_put_them(folder, tmp_path):
     assert f"fetch {partition} from {celeba.PAGE} and put into {folder}" in error_of_loading(tmp_path)
     (folder / celeba.ARCHIVE).unlink()
     assert f"fetch {archive} and {partition} from" in error_of_loading(tmp_path)
+    folder.rmdir()
+    assert f"fetch {archive} and {partition} from" in error_of_loading(tmp_path / "mistyped")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("file", [celeba.ARCHIVE, celeba.PARTITION])
