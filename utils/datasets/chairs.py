@@ -23,7 +23,8 @@ from .splits import split_indices
 
 ARCHIVE = "rendered_chairs.tar"
 MIRRORS = (f"https://www.di.ens.fr/willow/research/seeing3Dchairs/data/{ARCHIVE}",)
-MEMBER = re.compile(r"rendered_chairs/([\w-]+)/renders/([\w-]+)\.png", re.ASCII)
+FOLDER = "rendered_chairs"  # that everything in it is in
+MEMBER = re.compile(FOLDER + r"/([\w-]+)/renders/([\w-]+)\.png", re.ASCII)
 MEMBER_BYTES = 1 << 22  # at most; the renders have some tens of thousands
 
 MODELS, VIEWS = 1393, 62
@@ -64,7 +65,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
 def _prepare(path: Path) -> tuple[Splits, str]:
     """The images and labels of both splits from the archive, and its name and digest."""
     if not path.is_file():
-        download(MIRRORS, path, None)
+        download(MIRRORS, path, None, _verify)
     images = _images(path)
     splits = {}
     for number, split in enumerate(SPLITS):
@@ -73,6 +74,17 @@ def _prepare(path: Path) -> tuple[Splits, str]:
         model, view = models[order // VIEWS], order % VIEWS
         splits[split] = {"images": images[model, view], "labels": model}
     return splits, f"{path.name}, SHA-256 {file_digest(path)}"
+
+
+def _verify(path: Path) -> None:
+    """Raise an OSError unless a file begins as the archive does; the rest shows when it is gone through."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            name = archive.next().name
+    except Exception as error:
+        raise OSError(f"it is no tar archive ({error})") from error
+    if not name.startswith(FOLDER):
+        raise OSError(f"it is a tar archive that begins with {name!r} instead of {FOLDER}")
 
 
 def _images(path: Path) -> np.ndarray:

@@ -149,7 +149,6 @@ def test_hostile_members_are_passed_over(renders, tmp_path):
     assert {path for path in tmp_path.rglob("*") if path.suffix == ".png"} == before
     assert sorted(path.name for path in (tmp_path / "hostile").rglob("*.*")) == [
         "chairs_64.h5",
-        "chairs_64.h5.lock",
         chairs.ARCHIVE,
     ]
 
@@ -191,6 +190,15 @@ def test_missing_archive_is_downloaded_or_says_where_to_put_it(renders, tmp_path
     assert message.endswith(
         f"fetch {mirror.url('good')}/{chairs.ARCHIVE} on a connected machine and put it into {tmp_path / 'chairs'}"
     )
+    assert not list(tmp_path.iterdir())
+    for content, reason in (
+        (b"<html>not here</html>", "it is no tar archive ("),
+        (tar({}), "it is no tar archive ("),
+        (tar({"cats/a.png": b""}), "it is a tar archive that begins with 'cats/a.png' instead of rendered_chairs"),
+    ):
+        mirror.files = {chairs.ARCHIVE: content}
+        assert reason in error_of_loading(tmp_path)
+        assert not list(tmp_path.iterdir())
     mirror.files = {chairs.ARCHIVE: tar(renders)}
     assert len(load_dataset("chairs", "test", tmp_path)) == 8
 
