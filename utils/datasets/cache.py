@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import h5py
 import numpy as np
+import torch
 
 from .locks import locked, made
 
@@ -31,6 +32,11 @@ class Cached(NamedTuple):
     arrays: Arrays
     origin: str  # where the images come from, in words
     sha256: str  # hex digest of the arrays
+
+    def first(self, name: str, count: int) -> torch.Tensor:
+        """The first `count` of an array; a copy unless that is all, so as not to keep the rest in memory."""
+        array = torch.from_numpy(self.arrays[name])
+        return array if count == len(array) else array[:count].clone()
 
 
 def cached(path: Path, recipe: str, split: str, prepare: Callable[[], tuple[Splits, str]]) -> Cached:

@@ -11,7 +11,6 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from .cache import Splits, cached
@@ -50,15 +49,15 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     has the digest that was found. `sha256` is that of the split's images and labels.
     """
     folder = data_dir / "chairs"
-    arrays, origin, sha256 = cached(folder / "chairs_64.h5", RECIPE, split, lambda: _prepare(folder / ARCHIVE))
-    count = first(size, len(arrays["images"]), name, split)
+    found = cached(folder / "chairs_64.h5", RECIPE, split, lambda: _prepare(folder / ARCHIVE))
+    count = first(size, len(found.arrays["images"]), name, split)
     return Dataset(
         name=name,
         split=split,
-        images=torch.from_numpy(arrays["images"])[:count],
-        labels=torch.from_numpy(arrays["labels"])[:count],
-        source=origin,
-        sha256=sha256,
+        images=found.first("images", count),
+        labels=found.first("labels", count),
+        source=found.origin,
+        sha256=found.sha256,
     )
 
 
