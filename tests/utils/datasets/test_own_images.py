@@ -260,7 +260,7 @@ def test_archive_is_read_in_every_layout(tmp_path, shape, image_shape, dtype):
     assert np.array_equal(inner.numpy(), expected)
     assert test.images[1].sum() == inner.sum()
     assert torch.equal(load("npz", path, size=5).images, train.images[:5])
-    assert load("npz", path, size=5).sha256 == test.sha256
+    assert load("npz", path, size=5).sha256 == train.sha256 != test.sha256
 
 
 def test_archive_with_its_own_test_split(tmp_path):
@@ -302,6 +302,14 @@ def test_wrong_arrays_are_told_in_one_line(tmp_path, arrays, reason):
     path = tmp_path / "a.npz"
     np.savez(path, **arrays)
     assert reason in error_of("npz", path)
+
+
+def test_digest_of_an_archive_names_the_split(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez(path, **GOOD)
+    before = load("npz", path).sha256
+    monkeypatch.setattr("utils.datasets.npz.SPLIT_SEED", 1)
+    assert load("npz", path).sha256 != before
 
 
 def flipped(content):
