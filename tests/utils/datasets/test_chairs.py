@@ -97,11 +97,14 @@ def test_archive_becomes_small_grey_images_split_by_model(renders, tmp_path):
     assert not set(train.labels.tolist()) & set(test.labels.tolist())
     assert sorted(train.labels.tolist() + test.labels.tolist()) == sorted(list(range(MODELS)) * VIEWS)
     ordered = sorted(NAMES)
+    found = set()
     for dataset in (train, test):
-        for image, label in zip(dataset.images, dataset.labels):
+        for image, label in zip(dataset.images, dataset.labels.tolist()):
             model = NAMES.index(ordered[label])
             distances = [np.abs(image[0].numpy() - averaged(render(model, view))).max() for view in range(VIEWS)]
             assert min(distances) <= 0.5 + 1e-9
+            found.add((label, int(np.argmin(distances))))
+    assert found == {(label, view) for label in range(MODELS) for view in range(VIEWS)}
     assert train.source == test.source == f"{chairs.ARCHIVE}, SHA-256 {hashlib.sha256(content).hexdigest()}"
     assert train.sha256 != test.sha256
 
