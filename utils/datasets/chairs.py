@@ -79,11 +79,11 @@ def _verify(path: Path) -> None:
     """Raise an OSError unless a file begins as the archive does; the rest shows when it is gone through."""
     try:
         with tarfile.open(path, "r:") as archive:
-            name = archive.next().name
+            member = archive.next()
     except Exception as error:
         raise OSError(f"it is no tar archive ({error})") from error
-    if not name.startswith(FOLDER):
-        raise OSError(f"it is a tar archive that begins with {name!r} instead of {FOLDER}")
+    if not member or member.name.partition("/")[0] != FOLDER:
+        raise OSError(f"it is a tar archive that does not begin with {FOLDER}")
 
 
 def _images(path: Path) -> np.ndarray:

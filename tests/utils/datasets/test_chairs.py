@@ -189,6 +189,12 @@ def test_damaged_archive_is_told_in_one_line(renders, tmp_path, change, reason):
     assert not (path.parent / "chairs_64.h5").exists()
 
 
+def test_damage_of_any_kind_is_told_in_one_line(renders, tmp_path, monkeypatch):
+    put(tmp_path, tar(renders))
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", lambda *_: {}["a member"])
+    assert "is not the original archive or is damaged ('a member')" in error_of_loading(tmp_path)
+
+
 def test_missing_archive_is_downloaded_or_says_where_to_put_it(renders, tmp_path, mirror, monkeypatch):
     monkeypatch.setattr(chairs, "MIRRORS", (mirror.url(f"good/{chairs.ARCHIVE}"),))
     message = error_of_loading(tmp_path)
@@ -198,8 +204,8 @@ def test_missing_archive_is_downloaded_or_says_where_to_put_it(renders, tmp_path
     assert not list(tmp_path.iterdir())
     for content, reason in (
         (b"<html>not here</html>", "it is no tar archive ("),
-        (tar({}), "it is no tar archive ("),
-        (tar({"cats/a.png": b""}), "it is a tar archive that begins with 'cats/a.png' instead of rendered_chairs"),
+        (tar({}), "it is a tar archive that does not begin with rendered_chairs"),
+        (tar({"cats/a.png": b""}), "it is a tar archive that does not begin with rendered_chairs"),
     ):
         mirror.files = {chairs.ARCHIVE: content}
         assert reason in error_of_loading(tmp_path)
