@@ -47,18 +47,26 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
 def _packed(path: Path, images: int, digest) -> np.ndarray:
     """The images of a file, padded and packed: uint8 (N, 128). Adds the file to the digest."""
     if not path.is_file():
-        download([MIRROR + path.name], path, None)
+        download([MIRROR + path.name], path, None, lambda part: _verify(part.read_bytes(), images))
     content = path.read_bytes()
     digest.update(content)
+    try:
+        _verify(content, images)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} is not the official file: {error}; replace it, or delete it to have it downloaded"
+        ) from None
+    pixels = (np.frombuffer(content, dtype=np.uint8)[::2] - ord("0")).reshape(-1, SIDE, SIDE)
+    padded = np.pad(pixels, ((0, 0), (PADDING, PADDING), (PADDING, PADDING)))
+    return np.packbits(padded.reshape(images, -1), axis=1)
+
+
+def _verify(content: bytes, images: int) -> None:
+    """Raise an OSError unless these are the lines of that many images."""
+    if len(content) != images * LINE_BYTES:
+        raise OSError(f"it has {len(content):,} bytes instead of {images * LINE_BYTES:,}")
     characters = np.frombuffer(content, dtype=np.uint8)
     form = np.frombuffer((b"0 " * SIDE**2)[:-1] + b"\n", dtype=np.uint8)
-    if len(content) != images * LINE_BYTES:
-        problem = f"it has {len(content):,} bytes instead of {images * LINE_BYTES:,}"
-    elif len(wrong := np.flatnonzero((characters.reshape(-1, LINE_BYTES) ^ form) > (form == ord("0")))):
+    if len(wrong := np.flatnonzero((characters.reshape(-1, LINE_BYTES) ^ form) > (form == ord("0")))):
         line, column = divmod(int(wrong[0]), LINE_BYTES)
-        problem = f"character {column + 1} of line {line + 1} is {chr(characters[wrong[0]])!r}"
-    else:
-        pixels = (characters[::2] - ord("0")).reshape(-1, SIDE, SIDE)
-        padded = np.pad(pixels, ((0, 0), (PADDING, PADDING), (PADDING, PADDING)))
-        return np.packbits(padded.reshape(images, -1), axis=1)
-    raise DatasetError(f"{path} is not the official file: {problem}; replace it, or delete it to have it downloaded")
+        raise OSError(f"character {column + 1} of line {line + 1} is {chr(characters[wrong[0]])!r}")

@@ -8,12 +8,15 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
+import torch
+
+from .locks import locked, made
 
 __all__ = ["Cached", "Splits", "cached"]
 
@@ -30,12 +33,16 @@ class Cached(NamedTuple):
     origin: str  # where the images come from, in words
     sha256: str  # hex digest of the arrays
 
+    def first(self, name: str, count: int) -> torch.Tensor:
+        """The first `count` of an array; a copy unless that is all, so as not to keep the rest in memory."""
+        array = torch.from_numpy(self.arrays[name])
+        return array if count == len(array) else array[:count].clone()
+
 
 def cached(path: Path, recipe: str, split: str, prepare: Callable[[], tuple[Splits, str]]) -> Cached:
     """A split from the cache at `path`, which is made by `prepare()` unless it is there.
 
-    Several processes may ask at once: one prepares, the others wait. Their lock is the system's and ends with the
-    process that holds it, so the empty file `path`.lock may lie around without harm.
+    Several processes may ask at once: one prepares, the others wait. If `prepare` fails, nothing is left behind.
 
     Arguments:
         path: of the HDF5 file.
@@ -45,18 +52,19 @@ def cached(path: Path, recipe: str, split: str, prepare: Callable[[], tuple[Spli
     """
     if found := _read(path, recipe, split):
         return found
-    with _lock(path) as obstacle:
+    with _lock(path.parent):
         if found := _read(path, recipe, split):  # another process has made it meanwhile
             return found
         if path in _IN_MEMORY:
             splits, origin = _IN_MEMORY[path]
         else:
-            if path.is_file():
-                print(f"{path} is damaged or of another version: it is made anew", file=sys.stderr)
+            unusable = path.is_file()
             splits, origin = prepare()
-            if obstacle := obstacle or _write(path, recipe, splits, origin):
+            if obstacle := _write(path, recipe, splits, origin):
                 print(f"{path} cannot be written ({obstacle}): its images stay in memory", file=sys.stderr)
                 _IN_MEMORY[path] = splits, origin
+            elif unusable:
+                print(f"{path} was damaged or of another version: it has been made anew", file=sys.stderr)
     return Cached(splits[split], origin, _digest(splits[split]))
 
 
@@ -97,21 +105,16 @@ def _write(path: Path, recipe: str, splits: Splits, origin: str) -> Exception | 
                     group.create_dataset(name, data=array)
         os.replace(part, path)
     except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not even be begun
+            part.unlink()
         return error
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[OSError | None]:
-    """Hold the lock of a cache, where one can be had; gives what hindered it, if anything."""
-    import fcntl  # on POSIX systems only, which the other data sets do not need
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f"{path.name}.lock").open("a")
-    except OSError as error:
-        yield error
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield None
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of the folder of a cache, where one can be had; a folder that stays empty goes again."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # which _write will tell of
+            stack.enter_context(made(folder))
+            stack.enter_context(locked(folder))
+        yield

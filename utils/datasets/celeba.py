@@ -10,7 +10,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from .cache import Splits, cached
@@ -42,10 +41,10 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
         DatasetError: a file is missing (they cannot be downloaded by a program) or is not the official one.
     """
     folder = data_dir / "celeba"
-    arrays, origin, sha256 = cached(folder / "celeba_64.h5", RECIPE, split, lambda: _prepare(folder))
-    count = first(size, len(arrays["images"]), name, split)
+    found = cached(folder / "celeba_64.h5", RECIPE, split, lambda: _prepare(folder))
+    count = first(size, len(found.arrays["images"]), name, split)
     return Dataset(
-        name=name, split=split, images=torch.from_numpy(arrays["images"])[:count], source=origin, sha256=sha256
+        name=name, split=split, images=found.first("images", count), source=found.origin, sha256=found.sha256
     )
 
 
@@ -75,5 +74,5 @@ def _images(archive: zipfile.ZipFile, photos: list[str]) -> np.ndarray:
     images = np.empty((len(photos), 3, SIDE, SIDE), dtype=np.uint8)
     for position, photo in enumerate(tqdm(photos, desc=ARCHIVE, unit=" images", disable=None, leave=False)):
         content = archive.read(f"img_align_celeba/{photo}")
-        images[position] = square(open_picture(io.BytesIO(content)), SIDE, grey=False)
+        images[position] = square(open_picture(io.BytesIO(content), ("JPEG",)), SIDE, grey=False)
     return images

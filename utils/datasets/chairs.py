@@ -11,7 +11,6 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from .cache import Splits, cached
@@ -23,7 +22,8 @@ from .splits import split_indices
 
 ARCHIVE = "rendered_chairs.tar"
 MIRRORS = (f"https://www.di.ens.fr/willow/research/seeing3Dchairs/data/{ARCHIVE}",)
-MEMBER = re.compile(r"rendered_chairs/([\w-]+)/renders/([\w-]+)\.png", re.ASCII)
+FOLDER = "rendered_chairs"  # that everything in it is in
+MEMBER = re.compile(FOLDER + r"/([\w-]+)/renders/([\w-]+)\.png", re.ASCII)
 MEMBER_BYTES = 1 << 22  # at most; the renders have some tens of thousands
 
 MODELS, VIEWS = 1393, 62
@@ -49,22 +49,22 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     has the digest that was found. `sha256` is that of the split's images and labels.
     """
     folder = data_dir / "chairs"
-    arrays, origin, sha256 = cached(folder / "chairs_64.h5", RECIPE, split, lambda: _prepare(folder / ARCHIVE))
-    count = first(size, len(arrays["images"]), name, split)
+    found = cached(folder / "chairs_64.h5", RECIPE, split, lambda: _prepare(folder / ARCHIVE))
+    count = first(size, len(found.arrays["images"]), name, split)
     return Dataset(
         name=name,
         split=split,
-        images=torch.from_numpy(arrays["images"])[:count],
-        labels=torch.from_numpy(arrays["labels"])[:count],
-        source=origin,
-        sha256=sha256,
+        images=found.first("images", count),
+        labels=found.first("labels", count),
+        source=found.origin,
+        sha256=found.sha256,
     )
 
 
 def _prepare(path: Path) -> tuple[Splits, str]:
     """The images and labels of both splits from the archive, and its name and digest."""
     if not path.is_file():
-        download(MIRRORS, path, None)
+        download(MIRRORS, path, None, _verify)
     images = _images(path)
     splits = {}
     for number, split in enumerate(SPLITS):
@@ -73,6 +73,17 @@ def _prepare(path: Path) -> tuple[Splits, str]:
         model, view = models[order // VIEWS], order % VIEWS
         splits[split] = {"images": images[model, view], "labels": model}
     return splits, f"{path.name}, SHA-256 {file_digest(path)}"
+
+
+def _verify(path: Path) -> None:
+    """Raise an OSError unless a file begins as the archive does; the rest shows when it is gone through."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            member = archive.next()
+    except Exception as error:
+        raise OSError(f"it is no tar archive ({error})") from error
+    if not member or member.name.partition("/")[0] != FOLDER:
+        raise OSError(f"it is a tar archive that does not begin with {FOLDER}")
 
 
 def _images(path: Path) -> np.ndarray:
@@ -91,7 +102,7 @@ def _images(path: Path) -> np.ndarray:
         for model, views in chairs.items():
             if len(views) != VIEWS:
                 raise ValueError(f"model {model} has {len(views)} views instead of {VIEWS}")
-    except (OSError, ValueError, EOFError, tarfile.TarError) as error:
+    except Exception as error:  # of any kind: tarfile parses what the file says of itself
         raise DatasetError(
             f"{path} is not the original archive or is damaged ({error}); "
             "replace it, or delete it to have it downloaded"
@@ -102,7 +113,7 @@ def _images(path: Path) -> np.ndarray:
 def _image(content: bytes, name: str) -> np.ndarray:
     """One render, cropped, grey and small: uint8 (1, 64, 64)."""
     try:
-        picture = open_picture(io.BytesIO(content))
+        picture = open_picture(io.BytesIO(content), ("PNG",))
         if picture.size != (FRAME, FRAME):
             raise ValueError("its size is {}x{} instead of {}x{}".format(*picture.size, FRAME, FRAME))
         return square(picture, SIDE, grey=True, crop=CROP)

@@ -1,14 +1,13 @@
-"""Files from the network: a few seconds' patience, a digest, and a file that appears whole or not at all."""
+"""Files from the network: a few seconds' patience, a check, and a file that appears whole or not at all."""
 
-import contextlib
 import hashlib
 import http.client
 import os
 import threading
 import urllib.error
 import urllib.request
-import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from .dataset import DatasetError
+from .locks import locked, made
 
 __all__ = ["download", "file_digest"]
 
@@ -24,47 +24,46 @@ STALL_SECONDS = 20  # without a single byte, once the answer has begun
 CHUNK_BYTES = 1 << 18
 
 
-def download(urls: Sequence[str], path: Path, digest: str | None) -> None:
+def download(urls: Sequence[str], path: Path, digest: str | None, verify: Callable[[Path], None] | None = None) -> None:
     """Fetches `path` from the first of several mirrors that delivers it intact.
 
-    The bytes go to a file of their own beside `path`, which takes the name `path` once the digest agrees:
-    whether killed at any moment or run by several processes at once, nothing unverified ever bears that name.
-    Where no digest is published, only the length is verified, and the content is for the caller to look at.
+    The bytes go to a hidden file beside `path`, which takes the name `path` once it is verified: killed at any moment,
+    nothing unverified ever bears that name, and what is left is taken over by the next download. Of several processes
+    at once, one fetches and the others wait.
 
     Arguments:
         urls: mirrors of the same file, tried in this order.
         path: where the file goes; its directory is made if need be.
         digest: algorithm and hex digest of the file, as in "md5:0123…" or "sha256:0123…"; None if unknown.
+        verify: looks at what was sent where no digest is published; raises an OSError that says what is wrong.
 
     Errors:
         DatasetError: the directory cannot be written to, or no mirror delivered; says which file to put
             where.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    made = [folder for folder in path.parents if not folder.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch(exist_ok=False)
-    except OSError as error:
-        raise DatasetError(
-            f"{path.name} is missing and {path.parent} cannot be written to ({error.strerror}); "
-            f"put the file there (from {urls[0]}) or choose another data directory"
-        ) from error
-    try:
-        failures = []
+    part = path.with_name(f".{path.name}.part")
+    failures = []
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(made(path.parent))
+            stack.enter_context(_held(part))
+        except OSError as error:
+            raise DatasetError(
+                f"{path.name} is missing and {path.parent} cannot be written to ({error.strerror}); "
+                f"put the file there (from {urls[0]}) or choose another data directory"
+            ) from error
+        if path.is_file():  # another process has fetched it meanwhile
+            return
         for url in urls:
             try:
                 _fetch(url, part, digest)
+                if verify:
+                    verify(part)
             except (OSError, http.client.HTTPException) as error:
                 failures.append(f"{urlsplit(url).netloc}: {getattr(error, 'reason', error)}")
             else:
                 os.replace(part, path)
                 return
-    finally:
-        part.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # which stops at the first that is not empty
-            for folder in made:
-                folder.rmdir()
     raise DatasetError(
         f"{path.name} is missing and cannot be downloaded ({'; '.join(failures)}); "
         f"fetch {urls[0]} on a connected machine and put it into {path.parent}"
@@ -78,6 +77,20 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         while chunk := file.read(CHUNK_BYTES):
             found.update(chunk)
     return found.hexdigest()
+
+
+@contextmanager
+def _held(part: Path) -> Iterator[None]:
+    """Make a file if need be, hold its lock, and remove it in the end if it still bears that name."""
+    with ExitStack() as stack:
+        same = False
+        while not same:  # whoever held it has removed or renamed it
+            stack.close()
+            part.touch()
+            with suppress(FileNotFoundError):
+                same = stack.enter_context(locked(part))
+        stack.callback(part.unlink, missing_ok=True)
+        yield
 
 
 def _fetch(url: str, part: Path, digest: str | None) -> None:
@@ -113,8 +126,10 @@ def _open(url: str):
         except urllib.error.HTTPError as error:
             error.close()  # it holds the connection
             answer.put(error)
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             answer.put(error)
+        except Exception as error:  # of any kind: the mirror and the proxy send what they like
+            answer.put(OSError(f"{type(error).__name__}: {error}"))
 
     threading.Thread(target=attempt, daemon=True).start()
     try:

@@ -15,6 +15,7 @@ from .registry import SPLITS, first, register_path
 from .splits import split_indices
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of these suffixes, the last also of .pgm
 SMALL, LARGE = 32, 64
 SPLIT_SEED = 2020
 
@@ -23,10 +24,10 @@ SPLIT_SEED = 2020
 def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     """Images uint8 (N, C, S, S) of all pictures below a folder, without labels.
 
-    C is 1 if every file is stored as grey, else 3; S is 32 if no picture's shorter side is longer than that, else
-    64. Subfolders `train` and `test`, where there are both, are the splits; otherwise a tenth is for testing. Either
-    way the order is a fixed permutation of the sorted file names. `sha256` is that of the names and the bytes of all
-    files of the split.
+    C is 1 if every file of both splits is stored as grey, else 3; S is 32 if the shorter side of none is longer than
+    that, else 64. Subfolders `train` and `test`, where there are both, are the splits; otherwise a tenth is for
+    testing. Either way the order is a fixed permutation of the sorted file names. `sha256` is that of the names and
+    the bytes of all files of the split.
 
     Errors:
         DatasetError: no folder, no pictures, or a file that is no picture or a damaged one.
@@ -38,8 +39,9 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
         raise DatasetError(
             f"{path} has no pictures in it; expected files ending in {', '.join(sorted(SUFFIXES))}, in subfolders too"
         )
-    grey, side = _format(files)
-    chosen = _split(files, split, path, name)
+    splits = _splits(files, path, name)
+    grey, side = _format([*splits["train"], *splits["test"]])
+    chosen = splits[split]
     count = first(size, len(chosen), name, split)
     images = np.empty((count, 1 if grey else 3, side, side), dtype=np.uint8)
     digest = hashlib.sha256()
@@ -48,7 +50,7 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
         digest.update(os.fsencode(file.relative_to(path).as_posix()) + b"\0" + hashlib.sha256(content).digest())
         if position < count:
             try:
-                images[position] = square(open_picture(io.BytesIO(content)), side, grey=grey)
+                images[position] = square(open_picture(io.BytesIO(content), FORMATS), side, grey=grey)
             except Exception as error:
                 raise _unreadable(file, error) from error
     return Dataset(
@@ -61,9 +63,10 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
 
 
 def _pictures(path: Path) -> list[Path]:
-    """All pictures below a folder, by their names; hidden files are no pictures."""
-    files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
-    return sorted((file for file in files if file.is_file()), key=lambda file: file.relative_to(path).as_posix())
+    """All pictures below a folder, by their names; hidden files and those in hidden folders are none."""
+    files = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+    shown = (file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
+    return sorted(shown, key=lambda file: file.relative_to(path).as_posix())
 
 
 def _format(files: list[Path]) -> tuple[bool, int]:
@@ -71,7 +74,7 @@ def _format(files: list[Path]) -> tuple[bool, int]:
     grey, side = True, SMALL
     for file in files:
         try:
-            with open_picture(file) as picture:
+            with open_picture(file, FORMATS) as picture:
                 grey = grey and is_grey(picture)
                 side = SMALL if side == SMALL and min(picture.size) <= SMALL else LARGE
         except Exception as error:
@@ -79,14 +82,15 @@ def _format(files: list[Path]) -> tuple[bool, int]:
     return grey, side
 
 
-def _split(files: list[Path], split: str, path: Path, name: str) -> list[Path]:
-    """The files of a split, in its fixed order."""
-    parts = {part: [file for file in files if file.relative_to(path).parts[0] == part] for part in SPLITS}
+def _splits(files: list[Path], path: Path, name: str) -> dict[str, list[Path]]:
+    """The files of both splits, in their fixed orders."""
+    parts = {split: [file for file in files if file.relative_to(path).parts[0] == split] for split in SPLITS}
     if all(parts.values()):
-        order = np.random.RandomState(SPLIT_SEED).permutation(len(parts[split]))
-        return [parts[split][index] for index in order]
-    indices = split_indices(len(files), split, test=-(-len(files) // 10), seed=SPLIT_SEED, name=name)
-    return [files[index] for index in indices]
+        orders = {split: np.random.RandomState(SPLIT_SEED).permutation(len(parts[split])) for split in SPLITS}
+        return {split: [parts[split][index] for index in orders[split]] for split in SPLITS}
+    test = -(-len(files) // 10)
+    orders = {split: split_indices(len(files), split, test=test, seed=SPLIT_SEED, name=name) for split in SPLITS}
+    return {split: [files[index] for index in orders[split]] for split in SPLITS}
 
 
 def _unreadable(file: Path, error: Exception) -> DatasetError:

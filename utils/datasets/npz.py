@@ -9,7 +9,7 @@ import torch
 from .dataset import Dataset, DatasetError
 from .download import file_digest
 from .registry import first, register_path
-from .splits import split_indices
+from .splits import split_digest, split_indices
 
 ARRAYS = ("images", "labels", "test_images", "test_labels")
 SIDES = (28, 32, 64)  # 28 is padded to 32
@@ -23,12 +23,13 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     `images` is uint8 from 0 to 255, bool, or floating point from 0 to 1, of shape (N, H, W), (N, H, W, C) or
     (N, C, H, W), C of 1 or 3; 28x28 is padded with zeros to 32x32. `labels` are integers (N,). With `test_images`
     (and `test_labels`) the archive has a test split of its own, otherwise a tenth of `images` is for testing. Either
-    way the order is a fixed permutation of the archive's. `sha256` is that of the file.
+    way the order is a fixed permutation of the archive's. `sha256` is that of the file's digest and the
+    indices of the split.
 
     Errors:
         DatasetError: not such an archive, or a damaged one.
     """
-    sha256 = file_digest(path)
+    digest = file_digest(path)
     arrays = _read(path)
     keys = [key for key in ("images", "test_images") if key in arrays]
     shaped = {key: _channels_first(arrays[key], key, path) for key in keys}
@@ -50,7 +51,7 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
         images=torch.from_numpy(_bytes(images, chosen, f"{prefix}images", path)),
         labels=None if labels is None else torch.from_numpy(_integers(labels, total, f"{prefix}labels", path)[chosen]),
         source="arrays of an npz file",
-        sha256=sha256,
+        sha256=split_digest(digest, order),
     )
 
 

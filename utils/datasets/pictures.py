@@ -3,6 +3,8 @@
 Pillow has many exceptions for files that are damaged, of every kind: whoever reads strangers' files catches them all.
 """
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,13 +13,25 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 __all__ = ["area_means", "is_grey", "open_picture", "square"]
 
+MOST_PIXELS = 64_000_000
+BLOCK_ROWS = 256  # summed at once
 
-def open_picture(file: Path | BinaryIO) -> Image.Image:
-    """The picture in a file, its pixels not yet read. Some exception if there is none."""
-    try:
-        return Image.open(file)
-    except UnidentifiedImageError:
-        raise ValueError("not a picture in any known format") from None
+
+def open_picture(file: Path | BinaryIO, formats: Sequence[str]) -> Image.Image:
+    """The picture in a file, its pixels not yet read. Some exception if there is none.
+
+    Arguments:
+        formats: the ones to try, whatever the file's name, by Pillow's names: for others it may run programs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of pictures above a limit higher than ours
+        try:
+            picture = Image.open(file, formats=formats)
+        except UnidentifiedImageError:
+            raise ValueError("not a picture in any known format") from None
+    if picture.width * picture.height > MOST_PIXELS:
+        raise ValueError("it has {}x{} pixels; expected at most {:,} in all".format(*picture.size, MOST_PIXELS))
+    return picture
 
 
 def is_grey(picture: Image.Image) -> bool:
@@ -38,12 +52,13 @@ def square(picture: Image.Image, side: int, *, grey: bool, crop: int | None = No
     Errors:
         Any exception: the file is damaged or cut short.
     """
+    deep = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM"))
     picture = ImageOps.exif_transpose(picture)  # as the camera was held
-    if picture.mode.startswith("I"):
-        picture = Image.fromarray((np.clip(np.asarray(picture), 0, 65535) // 257).astype(np.uint8))
-    elif picture.mode == "F":
-        raise ValueError("pixels are floating-point numbers; expected whole ones")
-    if picture.has_transparency_data:
+    if deep:
+        picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        raise ValueError("a pixel has 32 bits; expected 8 or 16 for each channel")
+    if "A" in picture.getbands() or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     crop = crop or min(picture.size)
@@ -58,8 +73,11 @@ def area_means(pixels: np.ndarray, side: int) -> np.ndarray:
     uint8 (C, L, L) to uint8 (C, side, side). In integers, so that every machine gets the same; Pillow's box filter
     counts pixels that lie partly in an area as whole or not at all.
     """
-    area = pixels.shape[-1] ** 2
-    sums = _area_sums(_area_sums(pixels, side).swapaxes(1, 2), side).swapaxes(1, 2)
+    length = pixels.shape[-1]
+    area = length**2
+    blocks = (pixels[:, row : row + BLOCK_ROWS] for row in range(0, length, BLOCK_ROWS))  # 8 bytes a pixel in sums
+    rows = np.concatenate([_area_sums(block, side) for block in blocks], axis=1)
+    sums = _area_sums(rows.swapaxes(1, 2), side).swapaxes(1, 2)
     return ((2 * sums + area) // (2 * area)).astype(np.uint8)
 
 

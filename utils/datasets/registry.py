@@ -75,9 +75,10 @@ def is_dataset(name: str) -> bool:
 
 
 def portable_name(name: str) -> str:
-    """The name as results record it: of an absolute path only the last component stays."""
+    """The name as results record it, in UTF-8 whatever the file system's: of an absolute path the last component."""
     kind, _, path = name.partition(":")
-    return f"{kind}:{Path(path).name}" if path_kind(name) and Path(path).is_absolute() else name
+    portable = f"{kind}:{Path(path).name}" if path_kind(name) and Path(path).is_absolute() else name
+    return portable.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None = None) -> Dataset:
@@ -97,7 +98,7 @@ def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None =
         raise DatasetError(f"there is no data set {name!r}; choose from {', '.join(dataset_choices())}")
     if split not in SPLITS:
         raise DatasetError(f"there is no split {split!r}; choose from {', '.join(SPLITS)}")
-    data_dir = Path(data_dir).expanduser()
+    data_dir = _expanded(data_dir)
     try:
         if kind := path_kind(name):
             return _PATH_LOADERS[kind](portable_name(name), split, _located(name, data_dir), size)
@@ -106,10 +107,18 @@ def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None =
         raise DatasetError(f"{name} cannot be read: {error}") from error
 
 
+def _expanded(path: str | Path) -> Path:
+    """The path with a leading ~ or ~user replaced by the home directory; a DatasetError if there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DatasetError(f"no home directory is known for the path {path}; write it in full") from None
+
+
 def _located(name: str, data_dir: Path) -> Path:
     """What lies at the path in a name: as it stands, else below the data directory. A DatasetError if nothing."""
     kind, _, path = name.partition(":")
-    for place in (Path(path).expanduser(), data_dir / path):
+    for place in (_expanded(path), data_dir / path):
         if place.exists():
             return place
     raise DatasetError(f"there is nothing at {path}, here or in {data_dir}; say where it is: --dataset {kind}:PATH")

@@ -1,10 +1,12 @@
 """Splits that no seed of a run changes."""
 
+import hashlib
+
 import numpy as np
 
 from .dataset import DatasetError
 
-__all__ = ["split_indices"]
+__all__ = ["split_digest", "split_indices"]
 
 
 def split_indices(count: int, split: str, *, test: int, seed: int, name: str) -> np.ndarray:
@@ -20,3 +22,8 @@ def split_indices(count: int, split: str, *, test: int, seed: int, name: str) ->
         raise DatasetError(f"{name} has {count} images in all; a train and a test split need at least 2")
     order = np.random.RandomState(seed).permutation(count)
     return order[:-test] if split == "train" else order[-test:]
+
+
+def split_digest(digest: str, order: np.ndarray) -> str:
+    """SHA-256 of a split: that of the file it is taken from, and the indices into it."""
+    return hashlib.sha256(bytes.fromhex(digest) + order.astype("<i8").tobytes()).hexdigest()

@@ -66,6 +66,14 @@ def test_damaged_file_is_named(files, tmp_path, mirror, damage, reason):
     assert message.endswith("replace it, or delete it to have it downloaded")
 
 
+def test_page_instead_of_a_file_does_not_become_the_file(files, tmp_path, mirror):
+    for page in (b"<html>not here</html>", b"<html>".ljust(4 * bmnist.LINE_BYTES)):
+        mirror.files = {"binarized_mnist_test.amat": page}
+        with pytest.raises(DatasetError, match=r"is missing and cannot be downloaded \(127.0.0.1:\d+: (it|char)"):
+            load_dataset("bmnist", "test", tmp_path)
+        assert not list(tmp_path.iterdir())
+
+
 def test_broken_download_leaves_nothing_behind(files, tmp_path, monkeypatch, mirror):
     monkeypatch.setattr(bmnist, "MIRROR", mirror.url("short/"))
     with pytest.raises(DatasetError, match=rf"broke off after .* put it into {tmp_path / 'bmnist'}"):

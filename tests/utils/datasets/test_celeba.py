@@ -53,7 +53,9 @@ def test_splits_are_the_official_ones_and_images_are_central_squares(folder, tmp
         assert train.source == f"official {celeba.ARCHIVE}"
         for file in celeba.MD5:
             (folder / file).unlink(missing_ok=True)
-    assert torch.equal(load_dataset("celeba", "train", tmp_path, 4).images, train.images[:4])
+    few = load_dataset("celeba", "train", tmp_path, 4).images
+    assert torch.equal(few, train.images[:4])
+    assert few.untyped_storage().nbytes() == few.nbytes, "the rest is not kept in memory"
 
 
 def test_missing_files_are_named_with_where_to_put_them(folder, tmp_path):
@@ -62,6 +64,9 @@ def test_missing_files_are_named_with_where_to_put_them(folder, tmp_path):
     assert f"fetch {partition} from {celeba.PAGE} and put into {folder}" in error_of_loading(tmp_path)
     (folder / celeba.ARCHIVE).unlink()
     assert f"fetch {archive} and {partition} from" in error_of_loading(tmp_path)
+    folder.rmdir()
+    assert f"fetch {archive} and {partition} from" in error_of_loading(tmp_path / "mistyped")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("file", [celeba.ARCHIVE, celeba.PARTITION])

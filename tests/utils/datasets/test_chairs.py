@@ -97,11 +97,14 @@ def test_archive_becomes_small_grey_images_split_by_model(renders, tmp_path):
     assert not set(train.labels.tolist()) & set(test.labels.tolist())
     assert sorted(train.labels.tolist() + test.labels.tolist()) == sorted(list(range(MODELS)) * VIEWS)
     ordered = sorted(NAMES)
+    found = set()
     for dataset in (train, test):
-        for image, label in zip(dataset.images, dataset.labels):
+        for image, label in zip(dataset.images, dataset.labels.tolist()):
             model = NAMES.index(ordered[label])
             distances = [np.abs(image[0].numpy() - averaged(render(model, view))).max() for view in range(VIEWS)]
             assert min(distances) <= 0.5 + 1e-9
+            found.add((label, int(np.argmin(distances))))
+    assert found == {(label, view) for label in range(MODELS) for view in range(VIEWS)}
     assert train.source == test.source == f"{chairs.ARCHIVE}, SHA-256 {hashlib.sha256(content).hexdigest()}"
     assert train.sha256 != test.sha256
 
@@ -109,7 +112,9 @@ def test_archive_becomes_small_grey_images_split_by_model(renders, tmp_path):
     again, _ = splits_of(tmp_path)
     assert torch.equal(again.images, train.images) and torch.equal(again.labels, train.labels)
     assert again.sha256 == train.sha256
-    assert torch.equal(load_dataset("chairs", "train", tmp_path, 5).images, train.images[:5])
+    few = load_dataset("chairs", "train", tmp_path, 5).images
+    assert torch.equal(few, train.images[:5])
+    assert few.untyped_storage().nbytes() == few.nbytes, "the rest is not kept in memory"
 
 
 def test_order_in_the_archive_does_not_matter(renders, tmp_path):
@@ -149,7 +154,6 @@ def test_hostile_members_are_passed_over(renders, tmp_path):
     assert {path for path in tmp_path.rglob("*") if path.suffix == ".png"} == before
     assert sorted(path.name for path in (tmp_path / "hostile").rglob("*.*")) == [
         "chairs_64.h5",
-        "chairs_64.h5.lock",
         chairs.ARCHIVE,
     ]
 
@@ -185,12 +189,27 @@ def test_damaged_archive_is_told_in_one_line(renders, tmp_path, change, reason):
     assert not (path.parent / "chairs_64.h5").exists()
 
 
+def test_damage_of_any_kind_is_told_in_one_line(renders, tmp_path, monkeypatch):
+    put(tmp_path, tar(renders))
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", lambda *_: {}["a member"])
+    assert "is not the original archive or is damaged ('a member')" in error_of_loading(tmp_path)
+
+
 def test_missing_archive_is_downloaded_or_says_where_to_put_it(renders, tmp_path, mirror, monkeypatch):
     monkeypatch.setattr(chairs, "MIRRORS", (mirror.url(f"good/{chairs.ARCHIVE}"),))
     message = error_of_loading(tmp_path)
     assert message.endswith(
         f"fetch {mirror.url('good')}/{chairs.ARCHIVE} on a connected machine and put it into {tmp_path / 'chairs'}"
     )
+    assert not list(tmp_path.iterdir())
+    for content, reason in (
+        (b"<html>not here</html>", "it is no tar archive ("),
+        (tar({}), "it is a tar archive that does not begin with rendered_chairs"),
+        (tar({"cats/a.png": b""}), "it is a tar archive that does not begin with rendered_chairs"),
+    ):
+        mirror.files = {chairs.ARCHIVE: content}
+        assert reason in error_of_loading(tmp_path)
+        assert not list(tmp_path.iterdir())
     mirror.files = {chairs.ARCHIVE: tar(renders)}
     assert len(load_dataset("chairs", "test", tmp_path)) == 8
 

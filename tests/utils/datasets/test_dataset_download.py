@@ -108,6 +108,34 @@ def test_simultaneous_downloads_do_no_harm(mirror, tmp_path):
         thread.join()
     assert path.read_bytes() == CONTENT
     assert list(tmp_path.iterdir()) == [path]
+    assert len(mirror.requests) == 1, "one fetches, the others wait"
+
+
+def test_when_one_download_fails_the_next_that_waits_has_its_turn(mirror, tmp_path):
+    mirror.files = {"file.bin": CONTENT[:-1]}
+    messages = []
+    arguments = ([mirror.url("good/file.bin")], tmp_path / "file.bin")
+    threads = [threading.Thread(target=lambda: messages.append(error_of(*arguments))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(messages) == len(mirror.requests) == 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_fails_the_check_does_not_become_the_file(mirror, tmp_path):
+    def verify(part):
+        assert part.read_bytes() == CONTENT
+        raise OSError("it is a web page")
+
+    with pytest.raises(DatasetError, match="it is a web page"):
+        download([mirror.url("good/file.bin")], tmp_path / "file.bin", None, verify)
+    assert not list(tmp_path.iterdir())
+
+
+def test_error_of_any_kind_is_that_of_the_mirror(mirror, tmp_path):
+    assert "ValueError: unknown url type" in error_of(["nowhere"], tmp_path / "file.bin")
 
 
 def test_killed_download_is_not_taken_for_the_file(mirror, tmp_path):
@@ -120,6 +148,7 @@ def test_killed_download_is_not_taken_for_the_file(mirror, tmp_path):
         process.kill()
     assert begun
     assert process.returncode == -signal.SIGKILL
-    assert not path.exists()
+    assert [file.name for file in tmp_path.iterdir()] == [".file.bin.part"]
     download([mirror.url("good/file.bin")], path, DIGEST)
     assert path.read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [path]

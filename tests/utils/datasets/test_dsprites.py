@@ -103,7 +103,8 @@ def test_official_file_is_preferred_and_gives_the_same_images(small, tmp_path, f
     np.savez_compressed(path, **small)
     official = load_dataset("dsprites", split, tmp_path, size)
     assert official.source == "official file"
-    assert official.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    file, order = hashlib.sha256(path.read_bytes()), split_order(split).astype("<i8")
+    assert official.sha256 == hashlib.sha256(file.digest() + order.tobytes()).hexdigest()
     assert torch.equal(official.images[:], rendered.images[:])
     assert torch.equal(official.factors, rendered.factors)
 
@@ -130,6 +131,25 @@ def with_flipped_bytes(path, arrays):
     path.write_bytes(content)
 
 
+def with_header(offset, value):
+    """Writes an archive whose members have this value in their headers, at this place in the central one."""
+
+    def write(path, arrays):
+        np.savez(path, **arrays)
+        with zipfile.ZipFile(path) as archive:
+            members = [member.header_offset for member in archive.infolist()]
+            central = archive.start_dir
+        content = bytearray(path.read_bytes())
+        while (central := content.find(b"PK\1\2", central)) >= 0:
+            content[central + offset] = value
+            central += 4
+        for member in members:
+            content[member + offset - 2] = value
+        path.write_bytes(content)
+
+    return write
+
+
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
@@ -137,6 +157,8 @@ def with_flipped_bytes(path, arrays):
         (lambda path, arrays: path.write_bytes(b""), "not a zip file"),
         (truncated, "zip"),
         (with_flipped_bytes, "CRC"),
+        (with_header(8, 1), "encrypted"),
+        (with_header(10, 99), "compression method is not supported"),
         (damaged_by(lambda arrays: arrays.pop("imgs")), "imgs.npy"),
         (
             damaged_by(lambda arrays: arrays.update(imgs=arrays["imgs"][:-1])),
@@ -146,7 +168,19 @@ def with_flipped_bytes(path, arrays):
         (damaged_by(lambda arrays: arrays["latents_classes"].sort(axis=0)), "another order"),
         (damaged_by(lambda arrays: arrays.update(latents_classes=arrays["metadata"])), "expected integers"),
     ],
-    ids=["garbage", "empty", "truncated", "flipped", "no images", "too few", "floats", "order", "pickle"],
+    ids=[
+        "garbage",
+        "empty",
+        "truncated",
+        "flipped",
+        "encrypted",
+        "compression",
+        "no images",
+        "too few",
+        "floats",
+        "order",
+        "pickle",
+    ],
 )
 def test_damaged_official_file_is_told_in_one_line(small, tmp_path, write, reason):
     path = tmp_path / FILE

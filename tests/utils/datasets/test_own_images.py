@@ -71,6 +71,17 @@ def test_nothing_at_the_path_says_how_to_name_it(tmp_path):
         assert error_of(kind, tmp_path / "no where").endswith(f"say where it is: --dataset {kind}:PATH")
 
 
+@pytest.mark.parametrize(("name", "data_dir"), [("folder:~nosuchuser/x", "."), ("mnist", "~nosuchuser/x")])
+def test_unknown_home_is_told_in_one_line(name, data_dir):
+    with pytest.raises(DatasetError, match="^no home directory is known for the path ~nosuchuser/x; write it in full$"):
+        load_dataset(name, "train", data_dir)
+
+
+@pytest.mark.parametrize("path", ["caf\udce9", "/home/me/caf\udce9"])
+def test_name_that_is_not_utf_8_can_be_recorded(path):
+    assert portable_name(f"folder:{path}") == "folder:caf\ufffd"
+
+
 def test_relative_path_is_looked_for_here_and_in_the_data_directory(folder, monkeypatch, tmp_path):
     monkeypatch.chdir(folder.parent)
     here = load_dataset("folder:my pictures", "train", tmp_path / "elsewhere")
@@ -149,6 +160,22 @@ def test_subfolders_train_and_test_are_the_splits(tmp_path):
     assert [len(load("folder", tmp_path, split)) for split in ("train", "test")] == [3, 1]
 
 
+def test_pictures_beside_train_and_test_do_not_decide_on_the_format(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        picture(0, mode="L").save(tmp_path / part / "grey.png")
+    picture(1, (100, 100)).save(tmp_path / "large.png")
+    assert load("folder", tmp_path).image_shape == (1, 32, 32)
+
+
+def test_hidden_folders_are_passed_over(folder):
+    before = load("folder", folder)
+    for place in (folder / ".hidden", folder / "a" / ".thumbnails" / "large"):
+        place.mkdir(parents=True)
+        picture(99).save(place / "99.png")
+    assert load("folder", folder).sha256 == before.sha256
+
+
 def test_digest_changes_with_a_file(folder):
     before = [load("folder", folder, split).sha256 for split in ("train", "test")]
     picture(99).save(folder / "a" / "00.png")
@@ -175,6 +202,12 @@ def test_damaged_picture_is_named(folder, content):
     for message in messages:
         assert message.startswith(f"{path} cannot be read (")
         assert message.endswith("); replace it or take it out of the folder")
+
+
+def test_only_the_formats_of_pictures_are_opened(folder):
+    path = folder / "a" / "program.png"
+    picture(0).save(path, "eps")  # which Pillow has Ghostscript read
+    assert error_of("folder", folder).startswith(f"{path} cannot be read (not a picture in any known format)")
 
 
 def test_damage_of_any_kind_is_told_in_one_line(folder, monkeypatch):
@@ -227,7 +260,7 @@ def test_archive_is_read_in_every_layout(tmp_path, shape, image_shape, dtype):
     assert np.array_equal(inner.numpy(), expected)
     assert test.images[1].sum() == inner.sum()
     assert torch.equal(load("npz", path, size=5).images, train.images[:5])
-    assert load("npz", path, size=5).sha256 == test.sha256
+    assert load("npz", path, size=5).sha256 == train.sha256 != test.sha256
 
 
 def test_archive_with_its_own_test_split(tmp_path):
@@ -269,6 +302,14 @@ def test_wrong_arrays_are_told_in_one_line(tmp_path, arrays, reason):
     path = tmp_path / "a.npz"
     np.savez(path, **arrays)
     assert reason in error_of("npz", path)
+
+
+def test_digest_of_an_archive_names_the_split(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    np.savez(path, **GOOD)
+    before = load("npz", path).sha256
+    monkeypatch.setattr("utils.datasets.npz.SPLIT_SEED", 1)
+    assert load("npz", path).sha256 != before
 
 
 def flipped(content):

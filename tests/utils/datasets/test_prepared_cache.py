@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from utils.datasets import cache
+from utils.datasets import cache, locks
 from utils.datasets.cache import cached
 
 SPLITS = {
@@ -54,7 +54,7 @@ def test_images_are_prepared_once_and_read_afterwards(path, capsys):
         assert made.sha256 == read.sha256
     assert first[0].sha256 != first[1].sha256
     assert prepare.count == 1
-    assert sorted(file.name for file in path.parent.iterdir()) == ["cache.h5", "cache.h5.lock"]
+    assert list(path.parent.iterdir()) == [path]
     assert capsys.readouterr() == ("", "")
 
 
@@ -94,7 +94,7 @@ def test_damaged_cache_is_made_anew(path, damage, capsys):
     damage(path)
     check(cached(path, "recipe", "train", prepare))
     assert prepare.count == 2
-    assert capsys.readouterr().err == f"{path} is damaged or of another version: it is made anew\n"
+    assert capsys.readouterr().err == f"{path} was damaged or of another version: it has been made anew\n"
     check(cached(path, "recipe", "train", prepare))
     assert prepare.count == 2
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_written_stays_in_memory(path, capsys):
 def test_full_disk_leaves_nothing_behind(path, monkeypatch, capsys):
     monkeypatch.setattr(h5py.Group, "create_dataset", lambda *_, **__: (_ for _ in ()).throw(OSError("no space left")))
     check(cached(path, "recipe", "train", Preparation()))
-    assert [file.name for file in path.parent.iterdir()] == ["cache.h5.lock"]
+    assert not path.parent.exists()
     assert "cannot be written (no space left)" in capsys.readouterr().err
 
 
@@ -138,8 +138,7 @@ def test_killed_preparation_leaves_no_lock_and_no_cache(path):
     with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "begun\n"
         os.kill(process.pid, signal.SIGKILL)
-    assert path.with_name("cache.h5.lock").exists()
-    assert not path.exists()
+    assert not list(path.parent.iterdir())
     prepare = Preparation()
     check(cached(path, "recipe", "train", prepare))
     assert prepare.count == 1
@@ -148,4 +147,22 @@ def test_killed_preparation_leaves_no_lock_and_no_cache(path):
 def test_errors_of_the_preparation_are_not_taken_for_those_of_the_cache(path):
     with pytest.raises(PermissionError, match="the archive"):
         cached(path, "recipe", "train", lambda: (_ for _ in ()).throw(PermissionError("the archive")))
-    assert not path.exists()
+    assert not path.parent.exists()
+
+
+def test_failure_to_make_it_anew_is_the_only_thing_told(path, capsys):
+    path.parent.mkdir()
+    path.write_bytes(b"<html>")
+    with pytest.raises(FileNotFoundError):
+        cached(path, "recipe", "train", lambda: (_ for _ in ()).throw(FileNotFoundError("the archive")))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("system", ["Windows", "without locks"])
+def test_where_there_are_no_locks_it_goes_on_without(path, monkeypatch, system):
+    if system == "Windows":
+        monkeypatch.setattr(locks, "fcntl", None)
+    else:
+        monkeypatch.setattr(locks.fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError("no locks available")))
+    check(cached(path, "recipe", "train", Preparation()))
+    assert list(path.parent.iterdir()) == [path]
