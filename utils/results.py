@@ -6,16 +6,13 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes are not kept apart there
-    fcntl = None
+from utils.locks import locked
 
 CONFIG, METRICS, EVALUATION = "config.json", "metrics.jsonl", "evaluation.json"
 MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT = "model.pt", "checkpoint.pt", "checkpoint-previous.pt"
@@ -59,22 +56,17 @@ class ResultsFolder:
         Raises ResultsError if it cannot be made or another process is at work in it. The lock ends with the process,
         however that ends, and leaves no file.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_RDONLY) if fcntl else None
-        except OSError as error:
-            raise ResultsError(f"cannot create {self.path} ({error.strerror}): choose another --results-dir") from None
-        try:
-            if fcntl:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise ResultsError(f"another process is at work in {self.path}: wait for it, or stop it") from None
-        try:
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(self.path, wait=False))
+            except BlockingIOError:
+                raise ResultsError(f"another process is at work in {self.path}: wait for it, or stop it") from None
+            except OSError as error:
+                raise ResultsError(
+                    f"cannot create {self.path} ({error.strerror}): choose another --results-dir"
+                ) from None
             yield
-        finally:
-            if fcntl:
-                os.close(handle)
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import torch
 
-from .locks import locked, made
+from utils.locks import locked, made
 
 __all__ = ["Cached", "Splits", "cached"]
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from utils.locks import locked, made
+
 from .dataset import DatasetError
-from .locks import locked, made
 
 __all__ = ["download", "file_digest"]
 

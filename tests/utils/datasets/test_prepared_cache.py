@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from utils.datasets import cache, locks
+from utils import locks
+from utils.datasets import cache
 from utils.datasets.cache import cached
 
 SPLITS = {

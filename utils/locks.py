@@ -28,18 +28,23 @@ def made(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Wait for the lock of a file or folder and hold it; where there are no locks, go on without.
 
     Gives whether the path still names what is locked: whoever held it before may have replaced or removed that.
+    With wait=False, raises BlockingIOError where another process holds it.
     """
     if not fcntl:
         yield True
         return
     handle = os.open(path, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # a file system without locks
+            pass
         yield path.exists() and os.path.samestat(os.fstat(handle), path.stat())
     finally:
         os.close(handle)
