@@ -17,6 +17,7 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest
 
 .venv/installed: requirements.txt
+	@echo "Installing PyTorch and the other requirements into .venv: some minutes, a few GB."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
