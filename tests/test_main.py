@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import main as command_line
+from utils.datasets.mnist import SOURCES
 from utils.results import CONFIG, FILES, METRICS, MODEL
 
 MAIN = Path(command_line.__file__)
@@ -106,8 +108,8 @@ def test_a_results_directory_that_cannot_be_made(capsys, tmp_path):
 
 
 def test_missing_mnist_names_the_file(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    unreachable = replace(SOURCES["mnist"], mirrors=("http://127.0.0.1:9/",))
+    monkeypatch.setitem(SOURCES, "mnist", unreachable)
     status, _, err = run_here(
         ["exp", "-d", "mnist", "--data-dir", tmp_path / "data", "--results-dir", tmp_path / "results"], capsys
     )
