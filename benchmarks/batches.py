@@ -57,7 +57,7 @@ def our_seconds(images: PackedImages) -> float:
     """Seconds of an epoch's batches as the Trainer makes them."""
     start = time.perf_counter()
     for index in torch.randperm(len(images)).split(BATCH_SIZE):
-        to_unit_interval(images[index])
+        to_unit_interval(images.index_select(0, index))
     return time.perf_counter() - start
 
 

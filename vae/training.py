@@ -34,7 +34,8 @@ class Trainer:
 
     Arguments:
         model, loss: on the device to train on; what the loss learns is trained with the model.
-        images: bytes 0..255, (N, C, H, W): a uint8 tensor, or anything that is indexed like one, on that device.
+        images: bytes 0..255, (N, C, H, W): a uint8 tensor, or what has a shape and `index_select` as one, on that
+            device.
         batch_size: images per step; the last batch of an epoch holds what is left.
         lr: Adam's learning rate.
         seed: with the epoch's number, fixes the order of the images and every sample of z, so that an epoch
@@ -82,7 +83,7 @@ class Trainer:
         start = perf_counter()
         try:
             for batch, index in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
-                images = to_unit_interval(self.images[index])
+                images = to_unit_interval(self.images.index_select(0, index))
                 self.optimizer.zero_grad()
                 terms = self.loss(self.model, images, add_noise(images, self.noise))
                 terms.total.backward()

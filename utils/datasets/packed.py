@@ -43,7 +43,13 @@ class PackedImages:
         return len(self.packed)
 
     def __getitem__(self, index) -> torch.Tensor:
-        rows = self.packed[index]
+        return self._unpack(self.packed[index])
+
+    def index_select(self, dim: int, index: torch.Tensor) -> torch.Tensor:
+        """The images of these indices, 0 to N - 1, in their order; dim is 0. Quicker than indexing, for batches."""
+        return self._unpack(self.packed.index_select(dim, index))
+
+    def _unpack(self, rows: torch.Tensor) -> torch.Tensor:
         pixels = self._pixels.index_select(0, rows.flatten().int()).view(torch.uint8)  # [...] takes thrice as long
         return pixels.reshape(*rows.shape[:-1], *self.shape[1:])
 

@@ -41,6 +41,13 @@ def test_indexing_equals_that_of_the_tensor_it_stands_for(index):
     assert images[index].is_contiguous()
 
 
+@pytest.mark.parametrize("index", [[4, 0, 4], [9], []], ids=str)
+def test_selecting_equals_that_of_the_tensor_it_stands_for(index):
+    pixels = np.random.default_rng(0).random((10, 1, 4, 16)) < 0.5
+    index = torch.tensor(index, dtype=torch.int64)
+    assert torch.equal(pack(pixels).index_select(0, index), torch.from_numpy(pixels * np.uint8(255))[index])
+
+
 def test_length_shape_and_device_are_those_of_the_images():
     images = pack(np.zeros((10, 1, 64, 64), dtype=bool))
     assert len(images) == 10
