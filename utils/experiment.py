@@ -8,7 +8,15 @@ from typing import Any
 import torch
 
 from utils import pictures
-from utils.datasets import Dataset, dataset_choices, is_dataset, load_dataset, path_kind, portable_name
+from utils.datasets import (
+    Dataset,
+    dataset_choices,
+    dataset_defaults,
+    is_dataset,
+    load_dataset,
+    path_kind,
+    portable_name,
+)
 from utils.datasets.record import check_same_data, data_record
 from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
@@ -19,9 +27,6 @@ from utils.results import (
     CURVES,
     EVALUATION,
     MODEL,
-    RECONSTRUCTIONS,
-    SAMPLES,
-    TRAVERSALS,
     ResultsError,
     ResultsFolder,
     check_experiment_name,
@@ -30,19 +35,18 @@ from vae.evaluation import Evaluator
 from vae.likelihoods import LIKELIHOODS
 from vae.losses import LOSSES, Loss, build_loss, loss_name, resolve_options
 from vae.means import NonFiniteError
-from vae.models import VAE, build_model
+from vae.models import VAE
 from vae.options import Option, OptionError
-from vae.training import Stream, Trainer, add_noise, seed_everything, to_unit_interval
+from vae.training import Stream, Trainer, seed_everything
 
-RECONSTRUCTED_IMAGES = 10  # in reconstructions.png
 # What config.json holds beside the configuration.
 RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")
 CHANGEABLE = ("epochs", "evaluate_every", "test_size")  # what --resume may set anew
 
 
 def setting(name: str, default: Any, text: str, kind: type, **bounds: float) -> Any:
-    """A field of RunConfig with the Option that describes it."""
-    return field(default=default, metadata={"option": Option(name, default, text, kind, **bounds)})
+    """A field of RunConfig with its Option; left out, it has the default there, or the data set's own."""
+    return field(default=None, metadata={"option": Option(name, default, text, kind, **bounds)})
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,20 @@ class RunConfig:
 
     def __post_init__(self):
         check_experiment_name(self.experiment)
+        for name in ("dataset", "loss"):
+            object.__setattr__(self, name, getattr(self, name) or self.options()[name].default)
         object.__setattr__(self, "loss", loss_name(self.loss))
         object.__setattr__(self, "loss_options", resolve_options(self.loss, self.loss_options))
-        for name, option in self.options().items():
-            value = getattr(self, name)
-            if value is not None or option.default is not None:
-                object.__setattr__(self, name, option.check(value))
         if not is_dataset(self.dataset):
             check_choice("--dataset", self.dataset, dataset_choices())
+        own = dataset_defaults(self.dataset)
+        if (latent_dim := LOSSES[self.loss].fixed_latent_dim(self.loss_options)) is not None:
+            own = {**own, "latent_dim": latent_dim}
+            if self.latent_dim not in (None, latent_dim):
+                raise OptionError(f"--latent-dim {self.latent_dim}: --loss {self.loss} has {latent_dim}: leave it out")
+        for name, option in self.options().items():
+            value = getattr(self, name) if getattr(self, name) is not None else own.get(name, option.default)
+            object.__setattr__(self, name, value if value is None else option.check(value))
         check_choice("--rec-dist", self.rec_dist, LIKELIHOODS)
         if LOSSES[self.loss].batch_statistic and self.batch_size < 2:
             raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
@@ -96,7 +106,10 @@ class RunConfig:
     def from_flags(cls, experiment: str, flags: dict[str, Any]) -> "RunConfig":
         """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3; what is not a setting is the loss's."""
         settings = {name: value for name, value in flags.items() if name in cls.options()}
-        return cls(experiment, **settings, loss_options={k: v for k, v in flags.items() if k not in settings})
+        config = cls(experiment, **settings, loss_options={k: v for k, v in flags.items() if k not in settings})
+        if "latent_dim" in flags and LOSSES[config.loss].fixed_latent_dim(config.loss_options) is not None:
+            raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {config.latent_dim}: leave it out")
+        return config
 
 
 @dataclass(frozen=True)
@@ -279,21 +292,15 @@ class Job:
 
     def draw(self) -> None:
         """Write the pictures."""
-        config, device = self.config, self.trainer.images.device
+        config = self.config
         name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
         defaults = resolve_options(config.loss, {})
         chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
         title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
-        images = to_unit_interval(self.splits["test"].images[:RECONSTRUCTED_IMAGES].to(device))
         self.model.eval()
         seed_everything(config.seed, Stream.PICTURES)
-        inputs = add_noise(images, config.noise) if config.noise else None
-        figures = {
-            RECONSTRUCTIONS: pictures.reconstructions(self.model, images, inputs, title=title),
-            SAMPLES: pictures.samples(self.model, title=title),
-            TRAVERSALS: pictures.traversals(self.model, config.latent_dim, title=title),
-            CURVES: training_curves(self.folder.read_metrics(), title=title),
-        }
+        figures = pictures.figures(self.model, self.splits["test"], noise=config.noise, title=title)
+        figures[CURVES] = training_curves(self.folder.read_metrics(), title=title)
         for name, figure in figures.items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
@@ -351,7 +358,7 @@ def build(
     config: RunConfig, image_shape: tuple[int, ...], dataset_size: int, device: torch.device | str
 ) -> tuple[VAE, Loss]:
     """The model and the loss of a configuration, on a device."""
-    model = build_model(image_shape, config.latent_dim, config.rec_dist)
+    model = LOSSES[config.loss].build_model(image_shape, config.latent_dim, config.rec_dist, config.loss_options)
     loss = build_loss(config.loss, dataset_size=dataset_size, latent_dim=config.latent_dim, **config.loss_options)
     return model.to(device), loss.to(device)
 

@@ -3,18 +3,38 @@
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
+from utils.datasets import Dataset
 from utils.plots import image_grid
+from utils.results import RECONSTRUCTIONS, SAMPLES, TRAVERSALS
+from vae.models import VAE
+from vae.training import add_noise, to_unit_interval
 
+RECONSTRUCTED_IMAGES = 10
 SAMPLES_PER_SIDE = 8
 TRAVERSAL_POINTS = 10
 TRAVERSED_DIMENSIONS = 32  # rows at most: a picture has to stay one that can be looked at
 TRAVERSAL_LIMIT = 1.96  # the central 95 % of a standard normal, as in the paper's Figure 4
 
 
+def figures(model: VAE, dataset: Dataset, *, noise: float, title: str) -> dict[str, Figure]:
+    """The pictures of a model in evaluation mode and of a split, by the names of their files.
+
+    `noise` is the standard deviation of what is added to the images that the model sees. It and the samples are drawn
+    from the global random stream.
+    """
+    images = to_unit_interval(dataset.images[:RECONSTRUCTED_IMAGES].to(next(model.parameters()).device))
+    inputs = add_noise(images, noise) if noise else None
+    return {
+        RECONSTRUCTIONS: reconstructions(model, images, inputs, title=title),
+        SAMPLES: samples(model, title=title),
+        TRAVERSALS: traversals(model, model.prior.latent_dim, title=title),
+    }
+
+
 @torch.inference_mode()
-def reconstructions(model: nn.Module, images: Tensor, inputs: Tensor | None = None, *, title: str) -> Figure:
+def reconstructions(model: VAE, images: Tensor, inputs: Tensor | None = None, *, title: str) -> Figure:
     """Images (N, C, H, W) in [0, 1] above their reconstructions at z = posterior mean.
 
     Between them is what the model saw, where that was not the images but `inputs`.
@@ -27,14 +47,14 @@ def reconstructions(model: nn.Module, images: Tensor, inputs: Tensor | None = No
 
 
 @torch.inference_mode()
-def samples(model: nn.Module, *, title: str) -> Figure:
+def samples(model: VAE, *, title: str) -> Figure:
     """Decoder means of latents drawn from the prior."""
     grid = model.sample(SAMPLES_PER_SIDE**2).unflatten(0, (SAMPLES_PER_SIDE, SAMPLES_PER_SIDE))
     return image_grid(to_numpy(grid), title=f"{title}: samples of the prior")
 
 
 @torch.inference_mode()
-def traversals(model: nn.Module, latent_dim: int, *, title: str) -> Figure:
+def traversals(model: VAE, latent_dim: int, *, title: str) -> Figure:
     """One row per latent dimension: it takes ten equally spaced values from -1.96 to 1.96, the others are 0.
 
     Of more than 32 dimensions the first 32 are shown.

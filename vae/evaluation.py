@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from vae.divergences import kl_divergence
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
@@ -49,7 +48,7 @@ class Evaluator:
                 output = self.model(add_noise(batch, self.noise))
                 terms = self.loss.terms(self.model, batch, output)
                 squared_error = (self.model.likelihood.mean(output.decoded) - batch).square().flatten(1).sum(-1).mean()
-                elbo = -terms.reconstruction - kl_divergence(output.mean, output.logvar).mean()
+                elbo = -terms.reconstruction - self.model.kl_divergence(output).mean()
                 means.add({**terms.named(), "squared_error": squared_error, "elbo": elbo}, len(batch))
                 latents.append(output.mean)
         self.model.train(was_training)

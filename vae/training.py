@@ -58,7 +58,7 @@ class Trainer:
     ):
         self.model, self.loss, self.images = model, loss, images
         self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
-        self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.parameters()), lr=lr, fused=True)
+        self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.trained_parameters()), lr=lr, fused=True)
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done
 

@@ -4,9 +4,8 @@ import torch
 from vae.divergences import kl_divergence
 from vae.evaluation import BATCH_SIZE, Evaluator
 from vae.likelihoods import LIKELIHOODS
-from vae.losses import LOSSES, build_loss
+from vae.losses import LOSSES, build_loss, resolve_options
 from vae.means import NonFiniteError
-from vae.models import build_model
 from vae.training import to_unit_interval
 
 COUNT = BATCH_SIZE + 7  # an uneven last batch
@@ -19,8 +18,10 @@ def images():
 
 def make(loss="GJS", rec_dist="bernoulli"):
     torch.manual_seed(0)
-    model = build_model((1, 32, 32), latent_dim=3, rec_dist=rec_dist)
-    return model, build_loss(loss, dataset_size=COUNT, latent_dim=3)
+    options = resolve_options(loss, {})
+    latent_dim = LOSSES[loss].fixed_latent_dim(options) or 3
+    model = LOSSES[loss].build_model((1, 32, 32), latent_dim, rec_dist, options)
+    return model, build_loss(loss, dataset_size=COUNT, latent_dim=latent_dim)
 
 
 @pytest.mark.parametrize("rec_dist", LIKELIHOODS)
@@ -70,9 +71,9 @@ def test_statistics_of_the_batch_are_taken_at_the_training_batch_size(images):
     sizes = []
 
     class Watching(LOSSES["MMD"]):
-        def divergence(self, output):
+        def divergence(self, model, output):
             sizes.append(len(output.mean))
-            return super().divergence(output)
+            return super().divergence(model, output)
 
     loss = Watching(dataset_size=COUNT, latent_dim=3, MMD_B=1.0)
     Evaluator(model, loss, batch_size=8, seed=1).evaluate(images[:20])

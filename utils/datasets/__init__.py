@@ -8,12 +8,21 @@ import importlib
 import pkgutil
 
 from .dataset import Dataset, DatasetError
-from .registry import dataset_choices, dataset_names, is_dataset, load_dataset, path_kind, portable_name
+from .registry import (
+    dataset_choices,
+    dataset_defaults,
+    dataset_names,
+    is_dataset,
+    load_dataset,
+    path_kind,
+    portable_name,
+)
 
 __all__ = [
     "Dataset",
     "DatasetError",
     "dataset_choices",
+    "dataset_defaults",
     "dataset_names",
     "is_dataset",
     "load_dataset",

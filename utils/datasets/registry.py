@@ -5,12 +5,14 @@ Besides plain names there are names with a path in them, `folder:PATH` and `npz:
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .dataset import Dataset, DatasetError
 
 __all__ = [
     "SPLITS",
     "dataset_choices",
+    "dataset_defaults",
     "dataset_names",
     "first",
     "is_dataset",
@@ -26,15 +28,21 @@ SPLITS = ("train", "test")
 Loader = Callable[[str, str, Path, int | None], Dataset]
 
 _LOADERS: dict[str, Loader] = {}
+_DEFAULTS: dict[str, dict[str, Any]] = {}
 _PATH_LOADERS: dict[str, Loader] = {}
+_DEFAULTS: dict[str, dict[str, Any]] = {}
 
 
-def register(*names: str):
-    """Decorator: loads these names with the function `loader(name, split, data_dir, size) -> Dataset`."""
+def register(*names: str, defaults: dict[str, Any] | None = None):
+    """Decorator: loads these names with the function `loader(name, split, data_dir, size) -> Dataset`.
+
+    `defaults` are the settings of a run that these data have others for than images have, by name.
+    """
 
     def decorate(loader):
         for name in names:
             _LOADERS[name] = loader
+            _DEFAULTS[name] = defaults or {}
         return loader
 
     return decorate
@@ -61,6 +69,11 @@ def dataset_names() -> list[str]:
 def dataset_choices() -> list[str]:
     """What `load_dataset` knows, for people: every name, then the forms `kind:PATH`."""
     return [*dataset_names(), *(f"{kind}:PATH" for kind in sorted(_PATH_LOADERS))]
+
+
+def dataset_defaults(name: str) -> dict[str, Any]:
+    """The settings of a run, by name, that these data have their own defaults for."""
+    return _DEFAULTS.get(name, {})
 
 
 def path_kind(name: str) -> str | None:

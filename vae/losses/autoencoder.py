@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from vae.losses.base import Loss, register
-from vae.models import VAEOutput
+from vae.models import VAE, VAEOutput
 
 
 @register("AE")
@@ -13,5 +13,5 @@ class AutoencoderLoss(Loss):
     summary = "no regulariser; z is still sampled (the paper's authors call it VAE)"
     formula = "0"
 
-    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         return output.mean.new_zeros(()), {}

@@ -6,13 +6,13 @@ its `divergence`. The registry gives it its flags, its help, its tests and its r
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from vae.models import VAE, VAEOutput
+from vae.models import VAE, VAEOutput, build_model
 from vae.options import Option, OptionError
 
 LOSSES: dict[str, type["Loss"]] = {}
@@ -23,7 +23,7 @@ ALIASES: dict[str, str] = {}
 class LossTerms:
     """The terms of an objective, each a scalar: the mean over the images of a batch."""
 
-    total: Tensor  # what is minimised: reconstruction + weight * divergence
+    total: Tensor  # what is minimised: reconstruction + regulariser, which is weight * divergence for most
     reconstruction: Tensor  # the likelihood's term per image
     divergence: Tensor  # unweighted, in nats where it is an f-divergence
     extras: dict[str, Tensor] = field(default_factory=dict)  # quantities to record, by name
@@ -51,6 +51,16 @@ class Loss(nn.Module, ABC):
 
     weight: float = 1.0
 
+    @classmethod
+    def fixed_latent_dim(cls, options: dict[str, Any]) -> int | None:
+        """The dimensions of z where the objective's options settle them; None where they are free."""
+        return None
+
+    @classmethod
+    def build_model(cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any]) -> VAE:
+        """The model that the objective is for: the VAE with the prior N(0, I), unless overridden."""
+        return build_model(image_shape, latent_dim, rec_dist)
+
     def __init__(self, *, dataset_size: int, latent_dim: int):
         super().__init__()
 
@@ -64,12 +74,20 @@ class Loss(nn.Module, ABC):
     def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
         """The terms of a batch whose pass through the model is known."""
         reconstruction = model.likelihood.reconstruction_error(output.decoded, images).mean()
-        divergence, extras = self.divergence(output)
-        return LossTerms(reconstruction + self.weight * divergence, reconstruction, divergence, extras)
+        divergence, extras = self.divergence(model, output)
+        return LossTerms(reconstruction + self.regulariser(divergence, extras), reconstruction, divergence, extras)
 
     @abstractmethod
-    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         """The unweighted divergence, a scalar, and what else is worth recording, by name."""
+
+    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
+        """What is added to the reconstruction: weight * divergence, unless overridden."""
+        return self.weight * divergence
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters that are trained with the model's: all, unless some have an optimiser of their own."""
+        return self.parameters()
 
     def after_step(self) -> None:
         """Called after each optimiser step, for constraints on what the objective learns."""

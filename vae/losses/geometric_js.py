@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vae.divergences import geometric_js_terms
 from vae.losses.base import Loss, register
-from vae.models import VAEOutput
+from vae.models import VAE, VAEOutput
 from vae.options import Option
 
 
@@ -40,7 +40,7 @@ class GeometricJSLoss(Loss):
         self.weight = GJS_B
         self.skew = "paper" if GJS_invA else "nielsen"
 
-    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         to_posterior, to_prior = geometric_js_terms(
             output.mean, output.logvar, self.alpha, dual=self.dual, skew=self.skew
         )
@@ -63,8 +63,8 @@ class LearntSkew(GeometricJSLoss):
 
     learnt = True
 
-    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        divergence, extras = super().divergence(output)
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        divergence, extras = super().divergence(model, output)
         return divergence, {"alpha": self.alpha, **extras}
 
     @torch.no_grad()

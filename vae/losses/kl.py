@@ -4,7 +4,7 @@ from torch import Tensor
 
 from vae.divergences import kl_divergence, reverse_kl_divergence
 from vae.losses.base import Loss, register
-from vae.models import VAEOutput
+from vae.models import VAE, VAEOutput
 from vae.options import Option
 
 
@@ -15,7 +15,7 @@ class KLLoss(Loss):
     summary = "the usual VAE: the evidence lower bound"
     formula = "KL(q‖p)"
 
-    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         return kl_divergence(output.mean, output.logvar).mean(), {}
 
 
@@ -26,7 +26,7 @@ class ReverseKLLoss(Loss):
     summary = "the KL divergence the other way round (alias fwdKL, the paper's authors' name)"
     formula = "KL(p‖q)"
 
-    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         return reverse_kl_divergence(output.mean, output.logvar).mean(), {}
 
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from vae.divergences import maximum_mean_discrepancy
 from vae.losses.base import Loss, register
-from vae.models import VAEOutput, sample_posterior
+from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
 
 
@@ -25,7 +25,7 @@ class MMDLoss(Loss):
         super().__init__(**sizes)
         self.weight = MMD_B
 
-    def divergence(self, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         z = output.z if self.training else sample_posterior(output.mean, output.logvar)
         # A last batch of one image holds no pair to average over: there the biased estimate has to do.
         return maximum_mean_discrepancy(z, unbiased=len(z) > 1), {}

@@ -43,6 +43,10 @@ class VAE(nn.Module):
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""
         return self.likelihood.mean(self.decoder(z))
 
+    def kl_divergence(self, output: VAEOutput) -> Tensor:
+        """KL(q(z|x)||p(z)) of each image, in nats: (N,)."""
+        return self.prior.kl_divergence(output.mean, output.logvar)
+
     def sample(self, count: int) -> Tensor:
         """Mean images of `count` latents drawn from the prior: (count, C, H, W)."""
         return self.decode(self.prior.sample(count, next(self.parameters()).device))
