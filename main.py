@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from utils.config import RunConfig
 from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
-from utils.experiment import Interrupted, RunConfig, Runtime, evaluate_only, resume, run
+from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.results import ResultsError
 from vae.likelihoods import LIKELIHOODS
 from vae.losses import LOSSES

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import main as command_line
-from utils.experiment import RunConfig
+from utils.config import RunConfig
 from vae.losses import LOSSES, base, build_loss
 from vae.models import build_model
 

@@ -9,9 +9,10 @@ import torch
 from matplotlib.image import imread
 
 from utils import experiment
+from utils.config import RunConfig
 from utils.datasets import DatasetError
 from utils.environment import environment
-from utils.experiment import Interrupted, Job, RunConfig, Runtime, evaluate_only, load_model, resume, run
+from utils.experiment import Interrupted, Job, Runtime, evaluate_only, load_model, resume, run
 from utils.results import (
     CHECKPOINT,
     CONFIG,

@@ -1,0 +1,122 @@
+"""The configuration of a run: every setting with its default and bounds, and its way to config.json and back."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from utils.datasets import dataset_choices, dataset_defaults, is_dataset, path_kind
+from utils.results import CONFIG, ResultsError, ResultsFolder, check_experiment_name
+from vae.likelihoods import LIKELIHOODS
+from vae.losses import LOSSES, loss_name, resolve_options
+from vae.options import Option, OptionError
+
+# What config.json holds beside the configuration.
+RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")
+
+
+def setting(name: str, default: Any, text: str, kind: type, **bounds: float) -> Any:
+    """A field of RunConfig with its Option; left out, it has the default there, or the data set's own."""
+    return field(default=None, metadata={"option": Option(name, default, text, kind, **bounds)})
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that the results of a run depend on.
+
+    Raises OptionError, in one line, for a value that is not allowed.
+    """
+
+    experiment: str
+    dataset: str = setting("dataset", "dsprites", "data set", str)
+    loss: str = setting("loss", "GJS", "training objective, see below", str)
+    loss_options: dict[str, float | int | bool] = field(default_factory=dict)
+    rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str)
+    latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1, maximum=10_000)
+    epochs: int = setting("epochs", 30, "passes over the training images", int, minimum=1)
+    batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1, maximum=1_000_000)
+    lr: float = setting("lr", 1e-4, "learning rate of Adam", float, above=0)
+    seed: int = setting("seed", 1234, "fixes weights, order of images and samples", int, minimum=0)
+    noise: float = setting(
+        "noise", 0.0, "standard deviation of noise on the input; the clean images are to be made", float, minimum=0
+    )
+    train_size: int | None = setting(
+        "train_size", None, "train on the first N images only, else on all", int, minimum=1
+    )
+    test_size: int | None = setting("test_size", None, "test on the first N images only, else on all", int, minimum=1)
+    evaluate_every: int | None = setting(
+        "evaluate_every", None, "evaluate the test split every N epochs too, into metrics.jsonl", int, minimum=1
+    )
+
+    def __post_init__(self):
+        check_experiment_name(self.experiment)
+        for name in ("dataset", "loss"):
+            object.__setattr__(self, name, getattr(self, name) or self.options()[name].default)
+        object.__setattr__(self, "loss", loss_name(self.loss))
+        object.__setattr__(self, "loss_options", resolve_options(self.loss, self.loss_options))
+        if not is_dataset(self.dataset):
+            check_choice("--dataset", self.dataset, dataset_choices())
+        own = dataset_defaults(self.dataset)
+        if (latent_dim := LOSSES[self.loss].fixed_latent_dim(self.loss_options)) is not None:
+            own = {**own, "latent_dim": latent_dim}
+            if self.latent_dim not in (None, latent_dim):
+                raise OptionError(f"--latent-dim {self.latent_dim}: --loss {self.loss} has {latent_dim}: leave it out")
+        for name, option in self.options().items():
+            value = getattr(self, name) if getattr(self, name) is not None else own.get(name, option.default)
+            object.__setattr__(self, name, value if value is None else option.check(value))
+        check_choice("--rec-dist", self.rec_dist, LIKELIHOODS)
+        if LOSSES[self.loss].batch_statistic and self.batch_size < 2:
+            raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """The Option of each setting, by the setting's name."""
+        return {f.name: f.metadata["option"] for f in fields(cls) if "option" in f.metadata}
+
+    @classmethod
+    def from_flags(cls, experiment: str, flags: dict[str, Any]) -> "RunConfig":
+        """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3; what is not a setting is the loss's."""
+        settings = {name: value for name, value in flags.items() if name in cls.options()}
+        config = cls(experiment, **settings, loss_options={k: v for k, v in flags.items() if k not in settings})
+        if "latent_dim" in flags and LOSSES[config.loss].fixed_latent_dim(config.loss_options) is not None:
+            raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {config.latent_dim}: leave it out")
+        return config
+
+
+def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
+    """The saved configuration, and the whole of config.json.
+
+    Raises ResultsError if config.json is missing, damaged or of another version.
+    """
+    record = folder.read_json(CONFIG)
+    try:
+        _ = [record[name] for name in ("data", "git_revision", "versions", "machine", "ended_after")]
+        _ = [record["data"][name] for name in ("name", "source", "sha256", "image_shape", "train_images")]
+        return RunConfig(**{name: value for name, value in record.items() if name not in RECORDED}), record
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error!r})") from None
+
+
+def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...]) -> RunConfig:
+    """The saved configuration with what the flags may change. Raises OptionError for any other difference.
+
+    The path of `--dataset kind:PATH` may be another one: whether it leads to the same data is for their hash to say.
+    """
+    if (kind := path_kind(saved.dataset)) and path_kind(flags.get("dataset", "")) == kind:
+        saved = replace(saved, dataset=flags["dataset"])
+    if "loss" in flags:
+        flags = {**flags, "loss": loss_name(flags["loss"])}
+    known = {**asdict(saved), **saved.loss_options}
+    for name, value in flags.items():
+        flag = "--" + name.replace("_", "-")
+        if name not in known:
+            raise OptionError(f"{flag} is not an option of the saved run's --loss {saved.loss}: leave it out")
+        if known[name] != value and name not in changeable:
+            raise OptionError(
+                f"{flag} {value}: the saved run has {known[name]}; leave the flag out, or choose a new name"
+            )
+    return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
+
+
+def check_choice(flag: str, value: str, choices: Any) -> None:
+    """Raise OptionError unless the value is one of the choices."""
+    if value not in choices:
+        raise OptionError(f"{flag} {value}: choose from {', '.join(choices)}")
