@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from vae.losses import Loss
-from vae.means import Means, NonFiniteError
+from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
 from vae.training import Stream, add_noise, seed_everything, to_unit_interval
 
-BATCH_SIZE = 250  # of a pass without gradients; larger ones only cost memory
+BATCH_SIZE = 100  # of a pass without gradients; larger ones only cost memory
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
 
 
@@ -39,7 +39,7 @@ class Evaluator:
         was_training = self.model.training
         self.model.eval()
         self.loss.eval()
-        means, latents = Means(), []
+        means, variances = Means(), Variances()
         device = next(self.model.parameters()).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             seed_everything(self.seed, Stream.EVALUATION)
@@ -50,12 +50,11 @@ class Evaluator:
                 squared_error = (self.model.likelihood.mean(output.decoded) - batch).square().flatten(1).sum(-1).mean()
                 elbo = -terms.reconstruction - self.model.kl_divergence(output).mean()
                 means.add({**terms.named(), "squared_error": squared_error, "elbo": elbo}, len(batch))
-                latents.append(output.mean)
+                variances.add(output.mean)
         self.model.train(was_training)
         self.loss.train(was_training)
         values = means.values()
         for name, value in values.items():
             if not torch.isfinite(torch.tensor(value)):
                 raise NonFiniteError(f"the evaluation's {name} is not finite")
-        variances = torch.cat(latents).double().var(dim=0, correction=0)
-        return {**values, "active_units": int((variances > ACTIVE_VARIANCE).sum())}
+        return {**values, "active_units": int((variances.values() > ACTIVE_VARIANCE).sum())}

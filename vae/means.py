@@ -1,4 +1,4 @@
-"""Means of a loss's terms over many batches, and the watch for terms that are not finite."""
+"""Means of a loss's terms over many batches, variances of latents, and the watch for terms that are not finite."""
 
 import torch
 from torch import Tensor
@@ -51,3 +51,29 @@ class Means:
     def values(self) -> dict[str, float]:
         """The means by name."""
         return dict(zip(self.names, (self.sums / self.count).tolist()))
+
+
+class Variances:
+    """The variance of each coordinate over many batches, without keeping them (Chan, Golub and LeVeque 1983).
+
+    In float64: sums of squared deviations from the running mean, never differences of large squares.
+    """
+
+    def __init__(self):
+        self.count = 0
+
+    def add(self, values: Tensor) -> None:
+        """Count a batch (N, D)."""
+        values = values.double()
+        mean = values.mean(0)
+        deviations = (values - mean).square().sum(0)
+        if not self.count:
+            self.mean, self.deviations = torch.zeros_like(mean), torch.zeros_like(mean)
+        before, self.count = self.count, self.count + len(values)
+        shift = mean - self.mean
+        self.mean = self.mean + shift * (len(values) / self.count)
+        self.deviations = self.deviations + deviations + shift.square() * (before * len(values) / self.count)
+
+    def values(self) -> Tensor:
+        """The variances over all that was counted, (D,)."""
+        return self.deviations / self.count

@@ -30,7 +30,6 @@ Loader = Callable[[str, str, Path, int | None], Dataset]
 _LOADERS: dict[str, Loader] = {}
 _DEFAULTS: dict[str, dict[str, Any]] = {}
 _PATH_LOADERS: dict[str, Loader] = {}
-_DEFAULTS: dict[str, dict[str, Any]] = {}
 
 
 def register(*names: str, defaults: dict[str, Any] | None = None):
