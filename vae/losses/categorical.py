@@ -20,8 +20,8 @@ class CategoricalLoss(Loss):
     KL(q(z|x,c) || p(z|c)).
     """
 
-    summary = "a class and a latent for each image, with a Gaussian of its own for each class in the prior"
-    formula = "KL(q(c,z|x)‖p(c,z))"
+    summary = "a class beside z, with a Gaussian for each class in prior and posterior"
+    formula = "KL(q(c,z)‖p(c,z))"
     options = (
         Option("classes", 10, "classes K; z has K times --subspace-dim dimensions", kind=int, minimum=1, maximum=1000),
         Option("subspace_dim", 2, "dimensions of z that belong to each class", kind=int, minimum=1, maximum=1000),
@@ -67,8 +67,8 @@ class InfoCategoricalLoss(CategoricalLoss):
     apart, 0 where they always can.
     """
 
-    summary = "CatVAE whose samples have to show their class"
-    formula = "KL(q(c,z|x)‖p(c,z)) + w E[−log q(c|x̂)]"
+    summary = "CatVAE and the cross-entropy CE of the classes of decoded samples"
+    formula = "KL(q(c,z)‖p(c,z)) + w CE"
     options = (
         *CategoricalLoss.options,
         Option("mi_weight", 1.0, "weight of the samples' cross-entropy", minimum=0),
