@@ -23,8 +23,8 @@ class CategoricalLoss(Loss):
     summary = "a class beside z, with a Gaussian for each class in prior and posterior"
     formula = "KL(q(c,z)‖p(c,z))"
     options = (
-        Option("classes", 10, "classes K; z has K times --subspace-dim dimensions", kind=int, minimum=1, maximum=1000),
-        Option("subspace_dim", 2, "dimensions of z that belong to each class", kind=int, minimum=1, maximum=1000),
+        Option("classes", 10, "classes K; z has K times --subspace-dim dimensions", kind=int, minimum=1, maximum=100),
+        Option("subspace_dim", 2, "dimensions of z that belong to each class", kind=int, minimum=1, maximum=100),
         Option("prior_scale", 2.0, "what a class's mean is in its own dimensions, in those of others 0", minimum=0),
         Option(
             "single_decode",
