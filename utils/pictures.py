@@ -62,14 +62,16 @@ def samples(model: VAE, *, title: str) -> Figure:
 
 @torch.inference_mode()
 def traversals(model: VAE, latent_dim: int, *, title: str) -> Figure:
-    """One row per latent dimension: it takes ten equally spaced values from -1.96 to 1.96, the others are 0.
+    """One row per latent dimension: it moves by ten equally spaced values from -1.96 to 1.96, the others stay.
 
+    They stay at the prior's mean or, in a prior with classes, at the mean of the class that the dimension belongs to.
     Of more than 32 dimensions the first 32 are shown.
     """
     device = next(model.parameters()).device
     shown = min(latent_dim, TRAVERSED_DIMENSIONS)
     values = torch.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS, device=device)
-    z = torch.einsum("p,ij->ipj", values, torch.eye(shown, latent_dim, device=device))
+    origins = model.prior.traversal_origins()[:shown].to(device)
+    z = origins.unsqueeze(1) + torch.einsum("p,ij->ipj", values, torch.eye(shown, latent_dim, device=device))
     grid = model.decode(z.flatten(0, 1)).unflatten(0, (shown, TRAVERSAL_POINTS))
     return image_grid(
         to_numpy(grid),

@@ -19,6 +19,10 @@ class StandardNormal(nn.Module):
         """Draw `count` latents from the global random stream: (count, latent_dim)."""
         return torch.randn(count, self.latent_dim, device=device)
 
+    def traversal_origins(self) -> Tensor:
+        """The latents around which each dimension is traversed, here the mean: (latent_dim, latent_dim)."""
+        return torch.zeros(self.latent_dim, self.latent_dim)
+
     def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...)."""
         return kl_divergence(mean, logvar)
@@ -46,6 +50,10 @@ class SubspaceMixture(nn.Module):
     def sample_each(self, count: int) -> Tensor:
         """Draw `count` latents of each class from the global random stream: (K, count, latent_dim)."""
         return self.mean.unsqueeze(1) + torch.randn(self.classes, count, self.latent_dim, device=self.mean.device)
+
+    def traversal_origins(self) -> Tensor:
+        """The latents around which each dimension is traversed, the mean of its class: (latent_dim, latent_dim)."""
+        return self.mean.repeat_interleave(self.latent_dim // self.classes, dim=0)
 
     def kl_divergences(self, logits: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
         """The two parts of KL(q(c,z|x)||p(c,z)) in nats, each (N,).

@@ -53,6 +53,16 @@ def test_traversals_move_one_dimension_at_a_time():
     assert np.abs(picture[top : top + 64 : 2, 110 : 110 + 64 : 2, 0] - expected).max() < 0.01
 
 
+def test_traversals_of_a_model_with_classes_start_at_the_class_of_the_dimension():
+    torch.manual_seed(0)
+    model = build_categorical_model((1, 32, 32), classes=2, subspace_dim=1, prior_scale=3.0).eval()
+    picture = pixels(pictures.traversals(model, 2, title="t"))
+    with torch.inference_mode():
+        expected = model.decode(torch.tensor([[0, 3 - 1.96]]))[0, 0].numpy()  # second row, first column
+    top = 35 + 68
+    assert np.abs(picture[top : top + 64 : 2, 110 : 110 + 64 : 2, 0] - expected).max() < 0.01
+
+
 def test_a_model_with_classes_has_a_row_for_each(monkeypatch):
     torch.manual_seed(0)
     model = build_categorical_model((1, 32, 32), classes=3, subspace_dim=2, prior_scale=3.0).eval()
