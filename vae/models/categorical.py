@@ -10,6 +10,8 @@ from vae.models.burgess import HIDDEN_UNITS, Decoder, Encoder
 from vae.models.vae import VAE, sample_posterior
 from vae.priors import SubspaceMixture
 
+RARE = 0.01  # a probability of a class from which on it is always decoded
+
 
 class CategoricalEncoder(Encoder):
     """q(c|x) and, for each class, q(z|x,c) = N(mean, diag exp logvar), from the features of one network.
@@ -80,11 +82,12 @@ class CategoricalVAE(VAE):
             shares = logits.softmax(-1).unsqueeze(-1)
             z = sample_posterior((shares * class_mean).sum(1), (shares * class_logvar).sum(1))
         else:
-            # A class whose probability is below the rounding of 1 changes neither the sum over classes nor its gradient
-            # by more than rounding. That spares its decode, where logits differ by 16 or more in float32.
+            # Every class above RARE is decoded. A rarer one is decoded with probability q(c|x) / RARE and then counts
+            # as RARE: the expectation and its gradient stay what they are, and most of the decodes are saved.
             probabilities = logits.softmax(-1)
-            image, label = (probabilities > torch.finfo(logits.dtype).eps).nonzero(as_tuple=True)
-            weight = probabilities[image, label]
+            chance = (probabilities.detach() / RARE).clamp(max=1)
+            image, label = (torch.rand_like(chance) < chance).nonzero(as_tuple=True)
+            weight = probabilities[image, label] / chance[image, label]
             z = sample_posterior(class_mean[image, label], class_logvar[image, label])
         return CategoricalOutput(mean, logvar, z, self.decoder(z), image, weight, logits, class_mean, class_logvar)
 
