@@ -52,8 +52,9 @@ class CategoricalOutput(NamedTuple):
 class CategoricalVAE(VAE):
     """q(c, z|x) = q(c|x) N(class_mean, diag exp class_logvar), p(c, z) and p(x|z).
 
-    In training mode every class has its sample of z, and counts by its probability, so that the expectation over c is
-    exact; with `single_decode` there is one sample, of the Gaussian with the mean and the log-variance that the
+    In training mode every class has its sample of z and counts by its probability, so that the expectation over c is
+    exact; classes below 1 % are decoded by chance, without bias, because they are most of the work and nearly nothing
+    of the sum. With `single_decode` there is one sample, of the Gaussian with the mean and the log-variance that the
     classes have on average, which is the same thing only where q(c|x) is all on one class. In evaluation mode z is the
     mean of the most probable class's Gaussian.
     """
