@@ -77,7 +77,8 @@ def build_parser() -> Parser:
     for name in ("train_size", "test_size", "evaluate_every"):
         add_option(data_group, settings[name])
 
-    summaries = "\n".join(f"{name:7}{loss.summary}" for name, loss in LOSSES.items())
+    width = max(map(len, LOSSES)) + 1
+    summaries = "\n".join(f"{name:{width}}{loss.summary}" for name, loss in LOSSES.items())
     parser.add_argument_group("training objectives (--loss)", summaries)
     for names, options in options_by_losses().items():
         group = parser.add_argument_group(f"options of --loss {', '.join(names)}")

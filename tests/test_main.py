@@ -12,7 +12,7 @@ import pytest
 
 import main as command_line
 from utils.datasets.mnist import SOURCES
-from utils.results import CONFIG, FILES, METRICS, MODEL
+from utils.results import CLASSES, CONFIG, FILES, INTERPOLATIONS, METRICS, MODEL
 
 MAIN = Path(command_line.__file__)
 SMALL = "--train-size 40 --test-size 10 --batch-size 8 --no-progress-bar --no-cuda".split()
@@ -138,7 +138,9 @@ def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     status, out, err = run_here([*arguments, *SMALL, "--results-dir", tmp_path], capsys)
     assert (status, err) == (0, "")
     assert "epoch 1/1  loss" in out
-    assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(set(FILES) - {"checkpoint-previous.pt"})
+    assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(
+        set(FILES) - {"checkpoint-previous.pt", CLASSES, INTERPOLATIONS}
+    )
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]
 
 

@@ -197,7 +197,8 @@ class Job:
             epoch = record["epoch"]
             self.log({"epoch": epoch, "step": record["step"], "split": "train", **record})
             if self.config.evaluate_every and epoch % self.config.evaluate_every == 0:
-                test = evaluator(self.model, self.loss, self.config).evaluate(self.splits["test"].images)
+                split = self.splits["test"]
+                test = evaluator(self.model, self.loss, self.config).evaluate(split.images, split.labels)
                 self.log({"epoch": epoch, "step": record["step"], "split": "test", **test})
             if epoch % self.runtime.checkpoint_every == 0 or epoch == self.config.epochs:
                 self.folder.save_checkpoint(self.trainer.state_dict())
@@ -267,4 +268,5 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 
 def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset]) -> dict[str, dict[str, float]]:
     """What evaluation.json holds: the quantities of each split."""
-    return {name: evaluator(model, loss, config).evaluate(split.images) for name, split in splits.items()}
+    judge = evaluator(model, loss, config)
+    return {name: judge.evaluate(split.images, split.labels) for name, split in splits.items()}

@@ -1,4 +1,4 @@
-"""The pictures of a trained model: reconstructions, samples of the prior, latent traversals."""
+"""The pictures of a trained model: reconstructions, samples of the prior, latent traversals, and of its classes."""
 
 import numpy as np
 import torch
@@ -7,12 +7,16 @@ from torch import Tensor
 
 from utils.datasets import Dataset
 from utils.plots import image_grid
-from utils.results import RECONSTRUCTIONS, SAMPLES, TRAVERSALS
+from utils.results import CLASSES, INTERPOLATIONS, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
 from vae.models import VAE
+from vae.models.categorical import CategoricalVAE
 from vae.training import add_noise, to_unit_interval
 
 RECONSTRUCTED_IMAGES = 10
 SAMPLES_PER_SIDE = 8
+SAMPLES_PER_CLASS = 10
+INTERPOLATION_POINTS = 10
+CLASS_ROWS = 32
 TRAVERSAL_POINTS = 10
 TRAVERSED_DIMENSIONS = 32  # rows at most: a picture has to stay one that can be looked at
 TRAVERSAL_LIMIT = 1.96  # the central 95 % of a standard normal, as in the paper's Figure 4
@@ -26,11 +30,14 @@ def figures(model: VAE, dataset: Dataset, *, noise: float, title: str) -> dict[s
     """
     images = to_unit_interval(dataset.images[:RECONSTRUCTED_IMAGES].to(next(model.parameters()).device))
     inputs = add_noise(images, noise) if noise else None
-    return {
+    pictures = {
         RECONSTRUCTIONS: reconstructions(model, images, inputs, title=title),
         SAMPLES: samples(model, title=title),
         TRAVERSALS: traversals(model, model.prior.latent_dim, title=title),
     }
+    if isinstance(model, CategoricalVAE):
+        pictures |= {CLASSES: class_samples(model, title=title), INTERPOLATIONS: interpolations(model, title=title)}
+    return pictures
 
 
 @torch.inference_mode()
@@ -55,14 +62,16 @@ def samples(model: VAE, *, title: str) -> Figure:
 
 @torch.inference_mode()
 def traversals(model: VAE, latent_dim: int, *, title: str) -> Figure:
-    """One row per latent dimension: it takes ten equally spaced values from -1.96 to 1.96, the others are 0.
+    """One row per latent dimension: it moves by ten equally spaced values from -1.96 to 1.96, the others stay.
 
+    They stay at the prior's mean or, in a prior with classes, at the mean of the class that the dimension belongs to.
     Of more than 32 dimensions the first 32 are shown.
     """
     device = next(model.parameters()).device
     shown = min(latent_dim, TRAVERSED_DIMENSIONS)
     values = torch.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS, device=device)
-    z = torch.einsum("p,ij->ipj", values, torch.eye(shown, latent_dim, device=device))
+    origins = model.prior.traversal_origins()[:shown].to(device)
+    z = origins.unsqueeze(1) + torch.einsum("p,ij->ipj", values, torch.eye(shown, latent_dim, device=device))
     grid = model.decode(z.flatten(0, 1)).unflatten(0, (shown, TRAVERSAL_POINTS))
     return image_grid(
         to_numpy(grid),
@@ -70,6 +79,26 @@ def traversals(model: VAE, latent_dim: int, *, title: str) -> Figure:
         row_labels=[f"$z_{{{dimension + 1}}}$" for dimension in range(shown)],
         column_labels=[f"{value:.2f}" for value in values.tolist()],
     )
+
+
+@torch.inference_mode()
+def class_samples(model: CategoricalVAE, *, title: str) -> Figure:
+    """One row per class, of the first 32: decoder means of ten latents drawn from its Gaussian p(z|c)."""
+    z = model.prior.sample_each(SAMPLES_PER_CLASS)[:CLASS_ROWS]
+    grid = model.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    labels = [f"class {label}" for label in range(len(z))]
+    return image_grid(to_numpy(grid), title=f"{title}: samples of each class", row_labels=labels)
+
+
+@torch.inference_mode()
+def interpolations(model: CategoricalVAE, *, title: str) -> Figure:
+    """One row per class, of the first 32: decoder means on the straight line from its centroid to the next class's."""
+    start = model.prior.mean
+    shares = torch.linspace(0, 1, INTERPOLATION_POINTS, device=start.device).view(-1, 1)
+    z = torch.lerp(start.unsqueeze(1), start.roll(-1, 0).unsqueeze(1), shares)[:CLASS_ROWS]
+    grid = model.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    labels = [f"class {label} to {(label + 1) % len(start)}" for label in range(len(z))]
+    return image_grid(to_numpy(grid), title=f"{title}: from centroid to centroid", row_labels=labels)
 
 
 def to_numpy(images: Tensor) -> np.ndarray:

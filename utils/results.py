@@ -17,10 +17,11 @@ from utils.locks import locked
 CONFIG, METRICS, EVALUATION = "config.json", "metrics.jsonl", "evaluation.json"
 MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT = "model.pt", "checkpoint.pt", "checkpoint-previous.pt"
 RECONSTRUCTIONS, SAMPLES, TRAVERSALS = "reconstructions.png", "samples.png", "traversals.png"
+CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with classes
 CURVES = "curves.png"
 FILES = (
     *(CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT),
-    *(RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CURVES),
+    *(RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, CURVES),
 )
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 

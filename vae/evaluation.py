@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from vae.clustering import class_marginal_entropy, clustering_accuracy, normalised_mutual_information, used_classes
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
+from vae.models.categorical import CategoricalOutput
 from vae.training import Stream, add_noise, seed_everything, to_unit_interval
 
 BATCH_SIZE = 100  # of a pass without gradients; larger ones only cost memory
@@ -27,19 +29,21 @@ class Evaluator:
         self.batch_size = batch_size if loss.batch_statistic else BATCH_SIZE
 
     @torch.inference_mode()
-    def evaluate(self, images: Tensor) -> dict[str, float]:
+    def evaluate(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:
         """The quantities of a split, given its bytes (N, C, H, W) on any device; means over its images, in nats.
 
         loss, reconstruction, divergence, extras: terms of the objective; reconstruction is the likelihood's own.
         squared_error: sum over pixels of (x - decoder mean)^2, the paper's figure of merit, whatever the likelihood.
         elbo: -reconstruction - KL(q||p), for every loss.
         active_units: latent dimensions whose posterior mean varies by more than 0.01 over the images.
+        Of a model with classes also class_marginal_entropy and used_classes and, given the images' labels (N,),
+        clustering_accuracy and normalised_mutual_information of the most probable classes, see vae.clustering.
         Raises NonFiniteError if one of them is not finite.
         """
         was_training = self.model.training
         self.model.eval()
         self.loss.eval()
-        means, variances = Means(), Variances()
+        means, variances, logits = Means(), Variances(), []
         device = next(self.model.parameters()).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             seed_everything(self.seed, Stream.EVALUATION)
@@ -51,10 +55,23 @@ class Evaluator:
                 elbo = -terms.reconstruction - self.model.kl_divergence(output).mean()
                 means.add({**terms.named(), "squared_error": squared_error, "elbo": elbo}, len(batch))
                 variances.add(output.mean)
+                if isinstance(output, CategoricalOutput):
+                    logits.append(output.logits)
         self.model.train(was_training)
         self.loss.train(was_training)
         values = means.values()
         for name, value in values.items():
             if not torch.isfinite(torch.tensor(value)):
                 raise NonFiniteError(f"the evaluation's {name} is not finite")
-        return {**values, "active_units": int((variances.values() > ACTIVE_VARIANCE).sum())}
+        active_units = int((variances.values() > ACTIVE_VARIANCE).sum())
+        return {**values, "active_units": active_units, **(clustering(torch.cat(logits), labels) if logits else {})}
+
+
+def clustering(logits: Tensor, labels: Tensor | None) -> dict[str, float]:
+    """What classes of images are worth: logits of q(c|x), (N, K), and labels (N,) if there are any."""
+    values = {"class_marginal_entropy": class_marginal_entropy(logits), "used_classes": used_classes(logits)}
+    if labels is not None:
+        clusters = logits.argmax(-1)
+        values["clustering_accuracy"] = clustering_accuracy(clusters, labels)
+        values["normalised_mutual_information"] = normalised_mutual_information(clusters, labels)
+    return values

@@ -15,9 +15,11 @@ from utils.environment import environment
 from utils.experiment import Interrupted, Job, Runtime, evaluate_only, load_model, resume, run
 from utils.results import (
     CHECKPOINT,
+    CLASSES,
     CONFIG,
     EVALUATION,
     FILES,
+    INTERPOLATIONS,
     METRICS,
     MODEL,
     RECONSTRUCTIONS,
@@ -60,10 +62,26 @@ def metrics_of(runtime, experiment="exp"):
 
 
 @pytest.mark.pictures
+def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
+    options = {"classes": 4, "subspace_dim": 1}
+    small = config(dataset="digits", loss="InfoCatVAE", loss_options=options, latent_dim=None, evaluate_every=1)
+    evaluation = run(small, runtime)
+    folder = runtime.results_dir / "exp"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
+    for values in (evaluation["train"], evaluation["test"], metrics_of(runtime)[-1]):
+        assert measures <= values.keys()
+    model, _, loaded = load_model(folder)
+    assert loaded == small
+    assert loaded.latent_dim == 4
+    assert model.sample(2).shape == (2, 1, 32, 32)
+
+
+@pytest.mark.pictures
 def test_a_run_leaves_a_complete_folder(runtime):
     evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
     folder = runtime.results_dir / "exp"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {CLASSES, INTERPOLATIONS})
     assert all(path.stat().st_size for path in folder.iterdir())
 
     saved = json.loads((folder / CONFIG).read_text())

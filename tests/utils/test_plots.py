@@ -8,6 +8,7 @@ from matplotlib.image import imread
 from utils import pictures
 from utils.plots import DPI, image_grid, tile, training_curves
 from vae.models import build_model
+from vae.models.categorical import build_categorical_model
 
 
 def pixels(figure):
@@ -50,6 +51,35 @@ def test_traversals_move_one_dimension_at_a_time():
     expected = model.decode(z)[0, 0].detach().numpy()
     top = 35 + 68
     assert np.abs(picture[top : top + 64 : 2, 110 : 110 + 64 : 2, 0] - expected).max() < 0.01
+
+
+def test_traversals_of_a_model_with_classes_start_at_the_class_of_the_dimension():
+    torch.manual_seed(0)
+    model = build_categorical_model((1, 32, 32), classes=2, subspace_dim=1, prior_scale=3.0).eval()
+    picture = pixels(pictures.traversals(model, 2, title="t"))
+    with torch.inference_mode():
+        expected = model.decode(torch.tensor([[0, 3 - 1.96]]))[0, 0].numpy()  # second row, first column
+    top = 35 + 68
+    assert np.abs(picture[top : top + 64 : 2, 110 : 110 + 64 : 2, 0] - expected).max() < 0.01
+
+
+def test_a_model_with_classes_has_a_row_for_each(monkeypatch):
+    torch.manual_seed(0)
+    model = build_categorical_model((1, 32, 32), classes=3, subspace_dim=2, prior_scale=3.0).eval()
+    shown = []
+    monkeypatch.setattr(pictures, "image_grid", lambda images, **_: shown.append(torch.from_numpy(images)))
+    torch.manual_seed(1)
+    pictures.class_samples(model, title="t")
+    pictures.interpolations(model, title="t")
+    samples, interpolations = shown
+    assert samples.shape == interpolations.shape == (3, 10, 1, 32, 32)
+    torch.manual_seed(1)
+    with torch.inference_mode():
+        torch.testing.assert_close(samples[1], model.decode(model.prior.sample_each(10)[1]), rtol=1e-4, atol=1e-5)
+        centroids = model.decode(model.prior.mean)
+    for row in range(3):
+        torch.testing.assert_close(interpolations[row, 0], centroids[row], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(interpolations[row, -1], centroids[(row + 1) % 3], rtol=1e-4, atol=1e-5)
 
 
 def test_curves_have_a_panel_for_each_term_and_a_line_for_each_split():

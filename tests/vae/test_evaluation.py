@@ -80,6 +80,30 @@ def test_statistics_of_the_batch_are_taken_at_the_training_batch_size(images):
     assert sizes == [8, 8, 4]
 
 
+def test_classes_are_measured_against_labels_where_there_are_any(images):
+    model, loss = make("CatVAE")
+    torch.nn.init.normal_(model.encoder.class_head.weight, generator=torch.Generator().manual_seed(0))
+    evaluator = Evaluator(model, loss, batch_size=8, seed=1)
+    with torch.no_grad():
+        logits = model.eval().posterior(to_unit_interval(images))[0]
+    clusters = logits.argmax(-1)
+    values = evaluator.evaluate(images, clusters)  # the classes themselves as labels
+    assert values["clustering_accuracy"] == 1
+    assert values["normalised_mutual_information"] == pytest.approx(1)
+    assert values["used_classes"] == len(clusters.unique()) > 1
+    marginal = torch.distributions.Categorical(probs=logits.softmax(-1).mean(0))
+    assert values["class_marginal_entropy"] == pytest.approx(marginal.entropy().item(), rel=1e-5)
+    without = evaluator.evaluate(images)
+    assert without.keys() == values.keys() - {"clustering_accuracy", "normalised_mutual_information"}
+    assert without.items() <= values.items()
+
+
+def test_a_model_without_classes_is_not_measured_against_labels(images):
+    model, loss = make("KL")
+    values = Evaluator(model, loss, batch_size=8, seed=1).evaluate(images[:9], torch.zeros(9, dtype=torch.int64))
+    assert not {"clustering_accuracy", "used_classes"} & values.keys()
+
+
 def test_a_quantity_that_is_not_finite_is_named(images):
     model, loss = make()
     with torch.no_grad():

@@ -73,7 +73,7 @@ class Loss(nn.Module, ABC):
 
     def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
         """The terms of a batch whose pass through the model is known."""
-        reconstruction = model.likelihood.reconstruction_error(output.decoded, images).mean()
+        reconstruction = model.reconstruction_error(output, images).mean()
         divergence, extras = self.divergence(model, output)
         return LossTerms(reconstruction + self.regulariser(divergence, extras), reconstruction, divergence, extras)
 

@@ -43,6 +43,10 @@ class VAE(nn.Module):
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""
         return self.likelihood.mean(self.decoder(z))
 
+    def reconstruction_error(self, output: VAEOutput, images: Tensor) -> Tensor:
+        """The likelihood's term of each image: (N,)."""
+        return self.likelihood.reconstruction_error(output.decoded, images)
+
     def kl_divergence(self, output: VAEOutput) -> Tensor:
         """KL(q(z|x)||p(z)) of each image, in nats: (N,)."""
         return self.prior.kl_divergence(output.mean, output.logvar)

@@ -1,0 +1,37 @@
+"""What notebooks start from: a run that has ended, with its model, its numbers and its test images."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.config import RunConfig
+from utils.datasets import Dataset, load_dataset
+from utils.experiment import Runtime, load_model, run
+from utils.results import CONFIG, EVALUATION, ResultsFolder
+from vae.models import VAE
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run as results/<experiment>/ has it."""
+
+    config: RunConfig
+    model: VAE  # in evaluation mode, on the CPU
+    evaluation: dict[str, dict[str, float]]  # by split
+    test: Dataset
+
+
+def load_or_run(experiment: str, *, otherwise: RunConfig, results_dir: Path = Path("results")) -> FinishedRun:
+    """The run of that name or, where there is none, the run `otherwise`, which is carried out unless it is there.
+
+    Raises ResultsError if the run's files are damaged or it has not ended, DatasetError if its data are not there.
+    """
+    data_dir = Path(os.environ.get("VAE_DATA") or "data")
+    path = results_dir / experiment
+    if not (path / CONFIG).exists():
+        path = results_dir / otherwise.experiment
+        if not (path / CONFIG).exists():
+            run(otherwise, Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False))
+    model, _, config = load_model(path)
+    evaluation = ResultsFolder(path).read_json(EVALUATION)
+    return FinishedRun(config, model, evaluation, load_dataset(config.dataset, "test", data_dir, config.test_size))

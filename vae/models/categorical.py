@@ -1,0 +1,142 @@
+"""The categorical VAE of Pineau and Lelarge 2018 ("InfoCatVAE", arXiv:1806.08240): an image has a class c and a z."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vae.likelihoods import LIKELIHOODS, Likelihood
+from vae.models.burgess import HIDDEN_UNITS, Decoder, Encoder
+from vae.models.vae import VAE, sample_posterior
+from vae.priors import SubspaceMixture
+
+RARE = 0.01  # a probability of a class from which on it is always decoded
+
+
+class CategoricalEncoder(Encoder):
+    """q(c|x) and, for each class, q(z|x,c) = N(mean, diag exp logvar), from the features of one network.
+
+    Takes images (N, C, H, W) in [0, 1] to logits (N, K), means and log-variances, each (N, K, latent_dim); the means
+    are counted from those of the prior's classes, so that training starts with classes that differ.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], classes: int, latent_dim: int):
+        super().__init__(image_shape, classes * latent_dim)
+        self.classes = classes
+        # All classes are equally likely at first: random logits hardly depend on the image, and would leave all images
+        # to one or two of the classes for good.
+        self.class_head = nn.Linear(HIDDEN_UNITS, classes)
+        nn.init.zeros_(self.class_head.weight)
+        nn.init.zeros_(self.class_head.bias)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.layers[:-1](images)
+        mean, logvar = self.layers[-1](features).unflatten(-1, (self.classes, -1)).chunk(2, dim=-1)
+        return self.class_head(features), mean, logvar
+
+
+class CategoricalOutput(NamedTuple):
+    """One pass through the model: P decoded latents, each standing for a share of the posterior of one of N images."""
+
+    mean: Tensor  # mean of the most probable class's Gaussian, (N, latent_dim)
+    logvar: Tensor  # and its log-variance, (N, latent_dim)
+    z: Tensor  # the latents that were decoded, (P, latent_dim)
+    decoded: Tensor  # the decoder's output for them, (P, C, H, W)
+    image: Tensor  # the image that each belongs to, (P,)
+    weight: Tensor  # its share of that image's posterior, (P,)
+    logits: Tensor  # of q(c|x), (N, K)
+    class_mean: Tensor  # means of q(z|x,c), (N, K, latent_dim)
+    class_logvar: Tensor  # and their log-variances, (N, K, latent_dim)
+
+
+class CategoricalVAE(VAE):
+    """q(c, z|x) = q(c|x) N(class_mean, diag exp class_logvar), p(c, z) and p(x|z).
+
+    In training mode every class has its sample of z and counts by its probability, so that the expectation over c is
+    exact; classes below 1 % are decoded by chance, without bias, because they are most of the work and nearly nothing
+    of the sum. With `single_decode` there is one sample, of the Gaussian with the mean and the log-variance that the
+    classes have on average, which is the same thing only where q(c|x) is all on one class. In evaluation mode z is the
+    mean of the most probable class's Gaussian.
+    """
+
+    def __init__(
+        self,
+        encoder: CategoricalEncoder,
+        decoder: nn.Module,
+        prior: SubspaceMixture,
+        likelihood: Likelihood,
+        *,
+        single_decode: bool = False,
+    ):
+        super().__init__(encoder, decoder, prior, likelihood)
+        self.single_decode = single_decode
+
+    def forward(self, images: Tensor) -> CategoricalOutput:
+        """Encode and decode images (N, C, H, W) in [0, 1]."""
+        logits, class_mean, class_logvar = self.posterior(images)
+        mean, logvar = most_probable(logits, class_mean, class_logvar)
+        image = torch.arange(len(logits), device=logits.device)
+        weight = torch.ones_like(logits[:, 0])
+        if not self.training:
+            z = mean
+        elif self.single_decode:
+            shares = logits.softmax(-1).unsqueeze(-1)
+            z = sample_posterior((shares * class_mean).sum(1), (shares * class_logvar).sum(1))
+        else:
+            # Every class above RARE is decoded. A rarer one is decoded with probability q(c|x) / RARE and then counts
+            # as RARE: the expectation and its gradient stay what they are, and most of the decodes are saved.
+            probabilities = logits.softmax(-1)
+            chance = (probabilities.detach() / RARE).clamp(max=1)
+            image, label = (torch.rand_like(chance) < chance).nonzero(as_tuple=True)
+            weight = probabilities[image, label] / chance[image, label]
+            z = sample_posterior(class_mean[image, label], class_logvar[image, label])
+        return CategoricalOutput(mean, logvar, z, self.decoder(z), image, weight, logits, class_mean, class_logvar)
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logits of q(c|x), (N, K), and the mean and log-variance of each q(z|x,c), each (N, K, latent_dim)."""
+        logits, offset, logvar = self.encoder(images)
+        return logits, self.prior.mean + offset, logvar
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and the log-variance of the most probable class's Gaussian, each (N, latent_dim)."""
+        return most_probable(*self.posterior(images))
+
+    def reconstruction_error(self, output: CategoricalOutput, images: Tensor) -> Tensor:
+        """The likelihood's term of each image, its expectation over what was decoded: (N,)."""
+        errors = self.likelihood.reconstruction_error(output.decoded, images[output.image])
+        return errors.new_zeros(len(images)).index_add(0, output.image, output.weight * errors)
+
+    def kl_divergence(self, output: CategoricalOutput) -> Tensor:
+        """KL(q(c,z|x)||p(c,z)) of each image, in nats: (N,)."""
+        return sum(self.prior.kl_divergences(output.logits, output.class_mean, output.class_logvar))
+
+
+def most_probable(logits: Tensor, class_mean: Tensor, class_logvar: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance of the Gaussian of each image's most probable class."""
+    label = logits.argmax(-1, keepdim=True).unsqueeze(-1)
+    return torch.take_along_dim(class_mean, label, 1).squeeze(1), torch.take_along_dim(class_logvar, label, 1).squeeze(
+        1
+    )
+
+
+def build_categorical_model(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    subspace_dim: int,
+    rec_dist: str = "bernoulli",
+    *,
+    prior_scale: float = 2.0,
+    single_decode: bool = False,
+) -> CategoricalVAE:
+    """The categorical VAE with the Burgess networks for images of shape (C, 32, 32) or (C, 64, 64).
+
+    Raises ValueError for another image shape and KeyError for an unknown likelihood.
+    """
+    latent_dim = classes * subspace_dim
+    return CategoricalVAE(
+        CategoricalEncoder(image_shape, classes, latent_dim),
+        Decoder(image_shape, latent_dim),
+        SubspaceMixture(classes, subspace_dim, prior_scale),
+        LIKELIHOODS[rec_dist](),
+        single_decode=single_decode,
+    )
