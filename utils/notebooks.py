@@ -15,6 +15,7 @@ from vae.models import VAE
 class FinishedRun:
     """A run as results/<experiment>/ has it."""
 
+    folder: Path
     config: RunConfig
     model: VAE  # in evaluation mode, on the CPU
     evaluation: dict[str, dict[str, float]]  # by split
@@ -34,4 +35,5 @@ def load_or_run(experiment: str, *, otherwise: RunConfig, results_dir: Path = Pa
             run(otherwise, Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False))
     model, _, config = load_model(path)
     evaluation = ResultsFolder(path).read_json(EVALUATION)
-    return FinishedRun(config, model, evaluation, load_dataset(config.dataset, "test", data_dir, config.test_size))
+    test = load_dataset(config.dataset, "test", data_dir, config.test_size)
+    return FinishedRun(path, config, model, evaluation, test)
