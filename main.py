@@ -31,6 +31,7 @@ SHORT_FLAGS = {
     "batch_size": ["-b"],
     "seed": ["-s"],
     "lr": ["--learning-rate"],
+    "reg_anneal": ["-a"],
 }
 CHOICES = {"dataset": dataset_choices(), "rec_dist": list(LIKELIHOODS)}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")

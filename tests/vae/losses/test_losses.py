@@ -54,11 +54,12 @@ def test_total_is_reconstruction_plus_regulariser(name, images):
 def test_gradient_reaches_every_parameter(name, images):
     loss, model = make(name)
     terms_of(loss, model, images).total.backward()
-    for owner in (model, loss):
-        for parameter_name, parameter in owner.named_parameters():
-            assert parameter.grad is not None, parameter_name
-            assert torch.isfinite(parameter.grad).all(), parameter_name
-            assert parameter.grad.abs().sum() > 0, parameter_name
+    names = {id(parameter): name for owner in (model, loss) for name, parameter in owner.named_parameters()}
+    for parameter in (*model.parameters(), *loss.trained_parameters()):
+        name = names[id(parameter)]
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -77,6 +78,7 @@ def test_training_lowers_it(name, images):
 @pytest.mark.parametrize("name", LOSSES)
 def test_what_it_learns_comes_back_from_a_state_dict(name, images):
     (loss, model), (other, _) = make(name), make(name)
+    loss.eval(), other.eval()  # the objective in its final form
     before = terms_of(other, model, images).total
     for parameter in loss.parameters():
         parameter.data.mul_(0.5)
@@ -91,13 +93,13 @@ def test_evaluation_decodes_the_posterior_mean_and_keeps_the_state(name, images)
     loss, model = make(name)
     loss.eval()
     model.eval()
-    state = copy.deepcopy(loss.state_dict())
+    state = copy.deepcopy([*loss.parameters(), *loss.buffers()])
     first, second = (terms_of(loss, model, images, seed) for seed in (2, 3))
     mean, _ = model.encode(images)
     expected = model.likelihood.reconstruction_error(model.decoder(mean), images).mean()
     assert first.reconstruction.equal(second.reconstruction)
     assert first.reconstruction.equal(expected)
-    assert all(value.equal(state[key]) for key, value in loss.state_dict().items())
+    assert all(value.equal(before) for value, before in zip([*loss.parameters(), *loss.buffers()], state))
 
 
 @pytest.mark.parametrize("name", LOSSES)
