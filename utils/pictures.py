@@ -64,14 +64,15 @@ def samples(model: VAE, *, title: str) -> Figure:
 def traversals(model: VAE, latent_dim: int, *, title: str) -> Figure:
     """One row per latent dimension: it moves by ten equally spaced values from -1.96 to 1.96, the others stay.
 
-    They stay at the prior's mean or, in a prior with classes, at the mean of the class that the dimension belongs to.
+    The unit is the prior's standard deviation. The others stay at the prior's mean or, in a prior with classes, at the
+    mean of the class that the dimension belongs to.
     Of more than 32 dimensions the first 32 are shown.
     """
     device = next(model.parameters()).device
     shown = min(latent_dim, TRAVERSED_DIMENSIONS)
     values = torch.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS, device=device)
-    origins = model.prior.traversal_origins()[:shown].to(device)
-    z = origins.unsqueeze(1) + torch.einsum("p,ij->ipj", values, torch.eye(shown, latent_dim, device=device))
+    origins, unit = (tensor[:shown].to(device) for tensor in model.prior.traversal())
+    z = origins.unsqueeze(1) + torch.einsum("p,i,ij->ipj", values, unit, torch.eye(shown, latent_dim, device=device))
     grid = model.decode(z.flatten(0, 1)).unflatten(0, (shown, TRAVERSAL_POINTS))
     return image_grid(
         to_numpy(grid),

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from vae.divergences import kl_divergence
 
+KL_DRAWS = 64  # of an estimate of KL(q||p)
+
 
 class StandardNormal(nn.Module):
     """p(z) = N(0, I) in latent_dim dimensions."""
@@ -19,9 +21,9 @@ class StandardNormal(nn.Module):
         """Draw `count` latents from the global random stream: (count, latent_dim)."""
         return torch.randn(count, self.latent_dim, device=device)
 
-    def traversal_origins(self) -> Tensor:
-        """The latents around which each dimension is traversed, here the mean: (latent_dim, latent_dim)."""
-        return torch.zeros(self.latent_dim, self.latent_dim)
+    def traversal(self) -> tuple[Tensor, Tensor]:
+        """From where to traverse each dimension and in what unit: the mean, (latent_dim, latent_dim), and ones."""
+        return torch.zeros(self.latent_dim, self.latent_dim), torch.ones(self.latent_dim)
 
     def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...)."""
@@ -51,9 +53,9 @@ class SubspaceMixture(nn.Module):
         """Draw `count` latents of each class from the global random stream: (K, count, latent_dim)."""
         return self.mean.unsqueeze(1) + torch.randn(self.classes, count, self.latent_dim, device=self.mean.device)
 
-    def traversal_origins(self) -> Tensor:
-        """The latents around which each dimension is traversed, the mean of its class: (latent_dim, latent_dim)."""
-        return self.mean.repeat_interleave(self.latent_dim // self.classes, dim=0)
+    def traversal(self) -> tuple[Tensor, Tensor]:
+        """From where to traverse each dimension: the mean of its class, (latent_dim, latent_dim), in units of 1."""
+        return self.mean.repeat_interleave(self.latent_dim // self.classes, dim=0), torch.ones(self.latent_dim)
 
     def kl_divergences(self, logits: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
         """The two parts of KL(q(c,z|x)||p(c,z)) in nats, each (N,).
@@ -66,3 +68,72 @@ class SubspaceMixture(nn.Module):
         of_class = math.log(self.classes) + (probabilities * log_probabilities).sum(-1)
         of_latent = (probabilities * kl_divergence(mean - self.mean, logvar)).sum(-1)
         return of_class, of_latent
+
+
+class GaussianMixture(nn.Module):
+    """p(z) = 1/K sum_k N(mean_k, diag exp logvar_k), learnt: the prior of CSRAE (Tran et al. 2021, arXiv:2101.02149).
+
+    Means and log-variances are what a small network makes of each component's number or, without `network`, parameters
+    themselves. The means start at draws of N(0, I), so that no two components are the same.
+    """
+
+    def __init__(self, components: int, latent_dim: int, *, network: bool):
+        super().__init__()
+        self.latent_dim = latent_dim
+        start = torch.cat([torch.randn(components, latent_dim), torch.zeros(components, latent_dim)], dim=-1)
+        self.moments = nn.Parameter(start) if not network else None
+        if network:
+            self.network = nn.Sequential(nn.Linear(components, 64), nn.ReLU(), nn.Linear(64, 2 * latent_dim))
+            self.register_buffer("numbers", torch.eye(components), persistent=False)  # one-hot
+            self.register_buffer("start", start)
+
+    def components(self) -> tuple[Tensor, Tensor]:
+        """The components' means and log-variances, each (K, latent_dim)."""
+        moments = self.start + self.network(self.numbers) if self.moments is None else self.moments
+        mean, logvar = moments.chunk(2, dim=-1)
+        return mean, logvar
+
+    def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
+        """Draw `count` latents, each of a component drawn anew, from the global random stream: (count, latent_dim)."""
+        mean, logvar = self.components()
+        label = torch.randint(len(mean), (count,), device=mean.device)
+        z = mean[label] + (0.5 * logvar[label]).exp() * torch.randn(count, self.latent_dim, device=mean.device)
+        return z.to(device)
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """log N(z; mean_k, diag exp logvar_k) in nats: (..., latent_dim) to (..., K)."""
+        mean, logvar = self.components()
+        square = (z.unsqueeze(-2) - mean).square() * (-logvar).exp()
+        return -0.5 * (math.log(2 * math.pi) + logvar + square).sum(-1)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats: (..., latent_dim) to (...)."""
+        each = self.component_log_prob(z)
+        return each.logsumexp(-1) - math.log(each.shape[-1])
+
+    def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
+        """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...).
+
+        It has no closed form: -E_q log p(z) is estimated, without bias, by 64 draws from the global random stream, and
+        the entropy is exact.
+        """
+        entropy = 0.5 * (1 + math.log(2 * math.pi) + logvar).sum(-1)
+        noise = torch.randn(KL_DRAWS, *mean.shape, device=mean.device, dtype=mean.dtype)
+        return -entropy - self.log_prob(mean + (0.5 * logvar).exp() * noise).mean(0)
+
+    def effective_components(self, z: Tensor) -> Tensor:
+        """How many components latents (N, latent_dim) tell apart: exp I(k; z), from 1 to K.
+
+        The mutual information is H(mean of p(k|z)) - mean of H(p(k|z)) over the latents. It is 0, and the number 1,
+        both where one component has taken all latents and where the components have become the same.
+        """
+        log_share = self.component_log_prob(z).log_softmax(-1)
+        share = log_share.exp()
+        information = torch.special.entr(share.mean(0)).sum() + (share * log_share).sum(-1).mean()
+        return information.exp()
+
+    def traversal(self) -> tuple[Tensor, Tensor]:
+        """From where to traverse each dimension and in what unit: the mean and the standard deviations of p(z)."""
+        mean, logvar = self.components()
+        sd = (mean.var(0, correction=0) + logvar.exp().mean(0)).sqrt()
+        return mean.mean(0).expand(self.latent_dim, -1), sd

@@ -1,0 +1,43 @@
+"""The Cauchy-Schwarz regularised autoencoder, whose prior is a learnt mixture."""
+
+from typing import Any
+
+from torch import Tensor
+
+from vae.divergences import cauchy_schwarz_divergence
+from vae.losses.base import Loss, register
+from vae.models import VAE, VAEOutput, build_model
+from vae.options import Option
+from vae.priors import GaussianMixture
+
+
+@register("CS")
+class CauchySchwarzLoss(Loss):
+    """weight D_CS(q(z|x), p(z)), p a mixture of Gaussians that is learnt with the model (Tran et al. 2021, eq. 9).
+
+    The divergence is in closed form for each image. No single Gaussian is the mixture: for components far from each
+    other it is log(K)/2 at least. `effective_components` is how many components the batch's latents tell apart, see
+    GaussianMixture: it shows a collapse.
+    """
+
+    summary = "Cauchy-Schwarz divergence to a learnt mixture of Gaussians"
+    formula = "w D_CS(q, Σₖ pₖ/K)"
+    options = (
+        Option("components", 10, "components K of the prior", int, minimum=1, maximum=1_000),
+        Option("CS_B", 1.0, "weight of the divergence", minimum=0),
+        Option("prior_network", True, "the prior's means and variances come from a network, not parameters", bool),
+    )
+
+    @classmethod
+    def build_model(cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any]) -> VAE:
+        model = build_model(image_shape, latent_dim, rec_dist)
+        model.prior = GaussianMixture(options["components"], latent_dim, network=options["prior_network"])
+        return model
+
+    def __init__(self, *, components: int, CS_B: float, prior_network: bool, **sizes: int):
+        super().__init__(**sizes)
+        self.weight = CS_B
+
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        divergence = cauchy_schwarz_divergence(output.mean, output.logvar, *model.prior.components()).mean()
+        return divergence, {"effective_components": model.prior.effective_components(output.z.detach())}
