@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+FIRST_SIGMA = 0.1  # where learnt noise starts; standardised data are of the size 1
+
 
 class Likelihood(nn.Module, ABC):
     """p(x|z), for images in [0, 1] from one logit per pixel, unless overridden."""
@@ -58,18 +60,19 @@ class Laplace(Likelihood):
 
 
 class Normal(Likelihood):
-    """N(output, sigma^2 I) of vectors (N, D), with one learnt sigma; starts at sigma = 1.
+    """N(output, sigma^2 I) of vectors (N, D), with one learnt sigma.
 
     The term is -log p(x|z) = (x - output)^2 / (2 sigma^2) + log sigma + log(2 pi) / 2, in nats, summed over the
     dimensions. With a learnt sigma the noise of the data and not a constant sets the weight of the reconstruction
-    (Rybkin et al. 2021, "Simple and effective VAE training with calibrated decoders").
+    (Rybkin et al. 2021, "Simple and effective VAE training with calibrated decoders"). It starts small: from a large
+    one, which explains the data without z, the posterior may collapse to the prior before z is of any use.
     """
 
     data = "vectors"
 
     def __init__(self, image_shape: tuple[int, ...] = ()):
         super().__init__()
-        self.log_sigma = nn.Parameter(torch.zeros(()))
+        self.log_sigma = nn.Parameter(torch.tensor(FIRST_SIGMA).log())
 
     def mean(self, output: Tensor) -> Tensor:
         """The mean vector E[x|z] = output."""
@@ -85,11 +88,11 @@ class Normal(Likelihood):
 
 
 class DiagonalNormal(Normal):
-    """N(output, diag sigma^2) of vectors (N, D), with a learnt sigma for each dimension; starts at sigma = 1."""
+    """N(output, diag sigma^2) of vectors (N, D), with a learnt sigma for each dimension."""
 
     def __init__(self, image_shape: tuple[int, ...] = ()):
         super().__init__()
-        self.log_sigma = nn.Parameter(torch.zeros(image_shape))
+        self.log_sigma = nn.Parameter(torch.full(image_shape, FIRST_SIGMA).log())
 
 
 LIKELIHOODS = {
