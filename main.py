@@ -17,7 +17,6 @@ from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.results import ResultsError
-from vae.likelihoods import LIKELIHOODS
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import Option, OptionError
@@ -33,7 +32,7 @@ SHORT_FLAGS = {
     "lr": ["--learning-rate"],
     "reg_anneal": ["-a"],
 }
-CHOICES = {"dataset": dataset_choices(), "rec_dist": list(LIKELIHOODS)}
+CHOICES = {"dataset": dataset_choices()}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
 
 

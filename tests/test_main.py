@@ -12,7 +12,7 @@ import pytest
 
 import main as command_line
 from utils.datasets.mnist import SOURCES
-from utils.results import CLASSES, CONFIG, FILES, INTERPOLATIONS, METRICS, MODEL
+from utils.results import CLASSES, CONFIG, FILES, INTERPOLATIONS, LATENT, METRICS, MODEL
 
 MAIN = Path(command_line.__file__)
 SMALL = "--train-size 40 --test-size 10 --batch-size 8 --no-progress-bar --no-cuda".split()
@@ -47,7 +47,11 @@ MISTAKES = {
     "exp --dataset mnsit": "--dataset mnsit: choose from",
     "exp --dataset folder:": "--dataset folder:: choose from",
     "exp --dataset folder:nowhere": "there is nothing at nowhere, here or in data; say where it is",
-    "exp --rec-dist normal": "--rec-dist normal: choose from bernoulli, gaussian, laplace",
+    "exp --rec-dist student": "--rec-dist student: expected one of bernoulli, gaussian, laplace, normal, normal-",
+    "exp --rec-dist normal": "--rec-dist normal: --dataset dsprites has images: choose from bernoulli, gaussian",
+    "exp -d mixture2d -r bernoulli": "--rec-dist bernoulli: --dataset mixture2d has vectors: choose from normal, ",
+    "exp -d mixture2d --noise 0.1": "--noise 0.1: --dataset mixture2d has vectors, noise is for images only",
+    "exp -d mixture2d --train-size 10001": "mixture2d has 10000 train vectors; a size of 10001 is not between 1 and",
     "exp -e 0": "--epochs 0: expected a whole number (1 or more)",
     "exp -e two": "--epochs two: expected a whole number (1 or more)",
     "exp -e 2.5": "--epochs 2.5: expected a whole number (1 or more)",
@@ -138,9 +142,8 @@ def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     status, out, err = run_here([*arguments, *SMALL, "--results-dir", tmp_path], capsys)
     assert (status, err) == (0, "")
     assert "epoch 1/1  loss" in out
-    assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(
-        set(FILES) - {"checkpoint-previous.pt", CLASSES, INTERPOLATIONS}
-    )
+    absent = {"checkpoint-previous.pt", CLASSES, INTERPOLATIONS, LATENT}
+    assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(set(FILES) - absent)
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from utils.datasets import dataset_choices, dataset_defaults, is_dataset, path_kind
+from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_dataset, path_kind
 from utils.results import CONFIG, ResultsError, ResultsFolder, check_experiment_name
 from vae.likelihoods import LIKELIHOODS
 from vae.losses import LOSSES, loss_name, resolve_options
@@ -13,7 +13,7 @@ from vae.options import Option, OptionError
 RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")
 
 
-def setting(name: str, default: Any, text: str, kind: type, **bounds: float) -> Any:
+def setting(name: str, default: Any, text: str, kind: type, **bounds: Any) -> Any:
     """A field of RunConfig with its Option; left out, it has the default there, or the data set's own."""
     return field(default=None, metadata={"option": Option(name, default, text, kind, **bounds)})
 
@@ -28,8 +28,8 @@ class RunConfig:
     experiment: str
     dataset: str = setting("dataset", "dsprites", "data set", str)
     loss: str = setting("loss", "GJS", "training objective, see below", str)
-    loss_options: dict[str, float | int | bool] = field(default_factory=dict)
-    rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str)
+    loss_options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str, choices=tuple(LIKELIHOODS))
     latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1, maximum=10_000)
     epochs: int = setting("epochs", 30, "passes over the training images", int, minimum=1)
     batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1, maximum=1_000_000)
@@ -62,7 +62,12 @@ class RunConfig:
         for name, option in self.options().items():
             value = getattr(self, name) if getattr(self, name) is not None else own.get(name, option.default)
             object.__setattr__(self, name, value if value is None else option.check(value))
-        check_choice("--rec-dist", self.rec_dist, LIKELIHOODS)
+        kind = data_kind(self.dataset)
+        if LIKELIHOODS[self.rec_dist].data != kind:
+            fitting = ", ".join(name for name, likelihood in LIKELIHOODS.items() if likelihood.data == kind)
+            raise OptionError(f"--rec-dist {self.rec_dist}: --dataset {self.dataset} has {kind}: choose from {fitting}")
+        if self.noise and kind != "images":
+            raise OptionError(f"--noise {self.noise}: --dataset {self.dataset} has {kind}, noise is for images only")
         if LOSSES[self.loss].batch_statistic and self.batch_size < 2:
             raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
 

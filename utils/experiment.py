@@ -144,7 +144,7 @@ class Job:
         self.trainer = Trainer(
             self.model,
             self.loss,
-            train.images.to(device),
+            train.data.to(device),
             batch_size=config.batch_size,
             lr=config.lr,
             seed=config.seed,
@@ -198,7 +198,7 @@ class Job:
             self.log({"epoch": epoch, "step": record["step"], "split": "train", **record})
             if self.config.evaluate_every and epoch % self.config.evaluate_every == 0:
                 split = self.splits["test"]
-                test = evaluator(self.model, self.loss, self.config).evaluate(split.images, split.labels)
+                test = evaluator(self.model, self.loss, self.config).evaluate(split.data, split.labels)
                 self.log({"epoch": epoch, "step": record["step"], "split": "test", **test})
             if epoch % self.runtime.checkpoint_every == 0 or epoch == self.config.epochs:
                 self.folder.save_checkpoint(self.trainer.state_dict())
@@ -269,4 +269,4 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset]) -> dict[str, dict[str, float]]:
     """What evaluation.json holds: the quantities of each split."""
     judge = evaluator(model, loss, config)
-    return {name: judge.evaluate(split.images, split.labels) for name, split in splits.items()}
+    return {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}

@@ -1,4 +1,4 @@
-"""The pictures of a trained model: reconstructions, samples of the prior, latent traversals, and of its classes."""
+"""The pictures of a trained model: reconstructions, samples, latent traversals; of its classes; those of vectors."""
 
 import numpy as np
 import torch
@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from utils.datasets import Dataset
-from utils.plots import image_grid
-from utils.results import CLASSES, INTERPOLATIONS, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
-from vae.models import VAE
+from utils.plots import image_grid, latent_histogram, scatter_panels
+from utils.results import CLASSES, INTERPOLATIONS, LATENT, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
+from vae.models import VAE, sample_posterior
 from vae.models.categorical import CategoricalVAE
 from vae.training import add_noise, to_unit_interval
 
@@ -17,6 +17,7 @@ SAMPLES_PER_SIDE = 8
 SAMPLES_PER_CLASS = 10
 INTERPOLATION_POINTS = 10
 CLASS_ROWS = 32
+PLOTTED_VECTORS = 2000
 TRAVERSAL_POINTS = 10
 TRAVERSED_DIMENSIONS = 32  # rows at most: a picture has to stay one that can be looked at
 TRAVERSAL_LIMIT = 1.96  # the central 95 % of a standard normal, as in the paper's Figure 4
@@ -28,6 +29,13 @@ def figures(model: VAE, dataset: Dataset, *, noise: float, title: str) -> dict[s
     `noise` is the standard deviation of what is added to the images that the model sees. It and the samples are drawn
     from the global random stream.
     """
+    if dataset.vectors is not None:
+        vectors = dataset.vectors[:PLOTTED_VECTORS]
+        labels = None if dataset.labels is None else dataset.labels[:PLOTTED_VECTORS].numpy()
+        return {
+            SAMPLES: vector_samples(model, vectors, labels, title=title),
+            LATENT: latent_space(model, vectors, labels, title=title),
+        }
     images = to_unit_interval(dataset.images[:RECONSTRUCTED_IMAGES].to(next(model.parameters()).device))
     inputs = add_noise(images, noise) if noise else None
     pictures = {
@@ -102,6 +110,29 @@ def interpolations(model: CategoricalVAE, *, title: str) -> Figure:
     return image_grid(to_numpy(grid), title=f"{title}: from centroid to centroid", row_labels=labels)
 
 
-def to_numpy(images: Tensor) -> np.ndarray:
+@torch.inference_mode()
+def vector_samples(model: VAE, vectors: Tensor, labels: np.ndarray | None = None, *, title: str) -> Figure:
+    """Vectors (N, D) by class beside as many samples of the model, x ~ p(x|z), z ~ p(z); two dimensions of each."""
+    z = model.prior.sample(len(vectors), next(model.parameters()).device)
+    drawn = model.likelihood.sample(model.decoder(z))
+    panels = {"data": (to_numpy(vectors), labels), "samples of the model": (to_numpy(drawn), None)}
+    return scatter_panels(panels, axis="x", title=title)
+
+
+@torch.inference_mode()
+def latent_space(model: VAE, vectors: Tensor, labels: np.ndarray | None = None, *, title: str) -> Figure:
+    """One draw of q(z|x) for each of the vectors (N, D), by class, beside as many of the prior.
+
+    Histograms of a single latent dimension; of more, the first two as points.
+    """
+    device = next(model.parameters()).device
+    z = to_numpy(sample_posterior(*model.encode(vectors.to(device))))
+    prior = to_numpy(model.prior.sample(len(vectors), device))
+    if z.shape[1] == 1:
+        return latent_histogram(z[:, 0], labels, prior[:, 0], title=title)
+    return scatter_panels({"q(z)": (z, labels), "p(z)": (prior, None)}, axis="z", title=title)
+
+
+def to_numpy(values: Tensor) -> np.ndarray:
     """The same values as an array on the host."""
-    return images.float().cpu().numpy()
+    return values.float().cpu().numpy()

@@ -77,3 +77,43 @@ def training_curves(metrics: Sequence[dict[str, float]], *, title: str) -> Figur
             axes.legend(fontsize=7)
     figure.suptitle(title, fontsize=10, y=1 - 15 / height)
     return figure
+
+
+def scatter_panels(panels: dict[str, tuple[np.ndarray, np.ndarray | None]], *, axis: str, title: str) -> Figure:
+    """Clouds of points side by side on the same axes, by name: points (N, D), of which the first two dimensions are
+    drawn, and labels (N,) that colour them, or None. The axes are called `axis` with the dimension's number.
+    """
+    figure = Figure(figsize=(4.2 * len(panels), 4.4), dpi=DPI, layout="constrained")
+    row = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, (points, labels)) in zip(row, panels.items()):
+        for label, members in by_class(labels, len(points)).items():
+            axes.scatter(*points[members, :2].T, s=3, alpha=0.5, linewidths=0, label=label)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel(f"${axis}_1$")
+        if labels is not None:
+            axes.legend(fontsize=7, markerscale=3)
+    row[0].set_ylabel(f"${axis}_2$")
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def latent_histogram(z: np.ndarray, labels: np.ndarray | None, prior: np.ndarray, *, title: str) -> Figure:
+    """Stacked histograms by class of latents z (N,), and in outline that of draws of the prior (N,)."""
+    figure = Figure(figsize=(5.6, 4.0), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    edges = np.histogram_bin_edges(np.concatenate([z, prior]), bins=60)
+    classes = by_class(labels, len(z))
+    axes.hist([z[members] for members in classes.values()], edges, stacked=True, label=list(classes))
+    axes.hist(prior, edges, histtype="step", color="black", label="prior p(z)")
+    axes.set_xlabel("$z$")
+    axes.set_ylabel("draws")
+    axes.legend(fontsize=7)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def by_class(labels: np.ndarray | None, count: int) -> dict[str, np.ndarray]:
+    """Which of `count` points belong to each class, by its name; all of them to one if there are no labels."""
+    if labels is None:
+        return {"q(z)": np.ones(count, dtype=bool)}
+    return {f"class {label}": labels == label for label in np.unique(labels)}

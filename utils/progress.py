@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from utils.results import BOOKKEEPING, CURVES, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
+from utils.results import BOOKKEEPING, PICTURES
 
 
 class Progress:
@@ -50,4 +50,5 @@ def summarise(evaluation: dict[str, dict[str, float]], folder: Path) -> None:
     for split, values in evaluation.items():
         terms = "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items())
         print(f"{split:5}  {terms}")
-    print(f"results in {folder}, pictures among them: {RECONSTRUCTIONS}, {SAMPLES}, {TRAVERSALS}, {CURVES}")
+    pictures = [name for name in PICTURES if (folder / name).exists()]
+    print(f"results in {folder}" + (f", pictures among them: {', '.join(pictures)}" if pictures else ""))

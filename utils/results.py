@@ -18,11 +18,9 @@ CONFIG, METRICS, EVALUATION = "config.json", "metrics.jsonl", "evaluation.json"
 MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT = "model.pt", "checkpoint.pt", "checkpoint-previous.pt"
 RECONSTRUCTIONS, SAMPLES, TRAVERSALS = "reconstructions.png", "samples.png", "traversals.png"
 CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with classes
-CURVES = "curves.png"
-FILES = (
-    *(CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT),
-    *(RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, CURVES),
-)
+LATENT, CURVES = "latent.png", "curves.png"
+PICTURES = (RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, CURVES)  # no run has them all
+FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, *PICTURES)
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 
 

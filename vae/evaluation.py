@@ -8,7 +8,7 @@ from vae.losses import Loss
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
 from vae.models.categorical import CategoricalOutput
-from vae.training import Stream, add_noise, seed_everything, to_unit_interval
+from vae.training import Stream, add_noise, seed_everything, to_network
 
 BATCH_SIZE = 100  # of a pass without gradients; larger ones only cost memory
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
@@ -29,14 +29,17 @@ class Evaluator:
         self.batch_size = batch_size if loss.batch_statistic else BATCH_SIZE
 
     @torch.inference_mode()
-    def evaluate(self, images: Tensor, labels: Tensor | None = None) -> dict[str, float]:
-        """The quantities of a split, given its bytes (N, C, H, W) on any device; means over its images, in nats.
+    def evaluate(self, data: Tensor, labels: Tensor | None = None) -> dict[str, float]:
+        """The quantities of a split, given its images as bytes (N, C, H, W), or its vectors (N, D), on any device.
+
+        Each is a mean over its examples, those that are of information in nats.
 
         loss, reconstruction, divergence, extras: terms of the objective; reconstruction is the likelihood's own.
-        squared_error: sum over pixels of (x - decoder mean)^2, the paper's figure of merit, whatever the likelihood.
+        squared_error: sum over pixels or dimensions of (x - decoder mean)^2, the paper's figure of merit,
+            whatever the likelihood.
         elbo: -reconstruction - KL(q||p), for every loss.
-        active_units: latent dimensions whose posterior mean varies by more than 0.01 over the images.
-        Of a model with classes also class_marginal_entropy and used_classes and, given the images' labels (N,),
+        active_units: latent dimensions whose posterior mean varies by more than 0.01 over the examples.
+        Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,),
         clustering_accuracy and normalised_mutual_information of the most probable classes, see vae.clustering.
         Raises NonFiniteError if one of them is not finite.
         """
@@ -47,8 +50,8 @@ class Evaluator:
         device = next(self.model.parameters()).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             seed_everything(self.seed, Stream.EVALUATION)
-            for start in range(0, len(images), self.batch_size):
-                batch = to_unit_interval(images[start : start + self.batch_size].to(device))
+            for start in range(0, len(data), self.batch_size):
+                batch = to_network(data[start : start + self.batch_size].to(device))
                 output = self.model(add_noise(batch, self.noise))
                 terms = self.loss.terms(self.model, batch, output)
                 squared_error = (self.model.likelihood.mean(output.decoded) - batch).square().flatten(1).sum(-1).mean()

@@ -1,25 +1,36 @@
 """The likelihood p(x|z) that a decoder's output stands for (`--rec-dist`).
 
-Each likelihood turns the decoder's output into the mean image, and into the reconstruction term of the training
-objective: one number per image, summed over channels and pixels, scaled as the geometric Jensen-Shannon paper's
-authors scale it. These terms are what the paper trains with; they are not normalised densities.
+Each likelihood turns the decoder's output into the mean image or vector, and into the reconstruction term of the
+training objective: one number per example, summed over its pixels or dimensions. Those for images are scaled as the
+geometric Jensen-Shannon paper's authors scale them: they are what the paper trains with, not normalised densities.
+Those for vectors are normalised, because they learn their noise.
 """
 
+import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+FIRST_SIGMA = 0.1  # where learnt noise starts; standardised data are of the size 1
+
 
 class Likelihood(nn.Module, ABC):
-    """p(x|z) for images in [0, 1], from one logit per pixel."""
+    """p(x|z), for images in [0, 1] from one logit per pixel, unless overridden."""
+
+    data: ClassVar[str] = "images"  # or "vectors": what it is for
+
+    def __init__(self, image_shape: tuple[int, ...] = ()):
+        super().__init__()
 
     def mean(self, output: Tensor) -> Tensor:
         """The mean image E[x|z] = sigmoid(output), in [0, 1], in the shape of output."""
         return output.sigmoid()
 
     def reconstruction_error(self, output: Tensor, images: Tensor) -> Tensor:
-        """The reconstruction term of each image: output and images (N, C, H, W) to (N,)."""
+        """The reconstruction term of each example: output and images (N, C, H, W), or vectors (N, D), to (N,)."""
         return self.pixel_error(output, images).flatten(1).sum(-1)
 
     @abstractmethod
@@ -48,4 +59,46 @@ class Laplace(Likelihood):
         return 3 * functional.l1_loss(self.mean(output), images, reduction="none")
 
 
-LIKELIHOODS = {"bernoulli": Bernoulli, "gaussian": Gaussian, "laplace": Laplace}
+class Normal(Likelihood):
+    """N(output, sigma^2 I) of vectors (N, D), with one learnt sigma.
+
+    The term is -log p(x|z) = (x - output)^2 / (2 sigma^2) + log sigma + log(2 pi) / 2, in nats, summed over the
+    dimensions. With a learnt sigma the noise of the data and not a constant sets the weight of the reconstruction
+    (Rybkin et al. 2021, "Simple and effective VAE training with calibrated decoders"). It starts small: from a large
+    one, which explains the data without z, the posterior may collapse to the prior before z is of any use.
+    """
+
+    data = "vectors"
+
+    def __init__(self, image_shape: tuple[int, ...] = ()):
+        super().__init__()
+        self.log_sigma = nn.Parameter(torch.tensor(FIRST_SIGMA).log())
+
+    def mean(self, output: Tensor) -> Tensor:
+        """The mean vector E[x|z] = output."""
+        return output
+
+    def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
+        standardised = (images - output) * torch.exp(-self.log_sigma)
+        return standardised.square() / 2 + self.log_sigma + math.log(2 * math.pi) / 2
+
+    def sample(self, output: Tensor) -> Tensor:
+        """Draw x ~ p(x|z) from the global random stream, in the shape of output."""
+        return output + torch.exp(self.log_sigma) * torch.randn_like(output)
+
+
+class DiagonalNormal(Normal):
+    """N(output, diag sigma^2) of vectors (N, D), with a learnt sigma for each dimension."""
+
+    def __init__(self, image_shape: tuple[int, ...] = ()):
+        super().__init__()
+        self.log_sigma = nn.Parameter(torch.full(image_shape, FIRST_SIGMA).log())
+
+
+LIKELIHOODS = {
+    "bernoulli": Bernoulli,
+    "gaussian": Gaussian,
+    "laplace": Laplace,
+    "normal": Normal,
+    "normal-diagonal": DiagonalNormal,
+}

@@ -19,6 +19,7 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None  # an exclusive lower bound
+    choices: tuple[str, ...] | None = None  # the texts that are allowed
 
     @property
     def flag(self) -> str:
@@ -26,16 +27,22 @@ class Option:
 
     @property
     def limits(self) -> str:
-        """The bounds in words, such as "0 to 1"; empty if there are none."""
+        """The bounds or choices in words, such as "0 to 1"; empty if there are none."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
         if self.minimum is not None and self.maximum is not None:
             return f"{self.minimum:,} to {self.maximum:,}"
         if self.minimum is not None:
             return f"{self.minimum:,} or more"
+        if self.maximum is not None:
+            return f"{self.maximum:,} or less"
         return f"above {self.above:,}" if self.above is not None else ""
 
     @property
     def expected(self) -> str:
         """What a value has to be, in words, such as "a number (0 to 1)"."""
+        if self.choices:
+            return self.limits
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.kind]
         return f"{kind} ({self.limits})" if self.limits else kind
 
@@ -44,6 +51,8 @@ class Option:
         accepted = (int, float) if self.kind is float else self.kind
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.kind is not bool):
             raise OptionError(f"{self.flag} {value!r}: expected {self.expected}")
+        if self.choices and value not in self.choices:
+            raise OptionError(f"{self.flag} {value}: expected {self.expected}")
         if self.kind in (int, float) and not (
             math.isfinite(value)
             and (self.minimum is None or value >= self.minimum)

@@ -34,8 +34,8 @@ class Trainer:
 
     Arguments:
         model, loss: on the device to train on; what the loss learns is trained with the model.
-        images: bytes 0..255, (N, C, H, W): a uint8 tensor, or what has a shape and `index_select` as one, on that
-            device.
+        data: images, bytes 0..255, (N, C, H, W): a uint8 tensor, or what has a shape and `index_select` as one; or
+            vectors, float32, (N, D). On that device.
         batch_size: images per step; the last batch of an epoch holds what is left.
         lr: Adam's learning rate.
         seed: with the epoch's number, fixes the order of the images and every sample of z, so that an epoch
@@ -48,7 +48,7 @@ class Trainer:
         self,
         model: VAE,
         loss: Loss,
-        images: Tensor,
+        data: Tensor,
         *,
         batch_size: int,
         lr: float,
@@ -56,7 +56,7 @@ class Trainer:
         reporter: Reporter,
         noise: float = 0.0,
     ):
-        self.model, self.loss, self.images = model, loss, images
+        self.model, self.loss, self.data = model, loss, data
         self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
         self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.trained_parameters()), lr=lr, fused=True)
         self.epoch = 0  # epochs done
@@ -74,7 +74,7 @@ class Trainer:
 
     def train_epoch(self) -> dict[str, float]:
         """Train on every image once, in a new order, and return the epoch's record."""
-        count, device = len(self.images), self.images.device
+        count, device = len(self.data), self.data.device
         seed_everything(self.seed, self.epoch + 1)
         self.model.train()
         self.loss.train()
@@ -83,7 +83,7 @@ class Trainer:
         start = perf_counter()
         try:
             for batch, index in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
-                images = to_unit_interval(self.images.index_select(0, index))
+                images = to_network(self.data.index_select(0, index))
                 self.optimizer.zero_grad()
                 terms = self.loss(self.model, images, add_noise(images, self.noise))
                 terms.total.backward()
@@ -146,6 +146,11 @@ def seed_everything(seed: int, stream: int) -> None:
     The streams of one seed are independent of each other, and so are those of different seeds.
     """
     torch.manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
+
+
+def to_network(data: Tensor) -> Tensor:
+    """What networks take: bytes as float32 in [0, 1], vectors, which are float32 already, as they are."""
+    return to_unit_interval(data) if data.dtype == torch.uint8 else data
 
 
 def to_unit_interval(images: Tensor) -> Tensor:

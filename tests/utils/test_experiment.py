@@ -20,6 +20,7 @@ from utils.results import (
     EVALUATION,
     FILES,
     INTERPOLATIONS,
+    LATENT,
     METRICS,
     MODEL,
     RECONSTRUCTIONS,
@@ -81,7 +82,7 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
 def test_a_run_leaves_a_complete_folder(runtime):
     evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
     folder = runtime.results_dir / "exp"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {CLASSES, INTERPOLATIONS})
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {CLASSES, INTERPOLATIONS, LATENT})
     assert all(path.stat().st_size for path in folder.iterdir())
 
     saved = json.loads((folder / CONFIG).read_text())

@@ -8,6 +8,7 @@ from vae.losses import LOSSES, build_loss, resolve_options
 from vae.means import NonFiniteError
 from vae.training import to_unit_interval
 
+FOR_IMAGES = [name for name, likelihood in LIKELIHOODS.items() if likelihood.data == "images"]
 COUNT = BATCH_SIZE + 7  # an uneven last batch
 
 
@@ -24,7 +25,7 @@ def make(loss="GJS", rec_dist="bernoulli"):
     return model, build_loss(loss, dataset_size=COUNT, latent_dim=latent_dim)
 
 
-@pytest.mark.parametrize("rec_dist", LIKELIHOODS)
+@pytest.mark.parametrize("rec_dist", FOR_IMAGES)
 def test_quantities_are_means_over_images_at_the_posterior_mean(rec_dist, images):
     model, loss = make(rec_dist=rec_dist)
     values = Evaluator(model, loss, batch_size=8, seed=1).evaluate(images)

@@ -5,6 +5,7 @@ from torch.distributions import Bernoulli, Laplace, Normal
 from vae.likelihoods import LIKELIHOODS
 
 SHAPE = (5, 2, 4, 4)
+FOR_IMAGES = [name for name, likelihood in LIKELIHOODS.items() if likelihood.data == "images"]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_laplace_is_three_times_the_absolute_error(output, images):
     assert LIKELIHOODS["laplace"]().reconstruction_error(output, images).allclose(expected.sum((1, 2, 3)))
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("name", FOR_IMAGES)
 def test_mean_image_lies_in_the_unit_interval_and_extreme_logits_stay_finite(name, images):
     likelihood = LIKELIHOODS[name]()
     for extreme in (-1e4, 1e4):
@@ -45,3 +46,29 @@ def test_mean_image_lies_in_the_unit_interval_and_extreme_logits_stay_finite(nam
         error.backward()
         assert torch.isfinite(error)
         assert torch.isfinite(output.grad).all()
+
+
+@pytest.mark.parametrize(("name", "log_sigma"), [("normal", -0.7), ("normal-diagonal", [-0.7, 0.4, 1.1])])
+def test_normals_are_normalised_densities_with_their_learnt_noise(name, log_sigma):
+    generator = torch.Generator().manual_seed(0)
+    output, x = (torch.randn(5, 3, dtype=torch.float64, generator=generator) for _ in range(2))
+    likelihood = LIKELIHOODS[name]((3,)).double()
+    with torch.no_grad():
+        likelihood.log_sigma.copy_(torch.tensor(log_sigma))
+    expected = -Normal(output, likelihood.log_sigma.exp()).log_prob(x).sum(1)
+    error = likelihood.reconstruction_error(output, x)
+    assert error.allclose(expected, rtol=1e-12)
+    assert likelihood.mean(output) is output
+    learnt, theirs = (torch.autograd.grad(value.sum(), likelihood.log_sigma)[0] for value in (error, expected))
+    assert learnt.allclose(theirs, rtol=1e-10)
+
+
+def test_samples_of_a_normal_have_its_mean_and_its_noise():
+    torch.manual_seed(0)
+    likelihood = LIKELIHOODS["normal-diagonal"]((2,))
+    with torch.no_grad():
+        likelihood.log_sigma.copy_(torch.tensor([0.5, 3.0]).log())
+    samples = likelihood.sample(torch.tensor([1.0, -2.0]).expand(10_000, 2))
+    sigma = torch.tensor([0.5, 3.0])
+    assert ((samples.mean(0) - torch.tensor([1.0, -2.0])).abs() < 4 * sigma / 100).all()
+    assert ((samples.std(0) - sigma).abs() < 4 * sigma / (2 * 10_000) ** 0.5).all()

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vae.likelihoods import FIRST_SIGMA
 from vae.losses import Loss, LossTerms, build_loss
 from vae.means import NonFiniteError
 from vae.models import build_model
@@ -139,7 +140,7 @@ def test_the_model_sees_noisy_images_and_is_to_make_the_clean_ones():
     seen = []
     trainer.model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
     list(trainer.train(2))
-    clean = to_unit_interval(trainer.images)
+    clean = to_unit_interval(trainer.data)
     for target, noisy in zip(loss.batches, seen, strict=True):
         assert sorted(target.sum((1, 2, 3)).tolist()) == sorted(clean.sum((1, 2, 3)).tolist())
         assert 0.2 < (noisy - target).std() < 0.3, "clamping takes some of it"
@@ -148,3 +149,15 @@ def test_the_model_sees_noisy_images_and_is_to_make_the_clean_ones():
     list(again.train(1))
     assert seen[2].equal(seen[0]), "the seed fixes it"
     assert not (seen[1] - loss.batches[1]).equal(seen[0] - loss.batches[0]), "every epoch has its own"
+
+
+def test_vectors_are_trained_on_as_they_are():
+    vectors = torch.randn(20, 2, generator=torch.Generator().manual_seed(0)) * 3
+    model = build_model((2,), latent_dim=1, rec_dist="normal")
+    seen = []
+    model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    loss = build_loss("KL", dataset_size=20, latent_dim=1)
+    list(Trainer(model, loss, vectors, batch_size=8, lr=1e-3, seed=1, reporter=Silent()).train(1))
+    assert [len(batch) for batch in seen] == [8, 8, 4]
+    assert sorted(torch.cat(seen).tolist()) == sorted(vectors.tolist())
+    assert model.likelihood.log_sigma.exp() != pytest.approx(FIRST_SIGMA, rel=1e-4)

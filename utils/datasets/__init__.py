@@ -1,4 +1,4 @@
-"""Data sets by name, held in memory as bytes.
+"""Data sets by name, held in memory: images as bytes, vectors as float32.
 
 A module of this package that decorates a function with `registry.register` adds its data set; every module is
 imported here, so a new data set is one new file and nothing else.
@@ -9,6 +9,7 @@ import pkgutil
 
 from .dataset import Dataset, DatasetError
 from .registry import (
+    data_kind,
     dataset_choices,
     dataset_defaults,
     dataset_names,
@@ -21,6 +22,7 @@ from .registry import (
 __all__ = [
     "Dataset",
     "DatasetError",
+    "data_kind",
     "dataset_choices",
     "dataset_defaults",
     "dataset_names",

@@ -1,4 +1,4 @@
-"""What a data set is: images as bytes in memory, with what is known about each."""
+"""What a data set is: images as bytes in memory, or vectors, with what is known about each."""
 
 from dataclasses import dataclass
 
@@ -23,25 +23,32 @@ class Dataset:
     Arguments:
         name: the name under which it was loaded.
         split: "train" or "test".
-        images: values 0..255, shape (N, C, H, W): a uint8 tensor, or packed bits that index like one.
-        source: in a few words, where the images come from; never a path.
+        source: in a few words, where the data come from; never a path.
         sha256: hex digest that identifies the data.
-        labels: class of each image, int64, shape (N,).
+        images: values 0..255, shape (N, C, H, W): a uint8 tensor, or packed bits that index like one.
+        vectors: instead of images, float32, shape (N, D).
+        labels: class of each example, int64, shape (N,).
         factors: class index of each generative factor, int64, shape (N, factors).
     """
 
     name: str
     split: str
-    images: torch.Tensor | PackedImages
     source: str
     sha256: str
+    images: torch.Tensor | PackedImages | None = None
+    vectors: torch.Tensor | None = None
     labels: torch.Tensor | None = None
     factors: torch.Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.data)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image."""
-        return tuple(self.images.shape[1:])
+    def data(self) -> torch.Tensor | PackedImages:
+        """What models are trained on: the images or the vectors, whichever there are."""
+        return self.images if self.vectors is None else self.vectors
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(C, H, W) of one image; (D,) of one vector."""
+        return tuple(self.data.shape[1:])

@@ -11,6 +11,7 @@ from .dataset import Dataset, DatasetError
 
 __all__ = [
     "SPLITS",
+    "data_kind",
     "dataset_choices",
     "dataset_defaults",
     "dataset_names",
@@ -28,19 +29,22 @@ SPLITS = ("train", "test")
 Loader = Callable[[str, str, Path, int | None], Dataset]
 
 _LOADERS: dict[str, Loader] = {}
+_KINDS: dict[str, str] = {}
 _DEFAULTS: dict[str, dict[str, Any]] = {}
 _PATH_LOADERS: dict[str, Loader] = {}
 
 
-def register(*names: str, defaults: dict[str, Any] | None = None):
+def register(*names: str, kind: str = "images", defaults: dict[str, Any] | None = None):
     """Decorator: loads these names with the function `loader(name, split, data_dir, size) -> Dataset`.
 
-    `defaults` are the settings of a run that these data have others for than images have, by name.
+    `kind` is "images" or "vectors"; `defaults` are the settings of a run, by name, that these data have others for
+    than images have.
     """
 
     def decorate(loader):
         for name in names:
             _LOADERS[name] = loader
+            _KINDS[name] = kind
             _DEFAULTS[name] = defaults or {}
         return loader
 
@@ -73,6 +77,11 @@ def dataset_choices() -> list[str]:
 def dataset_defaults(name: str) -> dict[str, Any]:
     """The settings of a run, by name, that these data have their own defaults for."""
     return _DEFAULTS.get(name, {})
+
+
+def data_kind(name: str) -> str:
+    """What a data set consists of: "images" or "vectors"."""
+    return _KINDS.get(name, "images")
 
 
 def path_kind(name: str) -> str | None:
@@ -137,9 +146,11 @@ def _located(name: str, data_dir: Path) -> Path:
 
 
 def first(size: int | None, available: int, name: str, split: str) -> int:
-    """How many images to take: `size`, or all for None. A DatasetError unless 1 <= size <= available."""
+    """How many examples to take: `size`, or all for None. A DatasetError unless 1 <= size <= available."""
     if size is None:
         return available
     if not 1 <= size <= available:
-        raise DatasetError(f"{name} has {available} {split} images; a size of {size} is not between 1 and {available}")
+        raise DatasetError(
+            f"{name} has {available} {split} {data_kind(name)}; a size of {size} is not between 1 and {available}"
+        )
     return size

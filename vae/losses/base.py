@@ -128,7 +128,7 @@ def loss_name(name: str) -> str:
     raise OptionError(f"--loss {name}: no such loss; {hint}choose from {', '.join(LOSSES)}")
 
 
-def resolve_options(name: str, given: dict[str, float | int | bool]) -> dict[str, float | int | bool]:
+def resolve_options(name: str, given: dict[str, float | int | bool | str]) -> dict[str, float | int | bool | str]:
     """Every option of a loss, with its default where none is given.
 
     Raises OptionError, in one line, for an option that the loss does not have and for a value out of bounds.
@@ -142,7 +142,7 @@ def resolve_options(name: str, given: dict[str, float | int | bool]) -> dict[str
     return {key: option.check(given.get(key, option.default)) for key, option in options.items()}
 
 
-def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: float | int | bool) -> Loss:
+def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: float | int | bool | str) -> Loss:
     """Build an objective by its name, with options such as GJS_A=0.3 (the flag --GJS-A).
 
     Raises OptionError, in one line, for an unknown name or option and for a value out of bounds.

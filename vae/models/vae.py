@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vae.likelihoods import LIKELIHOODS, Likelihood
 from vae.models.burgess import Decoder, Encoder
+from vae.models.mlp import VectorDecoder, VectorEncoder
 from vae.priors import StandardNormal
 
 
@@ -16,13 +17,14 @@ class VAEOutput(NamedTuple):
     mean: Tensor  # posterior mean, (N, latent_dim)
     logvar: Tensor  # posterior log-variance, (N, latent_dim)
     z: Tensor  # the latent that was decoded, (N, latent_dim)
-    decoded: Tensor  # the decoder's output, (N, C, H, W); `likelihood.mean` makes it an image
+    decoded: Tensor  # the decoder's output, in the shape of the data; `likelihood.mean` makes it an image or a vector
 
 
 class VAE(nn.Module):
     """q(z|x) = N(mean, diag exp logvar), p(z) and p(x|z).
 
     In training mode z is one sample of q(z|x); in evaluation mode it is the posterior mean, the paper's choice.
+    What is said of images (N, C, H, W) holds for vectors (N, D) too.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: StandardNormal, likelihood: Likelihood):
@@ -61,14 +63,20 @@ def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:
     return torch.addcmul(mean, (0.5 * logvar).exp(), torch.randn_like(mean))
 
 
-def build_model(image_shape: tuple[int, int, int], latent_dim: int = 10, rec_dist: str = "bernoulli") -> VAE:
-    """The Burgess VAE with a standard-normal prior for images of shape (C, 32, 32) or (C, 64, 64).
+def build_networks(image_shape: tuple[int, ...], latent_dim: int) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder: Burgess networks for (C, 32, 32) or (C, 64, 64), perceptrons for vectors, (D,).
 
-    Raises ValueError for another image shape and KeyError for an unknown likelihood.
+    Raises ValueError for another shape.
     """
-    return VAE(
-        Encoder(image_shape, latent_dim),
-        Decoder(image_shape, latent_dim),
-        StandardNormal(latent_dim),
-        LIKELIHOODS[rec_dist](),
-    )
+    if len(image_shape) == 1:
+        return VectorEncoder(*image_shape, latent_dim), VectorDecoder(*image_shape, latent_dim)
+    return Encoder(image_shape, latent_dim), Decoder(image_shape, latent_dim)
+
+
+def build_model(image_shape: tuple[int, ...], latent_dim: int = 10, rec_dist: str = "bernoulli") -> VAE:
+    """The VAE with a standard-normal prior, with the networks that fit the shape of an image or of a vector.
+
+    Raises ValueError for a shape that no networks fit and KeyError for an unknown likelihood.
+    """
+    encoder, decoder = build_networks(image_shape, latent_dim)
+    return VAE(encoder, decoder, StandardNormal(latent_dim), LIKELIHOODS[rec_dist](image_shape))

@@ -116,7 +116,8 @@ def test_it_describes_itself(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_values_out_of_bounds_are_refused(name):
     for option in LOSSES[name].options:
-        bad = "yes" if option.kind is bool else -1.0
+        # -1 is beyond every lower bound and no text; where there is none, there is an upper one.
+        bad = "yes" if option.kind is bool else -1.0 if option.maximum is None else option.maximum + 1
         with pytest.raises(ValueError, match=f"^{option.flag} .*expected"):
             build_loss(name, **SIZES, **{option.name: bad})
 
@@ -130,6 +131,11 @@ def test_values_out_of_bounds_are_refused(name):
         ("dGJS", {"GJS_A": 1.0}, "KL"),
         ("betaH", {"betaH_B": 1.0}, "KL"),
         ("betaH", {"betaH_B": 0.0}, "AE"),
+        ("InfoVAE", {"info_alpha": 0.0, "info_lambda": 1.0}, "KL"),
+        ("InfoVAE", {"info_alpha": -3.0, "info_lambda": 4.0}, "betaH"),
+        ("InfoVAE", {"info_alpha": -3.0, "info_lambda": 4.0, "info_divergence": "energy"}, "betaH"),
+        ("InfoVAE", {"info_alpha": 1.0}, "MMD"),
+        ("InfoVAE", {"info_alpha": 1.0, "info_divergence": "energy"}, "energy"),
         ("tGJS", {"GJS_A": 0.3}, "GJS"),
         ("tdGJS", {"GJS_A": 0.3}, "dGJS"),
     ],
@@ -189,10 +195,11 @@ def test_gradient_of_the_learnt_alpha(name, alpha, model, images):
     assert loss.alpha.grad.item() == pytest.approx((ends[1] - ends[0]) / (high - low), rel=1e-3)
 
 
-def test_mmd_is_of_samples_and_unbiased():
+@pytest.mark.parametrize("name", ["MMD", "energy"])
+def test_a_discrepancy_is_of_samples_and_unbiased(name):
     """Posteriors whose aggregate is the prior: the discrepancy is 0, though every single posterior is far from it."""
     torch.manual_seed(0)
-    loss = build_loss("MMD", dataset_size=1, latent_dim=2).eval()
+    loss = build_loss(name, dataset_size=1, latent_dim=2).eval()
     estimates = []
     for _ in range(400):
         mean = torch.randn(64, 2) * 0.5**0.5
@@ -202,8 +209,9 @@ def test_mmd_is_of_samples_and_unbiased():
     assert estimates.mean().abs() < 4 * estimates.std() / 400**0.5
 
 
-def test_mmd_of_a_single_image_is_finite(model, images):
-    terms = terms_of(build_loss("MMD", **SIZES), model, images[:1])
+@pytest.mark.parametrize("name", ["MMD", "energy", "InfoVAE"])
+def test_a_discrepancy_of_a_single_image_is_finite(name, model, images):
+    terms = terms_of(build_loss(name, **SIZES), model, images[:1])
     assert torch.isfinite(terms.total)
 
 

@@ -1,0 +1,90 @@
+"""InfoVAE and its members, which compare the aggregate posterior with the prior (Zhao et al. 2019, arXiv:1706.02262).
+
+The aggregate posterior q(z) = E_x q(z|x) is known by one z per example of a batch, always a sample. The prior's terms
+are in closed form, which spares the estimate the variance of a sampled prior. The estimate is the unbiased one, so that
+its mean over batches of any size is the discrepancy itself; it may be a little below zero.
+"""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from vae.divergences import energy_distance, kl_divergence, maximum_mean_discrepancy
+from vae.losses.base import Loss, register
+from vae.models import VAE, VAEOutput, sample_posterior
+from vae.options import Option
+
+DISCREPANCIES = {"mmd": maximum_mean_discrepancy, "energy": energy_distance}
+
+
+class AggregateLoss(Loss):
+    """weight D(q(z), p(z)), with a discrepancy D of samples."""
+
+    batch_statistic = True
+    discrepancy: ClassVar[str]  # its name in DISCREPANCIES
+
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        z = output.z if self.training else sample_posterior(output.mean, output.logvar)
+        # A last batch of one example holds no pair to average over: there the biased estimate has to do.
+        return DISCREPANCIES[self.discrepancy](z, unbiased=len(z) > 1), {}
+
+
+@register("MMD")
+class MMDLoss(AggregateLoss):
+    """weight MMD^2(q(z), p(z)), with the Gaussian kernel exp(-||z - z'||^2 / latent_dim)."""
+
+    summary = "maximum mean discrepancy of the aggregate posterior (InfoVAE with α = 1)"
+    formula = "w MMD²(q(z), p(z))"
+    options = (Option("MMD_B", 500.0, "weight of the discrepancy", minimum=0),)
+    discrepancy = "mmd"
+
+    def __init__(self, *, MMD_B: float, **sizes: int):
+        super().__init__(**sizes)
+        self.weight = MMD_B
+
+
+@register("energy")
+class EnergyLoss(AggregateLoss):
+    """weight (2 E||z - p|| - E||z - z'|| - E||p - p'||), z and z' from q(z), p and p' from p(z).
+
+    Not square-rooted, as in Bellemare et al. 2017 (arXiv:1705.10743).
+    """
+
+    summary = "energy distance of the aggregate posterior (InfoVAE with α = 1)"
+    formula = "w D_E(q(z), p(z))"
+    options = (Option("energy_B", 500.0, "weight of the distance", minimum=0),)
+    discrepancy = "energy"
+
+    def __init__(self, *, energy_B: float, **sizes: int):
+        super().__init__(**sizes)
+        self.weight = energy_B
+
+
+@register("InfoVAE")
+class InfoVAELoss(AggregateLoss):
+    """(1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) D(q(z), p(z)) (Zhao et al. 2019, eq. 6).
+
+    The recorded divergence is D, and `kl` is KL(q(z|x) || p(z)). Special cases: alpha = 0, lambda = 1 is the evidence
+    lower bound, alpha + lambda = 1 the beta-VAE with beta = lambda, alpha = 1 the discrepancy alone with weight lambda.
+    """
+
+    summary = "the whole InfoVAE objective; D is MMD² or the energy distance"
+    formula = "(1−α) KL(q‖p) + (α+λ−1) D(q(z), p(z))"
+    options = (
+        Option("info_alpha", 0.0, "alpha: 1 - alpha is the weight of the KL divergence", maximum=1),
+        Option("info_lambda", 500.0, "lambda: alpha + lambda - 1 is the weight of the discrepancy", above=0),
+        Option("info_divergence", "mmd", "discrepancy D", str, choices=tuple(DISCREPANCIES)),
+    )
+
+    def __init__(self, *, info_alpha: float, info_lambda: float, info_divergence: str, **sizes: int):
+        super().__init__(**sizes)
+        self.kl_weight = 1 - info_alpha
+        self.weight = info_alpha + info_lambda - 1
+        self.discrepancy = info_divergence
+
+    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        discrepancy, _ = super().divergence(model, output)
+        return discrepancy, {"kl": kl_divergence(output.mean, output.logvar).mean()}
+
+    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
+        return self.kl_weight * extras["kl"] + self.weight * divergence
