@@ -1,0 +1,95 @@
+"""The learnt mixture against scipy, closed forms and Monte Carlo."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+
+from vae.divergences import kl_divergence
+from vae.priors import GaussianMixture
+
+
+def mixture(mean, logvar):
+    """A mixture of these components, (K, latent_dim) each, in float64."""
+    prior = GaussianMixture(len(mean), mean.shape[-1], network=False).double()
+    with torch.no_grad():
+        prior.moments.copy_(torch.cat([mean, logvar], dim=-1))
+    return prior
+
+
+@pytest.fixture
+def prior():
+    return mixture(
+        torch.tensor([[0.0, 1.0], [3.0, -1.0], [-2.0, 0.5]]), torch.tensor([[0.0, 1.0], [-1.0, 0.5], [0.3, 0]])
+    )
+
+
+def test_density_is_scipys(prior):
+    mean, logvar = (moments.detach().numpy() for moments in prior.components())
+    z = torch.randn(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    density = (
+        sum(multivariate_normal(m, v).pdf(z.numpy()) for m, v in zip(mean, torch.tensor(logvar).exp().numpy())) / 3
+    )
+    assert prior.log_prob(z).exp().detach().numpy() == pytest.approx(density, rel=1e-9)
+    assert prior.log_prob(z.view(4, 5, 2)).shape == (4, 5)
+
+
+def test_samples_have_the_mixtures_moments_and_each_has_its_own_component(prior):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        z = prior.sample(40_000)
+        mean, logvar = prior.components()
+        share = prior.component_log_prob(z).softmax(-1).mean(0)
+        variance = mean.var(0, correction=0) + logvar.exp().mean(0)
+    assert z.mean(0).allclose(mean.mean(0), atol=0.05)
+    assert z.var(0).allclose(variance, rtol=0.03)
+    assert share.allclose(torch.full((3,), 1 / 3, dtype=torch.float64), atol=0.01)
+    assert prior.traversal()[1].allclose(variance.sqrt())
+
+
+def test_kl_divergence_from_a_single_component_is_the_closed_form_in_the_mean():
+    torch.manual_seed(0)
+    mean, logvar = torch.randn(2, 400, 2, dtype=torch.float64)
+    centre, width = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.4, -0.2]])
+    with torch.no_grad():
+        found = mixture(centre, width).kl_divergence(mean, logvar)
+    difference = found - kl_divergence(mean, logvar, centre.double(), width.double())
+    assert difference.mean().abs() < 4 * difference.std() / 400**0.5
+    assert difference.std() < 0.5
+
+
+def test_kl_divergence_from_a_mixture_is_monte_carlos(prior):
+    torch.manual_seed(0)
+    mean, logvar = torch.tensor([0.3, 0.2]).double(), torch.tensor([-0.5, 0.1]).double()
+    with torch.no_grad():
+        draws = mean + (0.5 * logvar).exp() * torch.randn(100_000, 2, dtype=torch.float64)
+        normal = torch.distributions.Normal(mean, (0.5 * logvar).exp())
+        expected = (normal.log_prob(draws).sum(-1) - prior.log_prob(draws)).mean().item()
+        found = prior.kl_divergence(mean.expand(2000, 2), logvar.expand(2000, 2)).mean().item()
+    assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_effective_components_show_both_ways_to_collapse():
+    centres = torch.tensor([[-20.0], [0.0], [20.0]])
+    narrow = torch.zeros(3, 1)
+    z = centres.double().repeat(50, 1)
+    assert mixture(centres, narrow).effective_components(z).item() == pytest.approx(3)
+    assert mixture(centres, narrow).effective_components(z[:1].repeat(50, 1)).item() == pytest.approx(1)
+    assert mixture(torch.zeros(3, 1), narrow).effective_components(z).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_every_parameter_is_learnt_and_no_two_components_start_the_same(network):
+    torch.manual_seed(0)
+    prior = GaussianMixture(5, 3, network=network)
+    mean, _ = prior.components()
+    assert torch.pdist(mean).min() > 0.1
+    prior.log_prob(torch.randn(10, 3)).sum().backward()
+    for name, parameter in prior.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_the_density_is_finite_far_out():
+    prior = mixture(torch.zeros(2, 1), torch.full((2, 1), -30.0)).float()
+    assert math.isfinite(prior.log_prob(torch.tensor([[5.0]])).item())
