@@ -63,6 +63,8 @@ class RunConfig:
             value = getattr(self, name) if getattr(self, name) is not None else own.get(name, option.default)
             object.__setattr__(self, name, value if value is None else option.check(value))
         kind = data_kind(self.dataset)
+        if kind not in LOSSES[self.loss].data:
+            raise OptionError(f"--loss {self.loss}: --dataset {self.dataset} has {kind}, which it is not for")
         if LIKELIHOODS[self.rec_dist].data != kind:
             fitting = ", ".join(name for name, likelihood in LIKELIHOODS.items() if likelihood.data == kind)
             raise OptionError(f"--rec-dist {self.rec_dist}: --dataset {self.dataset} has {kind}: choose from {fitting}")

@@ -120,14 +120,14 @@ def vector_samples(model: VAE, vectors: Tensor, labels: np.ndarray | None = None
 
 
 @torch.inference_mode()
-def latent_space(model: VAE, vectors: Tensor, labels: np.ndarray | None = None, *, title: str) -> Figure:
-    """One draw of q(z|x) for each of the vectors (N, D), by class, beside as many of the prior.
+def latent_space(model: VAE, data: Tensor, labels: np.ndarray | None = None, *, title: str) -> Figure:
+    """A draw of q(z|x) for each vector (N, D) or image (N, C, H, W) in [0, 1], by class, and as many of the prior.
 
     Histograms of a single latent dimension; of more, the first two as points.
     """
     device = next(model.parameters()).device
-    z = to_numpy(sample_posterior(*model.encode(vectors.to(device))))
-    prior = to_numpy(model.prior.sample(len(vectors), device))
+    z = to_numpy(sample_posterior(*model.encode(data.to(device))))
+    prior = to_numpy(model.prior.sample(len(data), device))
     if z.shape[1] == 1:
         return latent_histogram(z[:, 0], labels, prior[:, 0], title=title)
     return scatter_panels({"q(z)": (z, labels), "p(z)": (prior, None)}, axis="z", title=title)

@@ -24,6 +24,7 @@ from utils.results import (
     METRICS,
     MODEL,
     RECONSTRUCTIONS,
+    TRAVERSALS,
     ResultsError,
     ResultsFolder,
 )
@@ -115,6 +116,42 @@ def test_a_run_leaves_a_complete_folder(runtime):
 
     state = torch.load(folder / MODEL, weights_only=True)
     assert state.keys() == {"model", "loss"}
+
+
+@pytest.mark.pictures
+def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(runtime, capsys):
+    made = RunConfig("exp", dataset="mixture2d", loss="InfoVAE", epochs=1, train_size=200, test_size=50)
+    run(made, runtime)
+    assert (made.latent_dim, made.rec_dist) == (1, "normal-diagonal")
+    absent = {"checkpoint-previous.pt", RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
+    assert files_of(runtime).keys() == set(FILES) - absent
+    assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, curves.png\n")
+    model, _, loaded = load_model(runtime.results_dir / "exp")
+    assert loaded == made
+    assert model.sample(5).shape == (5, 2)
+
+
+def test_a_run_of_vectors_resumes_to_the_same_bits(runtime):
+    settings = {"dataset": "mixture2d", "loss": "InfoVAE", "train_size": 300, "test_size": 50}
+    run(RunConfig("whole", epochs=3, **settings), runtime)
+    run(RunConfig("exp", epochs=2, **settings), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+
+
+@pytest.mark.parametrize("loss", ["KL", "dGJS", "InfoVAE"])
+def test_samples_of_the_mixture_have_both_modes(loss, runtime):
+    """After a few epochs already, of 2,000 samples each mode has over a quarter and few lie between them."""
+    run(RunConfig("exp", dataset="mixture2d", loss=loss, epochs=10, test_size=50), runtime)
+    model, _, _ = load_model(runtime.results_dir / "exp")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        first = model.likelihood.sample(model.decoder(model.prior.sample(2000)))[:, 0]
+    assert (first < -0.5).sum() > 500
+    assert (first > 0.5).sum() > 500
+    assert (first.abs() <= 0.5).sum() < 400
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(runtime):

@@ -6,7 +6,7 @@ import torch
 from matplotlib.image import imread
 
 from utils import pictures
-from utils.plots import DPI, image_grid, tile, training_curves
+from utils.plots import DPI, image_grid, latent_histogram, scatter_panels, tile, training_curves
 from vae.models import build_model
 from vae.models.categorical import build_categorical_model
 
@@ -93,3 +93,41 @@ def test_curves_have_a_panel_for_each_term_and_a_line_for_each_split():
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [1, 1 / 2, 1 / 3]
     assert figure.dpi == DPI
+
+
+def test_a_scatter_shows_every_point_of_its_class():
+    points, labels = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
+    figure = scatter_panels({"data": (points, labels), "samples": (points[:7], None)}, axis="x", title="t")
+    by_class, all_of_them = figure.axes
+    assert [collection.get_label() for collection in by_class.collections] == ["class 0", "class 1"]
+    for label, collection in enumerate(by_class.collections):
+        assert np.array_equal(collection.get_offsets(), points[labels == label, :2])
+    assert np.array_equal(all_of_them.collections[0].get_offsets(), points[:7, :2])
+    assert by_class.get_xlim() == all_of_them.get_xlim()
+
+
+def test_a_histogram_counts_every_latent():
+    z, labels = np.random.default_rng(0).standard_normal(50), np.arange(50) % 2
+    axes = latent_histogram(z, labels, np.zeros(50), title="t").axes[0]
+    heights = [sum(bar.get_height() for bar in container) for container in axes.containers]
+    assert heights == [25, 25]
+    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"class 0", "class 1", "prior p(z)"}
+
+
+@pytest.mark.parametrize(("latent_dim", "panels"), [(1, 1), (3, 2)])
+def test_the_latent_space_is_a_histogram_of_one_dimension_and_points_of_more(latent_dim, panels):
+    model = build_model((2,), latent_dim, "normal").eval()
+    figure = pictures.latent_space(model, torch.randn(30, 2), np.zeros(30, dtype=int), title="t")
+    assert len(figure.axes) == panels
+
+
+def test_samples_of_vectors_have_the_noise_of_the_likelihood():
+    model = build_model((2,), 1, "normal").eval()
+    with torch.no_grad():
+        model.decoder.layers[-1].weight.zero_()
+        model.decoder.layers[-1].bias.copy_(torch.tensor([3.0, -1.0]))
+        model.likelihood.log_sigma.fill_(-1.0)
+    torch.manual_seed(0)
+    drawn = pictures.vector_samples(model, torch.randn(2000, 2), title="t").axes[1].collections[0].get_offsets()
+    assert np.abs(drawn.mean(0) - [3, -1]).max() < 0.05
+    assert np.abs(drawn.std(0) - np.exp(-1)).max() < 0.05

@@ -47,6 +47,7 @@ class Loss(nn.Module, ABC):
     summary: ClassVar[str]  # one line for the help and the README
     formula: ClassVar[str]  # the divergence with its weight, for the README
     options: ClassVar[tuple[Option, ...]] = ()
+    data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
 
     weight: float = 1.0

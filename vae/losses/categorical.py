@@ -20,6 +20,7 @@ class CategoricalLoss(Loss):
     KL(q(z|x,c) || p(z|c)).
     """
 
+    data = ("images",)
     summary = "a class beside z, with a Gaussian for each class in prior and posterior"
     formula = "KL(q(c,z)‖p(c,z))"
     options = (
