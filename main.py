@@ -33,7 +33,7 @@ SHORT_FLAGS = {
     "reg_anneal": ["-a"],
 }
 CHOICES = {"dataset": dataset_choices()}
-RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
+RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every", "metrics")
 
 
 class Parser(argparse.ArgumentParser):
@@ -89,6 +89,13 @@ def build_parser() -> Parser:
     folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
     folder_group.add_argument("--overwrite", action="store_true", help="replace the run of that name")
     folder_group.add_argument("--is-eval-only", action="store_true", help="evaluate the saved model anew, do not train")
+    folder_group.add_argument(
+        "--is-metrics",
+        action="store_true",
+        dest="metrics",
+        default=argparse.SUPPRESS,
+        help="measure disentanglement too, of data with known factors: MIG, FactorVAE score, SAP, DCI",
+    )
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     add_option(folder_group, every)
     folder_group.add_argument(

@@ -47,6 +47,7 @@ class Runtime:
     device: str = "auto"
     progress_bar: bool = True
     checkpoint_every: int = 1
+    metrics: bool = False  # of disentanglement, after the evaluation
 
 
 class Interrupted(Exception):
@@ -105,7 +106,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> d
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
     check_same_data(record["data"], splits)
-    evaluation = evaluate(model, loss, config, splits)
+    evaluation = evaluate(model, loss, config, splits, metrics=runtime.metrics)
     folder.write_json(EVALUATION, evaluation)
     summarise(evaluation, folder.path)
     return evaluation
@@ -175,7 +176,7 @@ class Job:
             self.write_config(ended_after=None)
             self.train()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-            evaluation = evaluate(self.model, self.loss, self.config, self.splits)
+            evaluation = evaluate(self.model, self.loss, self.config, self.splits, metrics=self.runtime.metrics)
             self.folder.write_json(EVALUATION, evaluation)
             self.draw()
             self.write_config(ended_after=self.config.epochs)
@@ -256,9 +257,12 @@ def build(
 
 
 def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
-    """Both splits, each cut to its size. Raises DatasetError."""
+    """Both splits, each cut to its size. Raises DatasetError, and OptionError for metrics of data without factors."""
     sizes = {"train": config.train_size, "test": config.test_size}
-    return {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
+    splits = {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
+    if runtime.metrics and splits["train"].factors is None:
+        raise OptionError(f"--is-metrics: the factors of {config.dataset} are not known: leave it out, or use dsprites")
+    return splits
 
 
 def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
@@ -266,7 +270,12 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
     return Evaluator(model, loss, batch_size=config.batch_size, seed=config.seed, noise=config.noise)
 
 
-def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset]) -> dict[str, dict[str, float]]:
-    """What evaluation.json holds: the quantities of each split."""
+def evaluate(
+    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], *, metrics: bool
+) -> dict[str, dict[str, float]]:
+    """What evaluation.json holds: the quantities of each split and, for `metrics`, the disentanglement of both."""
     judge = evaluator(model, loss, config)
-    return {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
+    evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
+    if metrics:
+        evaluation["disentanglement"] = judge.disentanglement([(s.data, s.factors) for s in splits.values()])
+    return evaluation

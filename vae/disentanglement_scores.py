@@ -1,4 +1,4 @@
-"""Three more scores of how single latent dimensions stand for single factors, by the posterior mean.
+"""Every score of how single latent dimensions stand for single factors; here those by the posterior mean alone.
 
 Each takes the posterior means of N images, (N, latent_dim), and their factors' class indices, int64 (N, K); factors
 with a single value are left out. ValueError is raised if none is left. Draws are from the global random stream.
@@ -7,12 +7,23 @@ with a single value are left out. ValueError is raised if none is left. Draws ar
 import torch
 from torch import Tensor
 
-from vae.disentanglement import entropy, varying
+from vae.disentanglement import entropy, mutual_information_gaps, varying
 
 COLLAPSED_VARIANCE = 0.01  # of the mean: dimensions below it know nothing of the image and have no vote
 VOTES = 10_000
 IMAGES_PER_VOTE = 64
 PENALTY = 0.01  # of the lasso, on standardised variables
+
+
+def all_scores(mean: Tensor, logvar: Tensor, factors: Tensor) -> dict[str, float]:
+    """Every score by its name, of posteriors of N images, (N, latent_dim), and their factors (N, K)."""
+    gaps = mutual_information_gaps(mean, logvar, factors)
+    return {
+        **{f"mig_{kind}": value for kind, value in gaps.items()},
+        "factor_vae_score": factor_vae_score(mean, factors),
+        "sap": separated_attribute_predictability(mean, factors),
+        **{f"dci_{name}": value for name, value in dci(mean, factors).items()},
+    }
 
 
 def factor_vae_score(mean: Tensor, factors: Tensor) -> float:

@@ -1,9 +1,12 @@
 """Evaluation of a trained model on a split."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from vae.clustering import class_marginal_entropy, clustering_accuracy, normalised_mutual_information, used_classes
+from vae.disentanglement_scores import all_scores
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
@@ -68,6 +71,27 @@ class Evaluator:
                 raise NonFiniteError(f"the evaluation's {name} is not finite")
         active_units = int((variances.values() > ACTIVE_VARIANCE).sum())
         return {**values, "active_units": active_units, **(clustering(torch.cat(logits), labels) if logits else {})}
+
+    @torch.inference_mode()
+    def disentanglement(self, splits: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Every score of vae.disentanglement_scores, over the images of all splits together.
+
+        A split is its bytes (N, C, H, W) and the class indices of its images' factors, (N, K).
+        """
+        was_training, device = self.model.training, next(self.model.parameters()).device
+        self.model.eval()
+        moments = torch.empty(2, sum(len(data) for data, _ in splits), self.model.prior.latent_dim, device=device)
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            seed_everything(self.seed, Stream.EVALUATION)
+            done = 0
+            for data, _ in splits:
+                for start in range(0, len(data), BATCH_SIZE):
+                    batch = to_network(data[start : start + BATCH_SIZE].to(device))
+                    moments[:, done : done + len(batch)] = torch.stack(self.model.encode(add_noise(batch, self.noise)))
+                    done += len(batch)
+            scores = all_scores(*moments, torch.cat([factors for _, factors in splits]).to(device))
+        self.model.train(was_training)
+        return scores
 
 
 def clustering(logits: Tensor, labels: Tensor | None) -> dict[str, float]:

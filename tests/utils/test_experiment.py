@@ -69,7 +69,7 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
     small = config(dataset="digits", loss="InfoCatVAE", loss_options=options, latent_dim=None, evaluate_every=1)
     evaluation = run(small, runtime)
     folder = runtime.results_dir / "exp"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {LATENT})
     measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
     for values in (evaluation["train"], evaluation["test"], metrics_of(runtime)[-1]):
         assert measures <= values.keys()
@@ -77,6 +77,18 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
     assert loaded == small
     assert loaded.latent_dim == 4
     assert model.sample(2).shape == (2, 1, 32, 32)
+
+
+def test_disentanglement_is_measured_where_factors_are_known_and_where_it_is_asked_for(runtime):
+    asked = replace(runtime, metrics=True)
+    evaluation = run(config(dataset="dsprites", train_size=60, test_size=20, epochs=1), asked)
+    scores = evaluation["disentanglement"]
+    assert {"mig_sample", "mig_mean", "factor_vae_score", "sap", "dci_disentanglement"} <= scores.keys()
+    assert all(-1e-9 <= score <= 1 + 1e-9 for score in scores.values())
+    assert evaluate_only("exp", {}, asked) == evaluation
+    assert evaluate_only("exp", {}, runtime).keys() == {"train", "test"}
+    with pytest.raises(OptionError, match="--is-metrics: the factors of digits are not known"):
+        run(config("other", dataset="digits"), asked)
 
 
 @pytest.mark.pictures
