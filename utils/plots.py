@@ -86,8 +86,9 @@ def scatter_panels(panels: dict[str, tuple[np.ndarray, np.ndarray | None]], *, a
     figure = Figure(figsize=(4.2 * len(panels), 4.4), dpi=DPI, layout="constrained")
     row = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (name, (points, labels)) in zip(row, panels.items()):
+        size = max(3, 3000 / len(points))
         for label, members in by_class(labels, len(points)).items():
-            axes.scatter(*points[members, :2].T, s=3, alpha=0.5, linewidths=0, label=label)
+            axes.scatter(*points[members, :2].T, s=size, alpha=0.5, linewidths=0, label=label)
         axes.set_title(name, fontsize=9)
         axes.set_xlabel(f"${axis}_1$")
         if labels is not None:

@@ -62,7 +62,7 @@ class EnergyLoss(AggregateLoss):
 
 @register("InfoVAE")
 class InfoVAELoss(AggregateLoss):
-    """(1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) D(q(z), p(z)) (Zhao et al. 2019, eq. 6).
+    """(1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) D(q(z), p(z)) (Zhao et al. 2019).
 
     The recorded divergence is D, and `kl` is KL(q(z|x) || p(z)). Special cases: alpha = 0, lambda = 1 is the evidence
     lower bound, alpha + lambda = 1 the beta-VAE with beta = lambda, alpha = 1 the discrepancy alone with weight lambda.
