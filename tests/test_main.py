@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import main as command_line
+from utils.config import RunConfig
 from utils.datasets.mnist import SOURCES
+from utils.experiment import Job
 from utils.results import CLASSES, CONFIG, FILES, INTERPOLATIONS, LATENT, METRICS, MODEL
 
 MAIN = Path(command_line.__file__)
@@ -56,6 +58,13 @@ MISTAKES = {
     "exp -l InfoVAE --info-divergence KL": "--info-divergence KL: expected one of mmd, energy",
     "exp -d mixture2d --noise 0.1": "--noise 0.1: --dataset mixture2d has vectors, noise is for images only",
     "exp -d mixture2d --train-size 10001": "mixture2d has 10000 train vectors; a size of 10001 is not between 1 and",
+    "exp -l betaB -a -1": "--reg-anneal -1: expected a whole number (0 or more)",
+    "exp -l betaB --betaB-finC -1": "--betaB-finC -1: expected a number (0 or more)",
+    "exp -l KL -a 100": "--reg-anneal is not an option of --loss KL: it belongs to betaB, btcvae, factor",
+    "exp -l btcvae --btcvae-B nan": "--btcvae-B nan: expected a number (0 or more)",
+    "exp -l btcvae --factor-G 6": "--factor-G is not an option of --loss btcvae: it belongs to factor",
+    "exp -l factor --lr-disc 0": "--lr-disc 0: expected a number (above 0)",
+    "exp -l factor -b 1": "--batch-size 1: --loss factor compares the images of a batch: expected 2 or more",
     "exp -e 0": "--epochs 0: expected a whole number (1 or more)",
     "exp -e two": "--epochs two: expected a whole number (1 or more)",
     "exp -e 2.5": "--epochs 2.5: expected a whole number (1 or more)",
@@ -149,6 +158,21 @@ def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     absent = {"checkpoint-previous.pt", CLASSES, INTERPOLATIONS, LATENT}
     assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(set(FILES) - absent)
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]
+
+
+@pytest.mark.parametrize("name", command_line.LOSSES)
+def test_every_objective_trains_on_mnist_with_no_flag_but_its_name(name, capsys, tmp_path, data_dir, monkeypatch):
+    monkeypatch.setattr(Job, "draw", lambda job: None)  # pictures take most of the time of a run as small as these
+    arguments = ["exp", "-d", "mnist", "--loss", name, "-e", "1", *SMALL, "--data-dir", data_dir]
+    status, _, err = run_here([*arguments, "--results-dir", tmp_path], capsys)
+    assert (status, err) == (0, "")
+    assert json.loads((tmp_path / "exp" / CONFIG).read_text())["ended_after"] == 1
+
+
+def test_the_authors_flags_of_annealing(tmp_path):
+    parsed = vars(command_line.build_parser().parse_args("exp -l betaB -a 500 --betaB-finC 5 --betaB-G 10".split()))
+    config = RunConfig.from_flags(parsed.pop("experiment"), parsed)
+    assert config.loss_options == {"betaB_initC": 0.0, "betaB_finC": 5.0, "betaB_G": 10.0, "reg_anneal": 500}
 
 
 def test_the_authors_flags(capsys, tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vae.likelihoods import FIRST_SIGMA
-from vae.losses import Loss, LossTerms, build_loss
+from vae.losses import LOSSES, Loss, LossTerms, build_loss, resolve_options
 from vae.means import NonFiniteError
 from vae.models import build_model
 from vae.training import Trainer, add_noise, seed_everything, to_unit_interval
@@ -28,17 +28,21 @@ def make_trainer(loss="KL", images=None, batch_size=8, noise=0.0, **options):
     if images is None:
         images = torch.randint(0, 256, (20, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seed_everything(1, 0)
-    model = build_model((1, 32, 32), latent_dim=3)
     if isinstance(loss, str):
-        loss = build_loss(loss, dataset_size=len(images), latent_dim=3, **options)
+        options = resolve_options(loss, options)
+        latent_dim = LOSSES[loss].fixed_latent_dim(options) or 3
+        model = LOSSES[loss].build_model((1, 32, 32), latent_dim, "bernoulli", options)
+        loss = build_loss(loss, dataset_size=len(images), latent_dim=latent_dim, **options)
+    else:
+        model = build_model((1, 32, 32), latent_dim=3)
     return Trainer(model, loss, images, batch_size=batch_size, lr=1e-3, seed=1, reporter=Silent(), noise=noise)
 
 
 def weights(trainer):
-    return {**trainer.model.state_dict(), **trainer.loss.state_dict()}
+    return {**trainer.model.state_dict(), **dict(trainer.loss.named_parameters()), **dict(trainer.loss.named_buffers())}
 
 
-@pytest.mark.parametrize("loss", ["KL", "tdGJS", "MMD"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_going_on_from_a_state_gives_the_same_bits(loss, tmp_path):
     whole, start, rest = (make_trainer(loss) for _ in range(3))
     records = list(whole.train(4))

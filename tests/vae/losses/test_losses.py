@@ -62,6 +62,18 @@ def test_gradient_reaches_every_parameter(name, images):
         assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("logvar", [-30.0, 30.0])
+@pytest.mark.parametrize("name", LOSSES)
+def test_extreme_posteriors_are_finite_in_value_and_gradient(name, logvar, images):
+    loss, model = make(name)
+    model.encoder.register_forward_hook(lambda encoder, inputs, output: (*output[:-1], output[-1] + logvar))
+    terms = terms_of(loss, model, images)
+    terms.total.backward()
+    assert all(torch.isfinite(value) for value in terms.named().values()), terms
+    for parameter in (*model.parameters(), *loss.trained_parameters()):
+        assert torch.isfinite(parameter.grad).all()
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_training_lowers_it(name, images):
     loss, model = make(name)
