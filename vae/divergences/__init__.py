@@ -14,7 +14,7 @@ from vae.divergences.diagonal import (
     squared_hellinger_distance,
     squared_wasserstein_distance,
 )
-from vae.divergences.geometric_js import geometric_js_divergence, geometric_js_terms
+from vae.divergences.geometric_js import geometric_js_divergence, geometric_js_terms, geometric_mean
 from vae.divergences.mixtures import cauchy_schwarz_divergence, mixture_cauchy_schwarz_divergence
 from vae.divergences.quadrature import arithmetic_js_divergence
 from vae.divergences.samples import (
@@ -36,6 +36,7 @@ __all__ = [
     "gaussian_mmd",
     "geometric_js_divergence",
     "geometric_js_terms",
+    "geometric_mean",
     "jeffreys_divergence",
     "kl_divergence",
     "maximum_mean_discrepancy",

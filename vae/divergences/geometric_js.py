@@ -105,6 +105,36 @@ def geometric_js_terms(
     return to_posterior.sum(-1) / 2, to_prior.sum(-1) / 2
 
 
+@full_precision
+def geometric_mean(
+    mean: Tensor,
+    logvar: Tensor,
+    alpha: float | Tensor,
+    *,
+    skew: str = "paper",
+    prior_mean: Tensor | None = None,
+    prior_logvar: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance, (..., latent_dim), of N_b, the normalised geometric mean q^(1-b) p^b of q and p.
+
+    Precisions and precision-weighted means combine linearly: with the variances s_q^2 and s_p^2
+
+        1 / s_b^2 = (1-b) / s_q^2 + b / s_p^2,    mean_b = s_b^2 ((1-b) mean / s_q^2 + b prior_mean / s_p^2)
+
+    Arguments and errors are those of `geometric_js_divergence`. Source: Deasy et al. 2020, eq. 12, 13 and 16.
+    """
+    standard_mean, standard_logvar = standardise(mean, logvar, prior_mean, prior_logvar)
+    check_alpha(alpha)
+    if isinstance(alpha, Tensor):
+        alpha = alpha.unsqueeze(-1)
+    b, c = geometric_mean_weights(alpha, skew)
+    log_q_ratio, log_p_ratio = log_blend(standard_logvar, b, c)
+    mean_b, logvar_b = c * standard_mean * torch.exp(-log_q_ratio), -log_p_ratio
+    if prior_logvar is not None:
+        mean_b, logvar_b = mean_b * torch.exp(prior_logvar / 2), logvar_b + prior_logvar
+    return (mean_b if prior_mean is None else mean_b + prior_mean), logvar_b
+
+
 def geometric_mean_weights(alpha: float | Tensor, skew: str) -> tuple[float | Tensor, float | Tensor]:
     """The weights b on p and 1 - b on q of the geometric mean N_b, neither computed from the other."""
     if skew not in SKEWS:
