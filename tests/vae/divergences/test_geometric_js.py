@@ -13,6 +13,7 @@ from torch.distributions import Normal
 from vae.divergences import (
     geometric_js_divergence,
     geometric_js_terms,
+    geometric_mean,
     jeffreys_divergence,
     kl_divergence,
     reverse_kl_divergence,
@@ -230,3 +231,48 @@ def test_half_precision_alpha():
     value = geometric_js_divergence(mean, logvar, alpha)
     assert value.dtype == torch.float32
     close(value, geometric_js_divergence(mean.float(), logvar.float(), alpha.float()), rtol=0, atol=0)
+
+
+@PROPERTY
+@given(means, logvars, means, logvars, alphas, st.sampled_from(["paper", "nielsen"]))
+def test_geometric_mean_combines_precisions(mean, logvar, prior_mean, prior_logvar, alpha, skew):
+    """Deasy et al. 2020, eq. 12 and 13, with the weights of eq. 16; ends included."""
+    b = 1 - alpha if skew == "paper" else alpha
+    prior = {"prior_mean": prior_mean, "prior_logvar": prior_logvar}
+    q_precision, p_precision = (1 - b) * torch.exp(-logvar), b * torch.exp(-prior_logvar)
+    variance = 1 / (q_precision + p_precision)
+    mean_b, logvar_b = geometric_mean(mean, logvar, alpha, skew=skew, **prior)
+    close(logvar_b, variance.log())
+    close(mean_b, variance * (q_precision * mean + p_precision * prior_mean))
+
+
+@every_form
+def test_divergence_is_that_of_the_geometric_mean(form):
+    """JS^G by its definition, with N_b as a Gaussian of its own."""
+    q, p = random_posterior(5, 3), random_posterior(3, seed=1)
+    prior = {"prior_mean": p[0], "prior_logvar": p[1]}
+    alpha = torch.linspace(0, 1, 5, dtype=torch.float64)
+    between = geometric_mean(*q, alpha, skew=form["skew"], **prior)
+    as_prior = {"prior_mean": between[0], "prior_logvar": between[1]}
+    kl = reverse_kl_divergence if form["dual"] else kl_divergence
+    expected = (1 - alpha) * kl(*q, **as_prior) + alpha * kl(*p, **as_prior)
+    close(geometric_js_divergence(*q, alpha, **form, **prior), expected)
+
+
+def test_geometric_mean_of_figure_1():
+    """N(-2, 1) and N(2, 2^2) have N_0.5 = N(-1.2, 1.6), not the N(-2/3, (4/3)^2) of the published figure."""
+    mean, logvar = torch.tensor([2.0], dtype=torch.float64), torch.tensor([4.0], dtype=torch.float64).log()
+    mean_b, logvar_b = geometric_mean(mean, logvar, 0.5, prior_mean=torch.tensor([-2.0], dtype=torch.float64))
+    close(mean_b, torch.tensor([-1.2], dtype=torch.float64))
+    close(logvar_b, torch.tensor([1.6], dtype=torch.float64).log())
+
+
+def test_geometric_mean_at_the_ends_and_of_the_default_prior():
+    q = random_posterior(4, 3)
+    for skew, (at_zero, at_one) in {"paper": ("p", "q"), "nielsen": ("q", "p")}.items():
+        for alpha, end in ((0.0, at_zero), (1.0, at_one)):
+            expected = q if end == "q" else (torch.zeros_like(q[0]), torch.zeros_like(q[1]))
+            for value, wanted in zip(geometric_mean(*q, alpha, skew=skew), expected, strict=True):
+                close(value, wanted)
+    with pytest.raises(ValueError, match="alpha must lie in"):
+        geometric_mean(*q, -0.1)

@@ -125,6 +125,24 @@ def test_grid_arithmetic_js(alpha):
     check(value, arithmetic_js_divergence(mean, logvar, alpha), (mean, logvar))
 
 
+def test_integrands():
+    """Those of Figure 1, at each node, by the definitions; JS's lies between 0 and log 2 times the mean density."""
+    z = torch.linspace(-20, 20, 801, dtype=torch.float64)
+    parameters = ((2.0, 2.0), (-2.0, 1.0), (-1.2, math.sqrt(1.6)))
+    log_q, log_p, between = (Normal(scalar(mean), scalar(std)).log_prob(z) for mean, std in parameters)
+    middle = (log_q.exp() + log_p.exp()) / 2
+    js = quadrature.arithmetic_js_integrand(log_q, log_p, 0.5)
+    assert (js >= -1e-16).all()
+    assert (js <= math.log(2) * middle + 1e-16).all()
+    expected = [log.exp() * (log - middle.log()) / 2 for log in (log_q, log_p)]
+    close(js, sum(expected), atol=1e-14)
+    primal = quadrature.geometric_js_integrand(log_q, log_p, 0.5, 0.05)
+    close(primal, sum(log.exp() * (log - between) / 2 for log in (log_q, log_p)), atol=1e-14)
+    dual = quadrature.geometric_js_integrand(log_q, log_p, 0.5, 0.05, dual=True)
+    close(dual, sum(between.exp() * (between - log) / 2 for log in (log_q, log_p)), atol=1e-14)
+    assert primal.min() < -0.09
+
+
 def test_grid_functions_are_batched():
     z = torch.linspace(-12, 12, 481, dtype=torch.float64)
     log_q = Normal(torch.tensor([[-1.0], [0.5]], dtype=torch.float64), 1.0).log_prob(z)

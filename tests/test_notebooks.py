@@ -1,0 +1,81 @@
+"""The notebooks run from end to end: the mathematical ones as they are, the others beside short runs."""
+
+from pathlib import Path
+
+import pytest
+
+from utils.config import RunConfig
+from utils.notebooks import load_or_run
+
+nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: see requirements-dev.txt")
+nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: see requirements-dev.txt")
+pytest.importorskip("ipykernel", reason="ipykernel is not installed: see requirements-dev.txt")
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+SIZES = {"train_size": 20, "test_size": 10, "epochs": 1}
+SMALL = {"dataset": "digits", **SIZES}
+RUNS = {  # of each notebook that shows some
+    "infocatvae": [RunConfig("infocatvae", loss="InfoCatVAE", **SMALL)],
+    "infovae": [
+        RunConfig("mixture2d-infovae", dataset="mixture2d", loss="InfoVAE", **SIZES),
+        RunConfig("mixture2d-kl", dataset="mixture2d", loss="KL", **SIZES),
+        RunConfig("digits-infovae", loss="InfoVAE", latent_dim=2, **SMALL),
+    ],
+}
+MATHEMATICAL = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - RUNS.keys())
+
+
+@pytest.fixture
+def execute(monkeypatch, tmp_path):
+    """Runs a notebook, by its name, in a kernel that starts in a folder; gives it with its outputs."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def run(name, folder):
+        notebook = read(name)
+        resources = {"metadata": {"path": str(folder)}}
+        return nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
+
+    return run
+
+
+def read(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def printed(notebook):
+    """What its cells print, one text for each output."""
+    return [output.text for output in outputs(notebook) if output.output_type == "stream"]
+
+
+def pictures(notebook):
+    return sum("image/png" in output.get("data", {}) for output in outputs(notebook))
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+@pytest.mark.parametrize("name", MATHEMATICAL)
+def test_a_mathematical_notebook_shows_what_it_gives(execute, name):
+    given, shown = execute(name, NOTEBOOKS), read(name)
+    assert printed(given) == printed(shown)
+    assert pictures(given) == pictures(shown) >= 1
+
+
+def test_a_mathematical_notebook_may_start_in_the_root(execute):
+    assert pictures(execute("gaussian_example", ROOT)) >= 1
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_notebook_shows_runs_that_are_there(execute, name, monkeypatch, tmp_path):
+    """Runs of one epoch on a few examples, which it takes for its own, so that it makes no other."""
+    monkeypatch.chdir(tmp_path)
+    for config in RUNS[name]:
+        load_or_run(config.experiment, otherwise=config)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    assert pictures(execute(name, folder)) >= 1
+    assert {path.name for path in Path("results").iterdir()} == {config.experiment for config in RUNS[name]}
