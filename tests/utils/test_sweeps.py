@@ -302,6 +302,7 @@ def start(results_dir, *flags):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
 
 
@@ -326,16 +327,19 @@ def wait_until_free(path):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_process_leaves_nobody_at_work_and_goes_on_to_the_same_bits(kill, runtime):
+@pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
+def test_a_killed_process_leaves_nobody_at_work_and_goes_on_to_the_same_bits(how, runtime):
     process = start(runtime.results_dir, "-e", "60", "--seed", "0", "1")
     runs = [runtime.results_dir / "exp" / f"seed-{seed}" for seed in (0, 1)]
     while not all((path / METRICS).exists() for path in runs):
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(kill)
+    if how == "Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    else:
+        process.kill()
     _, err = process.communicate()
-    if kill is signal.SIGINT:
+    if how == "Ctrl-C":
         assert process.returncode == 130
         assert re.fullmatch(r"main.py: interrupted; . of 2 runs have ended, .*: the same command goes on\n", err)
     for path in runs:
