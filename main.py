@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The command line: flags to a configuration, and a configuration to a run.
+"""The command line: flags to configurations, and configurations to runs.
 
 python main.py exp --dataset mnist --loss dGJS --GJS-A 0.3
 """
@@ -16,7 +16,9 @@ from utils.config import RunConfig
 from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
+from utils.presets import PRESETS
 from utils.results import ResultsError
+from utils.sweeps import SweepFailed, configurations, sweep
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import Option, OptionError
@@ -36,11 +38,28 @@ CHOICES = {"dataset": dataset_choices()}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every", "metrics")
 
 
+class OneOrSeveral(argparse.Action):
+    """Stores one value as it is, and several, each once, as a list."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        values = list(dict.fromkeys(values))
+        setattr(namespace, self.dest, values if len(values) > 1 else values[0])
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Names the value of a flag once, not as NAME [NAME ...]."""
+
+    def _format_args(self, action, default_metavar):
+        return super()._format_args(action, default_metavar).partition(" [")[0]
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, with exit status 2."""
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument [^:]*: (?=--)", "", message)  # our own messages name the flag themselves
+        message = message.replace("expected at least one argument", "expected one argument, or several")
+        message = message.replace("required: experiment", "required: experiment, before the flags")
         if unknown := re.match(r"unrecognized arguments: (-[^ =]+)", message):
             known = {flag.casefold(): flag for flag in self._option_string_actions}
             near = difflib.get_close_matches(unknown[1].casefold(), known, n=1)
@@ -65,13 +84,13 @@ def build_parser() -> Parser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
         usage="python main.py EXPERIMENT [flags]",
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32, width=100),
+        formatter_class=lambda prog: HelpFormatter(prog, max_help_position=32, width=100),
     )
     parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
 
     settings = RunConfig.options()
     run_group = parser.add_argument_group("the run")
-    for name in ("dataset", "loss", "rec_dist", "latent_dim", "epochs", "batch_size", "lr", "seed", "noise"):
+    for name in ("dataset", "rec_dist", "loss", "latent_dim", "epochs", "batch_size", "lr", "seed", "noise"):
         add_option(run_group, settings[name])
     data_group = parser.add_argument_group("how much data, and when to evaluate")
     for name in ("train_size", "test_size", "evaluate_every"):
@@ -85,6 +104,14 @@ def build_parser() -> Parser:
         for option in options:
             add_option(group, option)
 
+    sweep_group = parser.add_argument_group(
+        "several runs", "Given several values, a flag above makes a grid: each combination is a run in EXPERIMENT/RUN/."
+    )
+    sweep_group.add_argument(
+        "--preset", choices=PRESETS, help=f"the runs of the paper's {', '.join(PRESETS)}; other flags change them"
+    )
+    add_option(sweep_group, Option("jobs", 1, "runs at a time, each in its own process", int, minimum=1), several=False)
+
     folder_group = parser.add_argument_group("the results folder")
     folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
     folder_group.add_argument("--overwrite", action="store_true", help="replace the run of that name")
@@ -97,7 +124,7 @@ def build_parser() -> Parser:
         help="measure disentanglement too, of data with known factors: MIG, FactorVAE score, SAP, DCI",
     )
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
-    add_option(folder_group, every)
+    add_option(folder_group, every, several=False)
     folder_group.add_argument(
         "--results-dir", type=Path, metavar="DIR", help="where experiments lie (default: results)"
     )
@@ -128,8 +155,8 @@ def options_by_losses() -> dict[tuple[str, ...], list[Option]]:
     return groups
 
 
-def add_option(group: Any, option: Option) -> None:
-    """Add the flag of an option, with its bounds."""
+def add_option(group: Any, option: Option, *, several: bool = True) -> None:
+    """Add the flag of an option, with its bounds; whether it may be given several values."""
     choices = CHOICES.get(option.name)
     remarks = [option.limits] if option.limits else []
     remarks += [f"default: {option.default}"] if option.default is not None else []
@@ -147,30 +174,39 @@ def add_option(group: Any, option: Option) -> None:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     metavar = "NAME" if option.kind is str else "N" if option.kind is int else "X"
-    group.add_argument(*flags, type=parse, dest=option.name, metavar=metavar, help=text)
+    number = {"nargs": "+", "action": OneOrSeveral} if several else {}
+    group.add_argument(*flags, type=parse, dest=option.name, metavar=metavar, help=text, **number)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Carry out one command line."""
     flags = vars(build_parser().parse_args(arguments))
-    experiment = flags.pop("experiment")
+    experiment, preset, jobs = flags.pop("experiment"), flags.pop("preset", None), flags.pop("jobs", 1)
     modes = [mode for mode in ("resume", "overwrite", "is_eval_only") if flags.pop(mode, False)]
     if len(modes) > 1:
         fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")
+    mode = modes[0] if modes else None
+    several = preset is not None or any(isinstance(value, list) for value in flags.values())
+    if several and mode == "resume":
+        fail("--resume is for one run: several go on where they stopped without it")
+    if jobs > 1 and not several:
+        fail(f"--jobs {jobs} is for several runs: give a flag several values, or a --preset")
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
     try:
-        if modes == ["resume"]:
+        if several:
+            sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
+        elif mode == "resume":
             resume(experiment, flags, runtime)
-        elif modes == ["is_eval_only"]:
+        elif mode == "is_eval_only":
             evaluate_only(experiment, flags, runtime)
         else:
-            run(RunConfig.from_flags(experiment, flags), runtime, overwrite=modes == ["overwrite"])
+            run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
     except (OptionError, DatasetError, DeviceError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
-    except NonFiniteError as error:
+    except (NonFiniteError, SweepFailed) as error:
         fail(str(error), status=1)
     except Interrupted as interruption:
         fail(str(interruption), status=130)

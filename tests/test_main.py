@@ -14,7 +14,7 @@ import main as command_line
 from utils.config import RunConfig
 from utils.datasets.mnist import SOURCES
 from utils.experiment import Job
-from utils.results import CLASSES, CONFIG, FILES, INTERPOLATIONS, LATENT, METRICS, MODEL
+from utils.results import CLASSES, CONFIG, EVALUATION, FILES, INTERPOLATIONS, LATENT, METRICS, MODEL
 
 MAIN = Path(command_line.__file__)
 SMALL = "--train-size 40 --test-size 10 --batch-size 8 --no-progress-bar --no-cuda".split()
@@ -89,6 +89,22 @@ MISTAKES = {
     "../exp --resume": "experiment name '../exp': expected one folder name",
     "exp --resume": "there is no experiment results/exp",
     "exp --is-eval-only": "there is no experiment results/exp",
+    "exp --seed 0 1 -l KL --GJS-A 0.3": "--GJS-A is not an option of --loss KL: it belongs to GJS, dGJS, tGJS, tdGJS",
+    "exp -l KL rKL --GJS-A 0.1 0.3": "--GJS-A is not an option of --loss KL: it belongs to GJS, dGJS, tGJS, tdGJS",
+    "exp --lr 1e-3 0": "--lr 0: expected a number (above 0)",
+    "exp -l KL MMD -b 1": "--batch-size 1: --loss MMD compares the images of a batch: expected 2 or more",
+    "exp -d digits dsprites --train-size 2000": "digits has 1437 train images; a size of 2000 is not between",
+    "exp --seed 0 1 --device cuda:99": "--device cuda:99: this machine has",
+    "../exp --seed 0 1": "experiment name '../exp': expected one folder name",
+    "exp --seed 0 1 --resume": "--resume is for one run: several go on where they stopped without it",
+    "exp --seed 0 1 --is-eval-only": "results/exp/seed-0 has not ended: leave --is-eval-only out to train it",
+    "exp --jobs 2": "--jobs 2 is for several runs: give a flag several values, or a --preset",
+    "exp --seed 0 1 --jobs 0": "--jobs 0: expected a whole number (1 or more)",
+    "exp --preset table2": "argument --preset: invalid choice: 'table2' (choose from",
+    "exp --preset beta --loss KL": "--loss KL: --preset beta has betaH",
+    "exp --preset beta --GJS-A 0.3": "--GJS-A is not an option of --loss betaH: it belongs to GJS, dGJS, tGJS, tdGJS",
+    "--seed 0 1 exp": "--seed exp: expected a whole number (0 or more)",
+    "--loss KL exp": "the following arguments are required: experiment, before the flags",
     "exp --resume --overwrite": "--resume and --overwrite exclude each other",
     "exp --is-eval-only --resume": "--resume and --is-eval-only exclude each other",
 }
@@ -173,6 +189,22 @@ def test_the_authors_flags_of_annealing(tmp_path):
     parsed = vars(command_line.build_parser().parse_args("exp -l betaB -a 500 --betaB-finC 5 --betaB-G 10".split()))
     config = RunConfig.from_flags(parsed.pop("experiment"), parsed)
     assert config.loss_options == {"betaB_initC": 0.0, "betaB_finC": 5.0, "betaB_G": 10.0, "reg_anneal": 500}
+
+
+def test_values_given_twice_are_one(capsys, tmp_path):
+    status, *_ = run_here(["exp", *SMALL, *"-d digits -e 1 -s 7 7".split(), "--results-dir", tmp_path], capsys)
+    assert status == 0
+    assert json.loads((tmp_path / "exp" / CONFIG).read_text())["seed"] == 7
+
+
+def test_a_preset_with_flags_of_ones_own(capsys, tmp_path):
+    flags = "--preset beta -d digits -e 1 --betaH-B 2 4 --train-size 8 --test-size 8 --no-cuda".split()
+    status, out, err = run_here(["beta", *flags, "--results-dir", tmp_path], capsys)
+    assert (status, err) == (0, "")
+    assert out.endswith(f"results in {tmp_path / 'beta'}\n")
+    names = [f"dataset-digits_rec-dist-bernoulli_loss-betaH_betaH-B-{beta}" for beta in (2, 4)]
+    assert sorted(path.name for path in (tmp_path / "beta").iterdir()) == names
+    assert all((tmp_path / "beta" / name / EVALUATION).exists() for name in names)
 
 
 def test_the_authors_flags(capsys, tmp_path):

@@ -27,9 +27,9 @@ class RunConfig:
 
     experiment: str
     dataset: str = setting("dataset", "dsprites", "data set", str)
+    rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str, choices=tuple(LIKELIHOODS))
     loss: str = setting("loss", "GJS", "training objective, see below", str)
     loss_options: dict[str, float | int | bool | str] = field(default_factory=dict)
-    rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str, choices=tuple(LIKELIHOODS))
     latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1, maximum=10_000)
     epochs: int = setting("epochs", 30, "passes over the training images", int, minimum=1)
     batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1, maximum=1_000_000)
@@ -86,6 +86,10 @@ class RunConfig:
         if "latent_dim" in flags and LOSSES[config.loss].fixed_latent_dim(config.loss_options) is not None:
             raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {config.latent_dim}: leave it out")
         return config
+
+    def flags(self) -> dict[str, Any]:
+        """Every setting and every option of the loss, by name."""
+        return {**{name: getattr(self, name) for name in self.options()}, **self.loss_options}
 
 
 def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:

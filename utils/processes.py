@@ -1,0 +1,99 @@
+"""A function carried out on many tasks, in turn, or side by side with a process for each."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+Task = Any
+
+
+def in_turn(
+    work: Callable[[Task], Any], tasks: list[Task], announce: Callable[[Task], None]
+) -> Iterator[tuple[Task, Any]]:
+    """Carry out work(task) on one task after the other, announcing each; yields (task, result) as one ends."""
+    for task in tasks:
+        announce(task)
+        yield task, work(task)
+
+
+def side_by_side(
+    work: Callable[[Task], Any], tasks: list[Task], announce: Callable[[Task], None], jobs: int
+) -> Iterator[tuple[Task, Any | None]]:
+    """Carry out work(task) on every task, `jobs` at a time, with the threads divided among them; announce each.
+
+    Yields (task, result) as one ends, with None where its process ended without a result. What a task prints is not
+    shown. Left early, by Ctrl-C say, it interrupts what is at work, once, and waits for that to end; there it is a
+    KeyboardInterrupt.
+    """
+    threads = max(1, torch.get_num_threads() // jobs)
+    waiting = deque(tasks)
+    running: dict[Connection, tuple[Task, BaseProcess]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                task = waiting.popleft()
+                announce(task)
+                connection, process = start(work, task, threads)
+                running[connection] = task, process
+            for connection in wait(list(running)):
+                task, process = running[connection]
+                try:
+                    result = connection.recv()
+                except (EOFError, OSError):  # nothing, or half of it
+                    result = None
+                process.join()
+                del running[connection]
+                yield task, result
+    finally:
+        for _, process in running.values():
+            process.terminate()
+        for _, process in running.values():
+            process.join()
+
+
+def start(work: Callable[[Task], Any], task: Task, threads: int) -> tuple[Connection, BaseProcess]:
+    """Start a process on a task, and give what it sends its result by.
+
+    Ctrl-C in a terminal is sent to every process there. The new one never sees it, because it is for this one to
+    interrupt the others, once each: a second interruption would end what the first is saving.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=begin, args=(work, task, threads, theirs), daemon=True)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the new process keeps
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    theirs.close()
+    return ours, process
+
+
+def begin(work: Callable[[Task], Any], task: Task, threads: int, results: Connection) -> None:
+    """What a new process does."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, interrupt)
+        threading.Thread(target=end_with_parent, daemon=True).start()
+        torch.set_num_threads(threads)
+        results.send(work(task))
+
+
+def interrupt(*_: Any) -> None:
+    """Do once what Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def end_with_parent() -> None:
+    """Interrupt this process when its parent is gone, however that ended."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
