@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from vae.divergences import kl_divergence
 
 KL_DRAWS = 64  # of an estimate of KL(q||p)
+LOGVAR_LIMIT = 2.0  # of a learnt component
 
 
 class StandardNormal(nn.Module):
@@ -74,7 +75,11 @@ class GaussianMixture(nn.Module):
     """p(z) = 1/K sum_k N(mean_k, diag exp logvar_k), learnt: the prior of CSRAE (Tran et al. 2021, arXiv:2101.02149).
 
     Means and log-variances are what a small network makes of each component's number or, without `network`, parameters
-    themselves. The means start at draws of N(0, I), so that no two components are the same.
+    themselves. The means start at draws of N(0, I), so that no two components are the same, the log-variances near 0.
+
+    A log-variance is 2 tanh(v / 2) with v free: standard deviations stay between 1/e and e. Without a bound a component
+    that is not needed may widen without end, for D_CS does not change with the scale of p and so does not see mass that
+    is spread thin; but 1/K of the samples come from it.
     """
 
     def __init__(self, components: int, latent_dim: int, *, network: bool):
@@ -90,8 +95,8 @@ class GaussianMixture(nn.Module):
     def components(self) -> tuple[Tensor, Tensor]:
         """The components' means and log-variances, each (K, latent_dim)."""
         moments = self.start + self.network(self.numbers) if self.moments is None else self.moments
-        mean, logvar = moments.chunk(2, dim=-1)
-        return mean, logvar
+        mean, free = moments.chunk(2, dim=-1)
+        return mean, LOGVAR_LIMIT * (free / LOGVAR_LIMIT).tanh()
 
     def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
         """Draw `count` latents, each of a component drawn anew, from the global random stream: (count, latent_dim)."""
