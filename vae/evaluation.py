@@ -77,9 +77,12 @@ class Evaluator:
         posteriors, factors = [], []
         with self.prepared() as device:
             for data, factors_of_part in parts:
+                # No list of batches: each would stay behind in memory freed by the pass, and spoil it for the next one.
+                posteriors.append(torch.empty(2, len(data), self.model.prior.latent_dim))
                 for start in range(0, len(data), BATCH_SIZE):
                     batch = to_network(data[start : start + BATCH_SIZE].to(device))
-                    posteriors.append(torch.stack(self.model.encode(add_noise(batch, self.noise))).cpu())
+                    encoded = torch.stack(self.model.encode(add_noise(batch, self.noise)))
+                    posteriors[-1][:, start : start + BATCH_SIZE] = encoded
                 factors.append(factors_of_part.cpu())
             mean, logvar = torch.cat(posteriors, dim=1)
             if not (mean.isfinite().all() and logvar.isfinite().all()):
