@@ -36,6 +36,7 @@ from vae.options import OptionError
 from vae.training import Stream, Trainer, seed_everything
 
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", "is_metrics")  # what --resume may set anew
+EVALUATED = ("is_metrics",)  # what --is-eval-only may set anew
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> d
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
     saved, record = read_config(folder)
-    config = reconcile(saved, flags, changeable=("is_metrics",))
+    config = reconcile(saved, flags, changeable=EVALUATED)
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
     check_same_data(record["data"], splits)

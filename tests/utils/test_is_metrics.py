@@ -8,7 +8,8 @@ from utils import experiment
 from utils.config import RunConfig
 from utils.datasets import load_dataset
 from utils.experiment import Job, Runtime, evaluate_only, resume, run
-from utils.results import CONFIG, EVALUATION
+from utils.results import CONFIG, EVALUATION, ResultsError
+from utils.sweeps import configurations, sweep
 from vae.options import OptionError
 
 SCORES = {
@@ -77,6 +78,18 @@ def test_evaluation_alone_may_ask_for_it_or_not(loaded, runtime):
     assert evaluate_only("exp", {"is_metrics": True}, runtime) == within
     assert evaluate_only("exp", {}, runtime) == without
     assert run(config(is_metrics=True), runtime, overwrite=True) == within
+
+
+def test_evaluation_alone_may_ask_for_it_in_a_grid(loaded, runtime):
+    flags = {"loss": "KL", "seed": [0, 1], "epochs": 1, "train_size": 20, "test_size": 10, "batch_size": 8}
+    sweep("grid", configurations(flags), runtime)
+    asked = configurations({**flags, "is_metrics": True})
+    with pytest.raises(ResultsError, match="has --is-metrics False, not True"):
+        sweep("grid", asked, runtime)
+    sweep("grid", asked, runtime, mode="is_eval_only")
+    for name in ("seed-0", "seed-1"):
+        evaluation = json.loads((runtime.results_dir / "grid" / name / EVALUATION).read_text())
+        assert evaluation["disentanglement"].keys() == SCORES
 
 
 def test_it_may_be_asked_for_on_going_on(loaded, runtime):
