@@ -65,6 +65,8 @@ MISTAKES = {
     "exp -l btcvae --factor-G 6": "--factor-G is not an option of --loss btcvae: it belongs to factor",
     "exp -l factor --lr-disc 0": "--lr-disc 0: expected a number (above 0)",
     "exp -l factor -b 1": "--batch-size 1: --loss factor compares the images of a batch: expected 2 or more",
+    "exp -d mixture2d --is-metrics": "--is-metrics: --dataset mixture2d has no known factors to measure by: leave it",
+    "exp --is-metrics True": "unrecognized arguments: True: a flag takes neither, --NAME turns it on and --no-NAME off",
     "exp -e 0": "--epochs 0: expected a whole number (1 or more)",
     "exp -e two": "--epochs two: expected a whole number (1 or more)",
     "exp -e 2.5": "--epochs 2.5: expected a whole number (1 or more)",

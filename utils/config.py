@@ -45,6 +45,9 @@ class RunConfig:
     evaluate_every: int | None = setting(
         "evaluate_every", None, "evaluate the test split every N epochs too, into metrics.jsonl", int, minimum=1
     )
+    is_metrics: bool = setting(
+        "is_metrics", False, "measure disentanglement too, over all images of a data set whose factors are known", bool
+    )
 
     def __post_init__(self):
         check_experiment_name(self.experiment)

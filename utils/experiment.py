@@ -35,7 +35,8 @@ from vae.models import VAE
 from vae.options import OptionError
 from vae.training import Stream, Trainer, seed_everything
 
-CHANGEABLE = ("epochs", "evaluate_every", "test_size")  # what --resume may set anew
+CHANGEABLE = ("epochs", "evaluate_every", "test_size", "is_metrics")  # what --resume may set anew
+EVALUATED = ("is_metrics",)  # what --is-eval-only may set anew
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,13 @@ class Runtime:
     device: str = "auto"
     progress_bar: bool = True
     checkpoint_every: int = 1
-    metrics: bool = False  # of disentanglement, after the evaluation
 
 
 class Interrupted(Exception):
     """Ctrl-C; the message says what is saved, what is lost and how to go on."""
 
 
-def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict[str, dict[str, float]]:
+def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict[str, dict[str, Any]]:
     """Train, evaluate and write results/<experiment>/; return what evaluation.json holds.
 
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
@@ -68,7 +68,7 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict
         return job.carry_out(afresh=True)
 
 
-def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
+def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
     """Go on with a run from its last checkpoint; a run that has ended is left as it is.
 
     The flags must equal the saved configuration, except epochs and evaluation options. Raises as `run` does.
@@ -78,6 +78,8 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
         saved, record = read_config(folder)
         config = reconcile(saved, flags, changeable=CHANGEABLE)
         if record["ended_after"] == config.epochs:
+            if config.is_metrics and not saved.is_metrics:
+                raise OptionError(f"--is-metrics: {folder.path} has ended: give it with --is-eval-only")
             reconcile(saved, flags, changeable=())
             evaluation = folder.read_json(EVALUATION)
             print(f"{folder.path} has ended after {config.epochs} epochs: nothing to do (--epochs N would go on to N)")
@@ -94,19 +96,20 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
         return job.carry_out(afresh=False)
 
 
-def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
+def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
     """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json.
 
-    The flags must equal the saved configuration. Raises OptionError, ResultsError and DatasetError.
+    The flags must equal the saved configuration, except --is-metrics. Raises OptionError, ResultsError and
+    DatasetError.
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
     saved, record = read_config(folder)
-    config = reconcile(saved, flags, changeable=())
+    config = reconcile(saved, flags, changeable=EVALUATED)
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
     check_same_data(record["data"], splits)
-    evaluation = evaluate(model, loss, config, splits, metrics=runtime.metrics)
+    evaluation = evaluate(model, loss, config, splits, runtime)
     folder.write_json(EVALUATION, evaluation)
     summarise(evaluation, folder.path)
     return evaluation
@@ -168,7 +171,7 @@ class Job:
             print("note: the code, a package or the machine is not as when the run began: its bits may differ")
             self.environment = {**begun_with, "resumed_with": self.environment}
 
-    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, float]]:
+    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, Any]]:
         """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""
         try:
             if afresh:
@@ -176,7 +179,7 @@ class Job:
             self.write_config(ended_after=None)
             self.train()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-            evaluation = evaluate(self.model, self.loss, self.config, self.splits, metrics=self.runtime.metrics)
+            evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
             self.folder.write_json(EVALUATION, evaluation)
             self.draw()
             self.write_config(ended_after=self.config.epochs)
@@ -257,11 +260,11 @@ def build(
 
 
 def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
-    """Both splits, each cut to its size. Raises DatasetError, and OptionError for metrics of data without factors."""
+    """Both splits, each cut to its size. Raises DatasetError, and OptionError if factors are asked for and unknown."""
     sizes = {"train": config.train_size, "test": config.test_size}
     splits = {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
-    if runtime.metrics and splits["train"].factors is None:
-        raise OptionError(f"--is-metrics: the factors of {config.dataset} are not known: leave it out, or use dsprites")
+    if config.is_metrics and splits["train"].factors is None:
+        raise OptionError(f"--is-metrics: --dataset {config.dataset} has no known factors to measure by: leave it out")
     return splits
 
 
@@ -271,11 +274,16 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 
 
 def evaluate(
-    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], *, metrics: bool
-) -> dict[str, dict[str, float]]:
-    """What evaluation.json holds: the quantities of each split and, for `metrics`, the disentanglement of both."""
+    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime
+) -> dict[str, dict[str, Any]]:
+    """What evaluation.json holds: the quantities of each split and, if asked for, disentanglement over all images."""
     judge = evaluator(model, loss, config)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
-    if metrics:
-        evaluation["disentanglement"] = judge.disentanglement([(s.data, s.factors) for s in splits.values()])
+    if config.is_metrics:
+        print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)
+        whole = (
+            data if getattr(config, f"{name}_size") is None else load_dataset(config.dataset, name, runtime.data_dir)
+            for name, data in splits.items()
+        )
+        evaluation["disentanglement"] = judge.disentanglement((data.data, data.factors) for data in whole)
     return evaluation

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -45,10 +46,11 @@ class Progress:
         print(f"epoch {record['epoch']}/{self.epochs}  {split}{terms}{speed}", flush=True)
 
 
-def summarise(evaluation: dict[str, dict[str, float]], folder: Path) -> None:
+def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:
     """Print what came out and where it lies."""
-    for split, values in evaluation.items():
-        terms = "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items())
-        print(f"{split:5}  {terms}")
+    for part, values in evaluation.items():
+        numbers = {name.replace("_", " "): value for name, value in values.items() if not isinstance(value, list)}
+        terms = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        print(f"{part:5}  {terms}")
     pictures = [name for name in PICTURES if (folder / name).exists()]
     print(f"results in {folder}" + (f", pictures among them: {', '.join(pictures)}" if pictures else ""))

@@ -17,7 +17,7 @@ from utils.config import RunConfig, read_config
 from utils.datasets import DatasetError, portable_name
 from utils.datasets.record import check_same_data
 from utils.environment import choose_device
-from utils.experiment import Interrupted, Runtime, evaluate_only, load_splits, resume, run
+from utils.experiment import EVALUATED, Interrupted, Runtime, evaluate_only, load_splits, resume, run
 from utils.presets import as_list, preset_grids
 from utils.processes import in_turn, side_by_side
 from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, check_experiment_name
@@ -171,7 +171,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
         folder = ResultsFolder(runtime.results_dir / config.experiment)
         if mode != "overwrite" and (folder / CONFIG).exists():
             begun[config.experiment] = read_member(folder.path)
-            check_same_configuration(begun[config.experiment], config)
+            check_same_configuration(begun[config.experiment], config, but=EVALUATED if mode == "is_eval_only" else ())
         elif mode != "is_eval_only":
             folder.check_free(overwrite=mode == "overwrite")
     ended = {name for name, member in begun.items() if member.ended}
@@ -192,11 +192,11 @@ def data_of(config: RunConfig) -> tuple[str, int | None, int | None]:
     return config.dataset, config.train_size, config.test_size
 
 
-def check_same_configuration(member: Member, config: RunConfig) -> None:
-    """Raise ResultsError unless a run has that configuration."""
+def check_same_configuration(member: Member, config: RunConfig, *, but: tuple[str, ...]) -> None:
+    """Raise ResultsError unless a run has that configuration, but for the settings of these names."""
     saved = member.config.flags()
     for name, value in {**config.flags(), "dataset": portable_name(config.dataset)}.items():
-        if saved.get(name) != value:
+        if saved.get(name) != value and name not in but:
             flag = "--" + name.replace("_", "-")
             raise ResultsError(
                 f"{member.folder.path} has {flag} {saved.get(name)}, not {value}: choose another name, "

@@ -79,18 +79,6 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
     assert model.sample(2).shape == (2, 1, 32, 32)
 
 
-def test_disentanglement_is_measured_where_factors_are_known_and_where_it_is_asked_for(runtime):
-    asked = replace(runtime, metrics=True)
-    evaluation = run(config(dataset="dsprites", train_size=60, test_size=20, epochs=1), asked)
-    scores = evaluation["disentanglement"]
-    assert {"mig_sample", "mig_mean", "factor_vae_score", "sap", "dci_disentanglement"} <= scores.keys()
-    assert all(-1e-9 <= score <= 1 + 1e-9 for score in scores.values())
-    assert evaluate_only("exp", {}, asked) == evaluation
-    assert evaluate_only("exp", {}, runtime).keys() == {"train", "test"}
-    with pytest.raises(OptionError, match="--is-metrics: the factors of digits are not known"):
-        run(config("other", dataset="digits"), asked)
-
-
 @pytest.mark.pictures
 def test_a_run_leaves_a_complete_folder(runtime):
     evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
