@@ -92,8 +92,8 @@ def build_parser() -> Parser:
     run_group = parser.add_argument_group("the run")
     for name in ("dataset", "rec_dist", "loss", "latent_dim", "epochs", "batch_size", "lr", "seed", "noise"):
         add_option(run_group, settings[name])
-    data_group = parser.add_argument_group("how much data, and when to evaluate")
-    for name in ("train_size", "test_size", "evaluate_every"):
+    data_group = parser.add_argument_group("how much data, and what to evaluate when")
+    for name in ("train_size", "test_size", "evaluate_every", "importance_samples"):
         add_option(data_group, settings[name])
 
     width = max(map(len, LOSSES)) + 1

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from utils import pictures
-from utils.config import RunConfig, read_config, reconcile
+from utils.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.datasets import (
     Dataset,
     load_dataset,
@@ -17,7 +17,7 @@ from utils.datasets import (
 from utils.datasets.record import check_same_data, data_record
 from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
-from utils.progress import Progress, summarise
+from utils.progress import Progress, image_bar, summarise
 from utils.results import (
     CHECKPOINT,
     CONFIG,
@@ -29,13 +29,14 @@ from utils.results import (
     check_experiment_name,
 )
 from vae.evaluation import Evaluator
+from vae.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.options import OptionError
 from vae.training import Stream, Trainer, seed_everything
 
-CHANGEABLE = ("epochs", "evaluate_every", "test_size")  # what --resume may set anew
+CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Interrupted(Exception):
     """Ctrl-C; the message says what is saved, what is lost and how to go on."""
 
 
-def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict[str, dict[str, float]]:
+def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict[str, dict[str, Any]]:
     """Train, evaluate and write results/<experiment>/; return what evaluation.json holds.
 
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
@@ -68,7 +69,7 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict
         return job.carry_out(afresh=True)
 
 
-def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
+def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
     """Go on with a run from its last checkpoint; a run that has ended is left as it is.
 
     The flags must equal the saved configuration, except epochs and evaluation options. Raises as `run` does.
@@ -94,19 +95,20 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
         return job.carry_out(afresh=False)
 
 
-def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
+def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
     """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json.
 
-    The flags must equal the saved configuration. Raises OptionError, ResultsError and DatasetError.
+    The flags must equal the saved configuration, except evaluation options. Raises OptionError, ResultsError and
+    DatasetError, and NonFiniteError if what comes out is not finite.
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
     saved, record = read_config(folder)
-    config = reconcile(saved, flags, changeable=())
+    config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
     check_same_data(record["data"], splits)
-    evaluation = evaluate(model, loss, config, splits, metrics=runtime.metrics)
+    evaluation = evaluate(model, loss, config, splits, runtime)
     folder.write_json(EVALUATION, evaluation)
     summarise(evaluation, folder.path)
     return evaluation
@@ -168,7 +170,7 @@ class Job:
             print("note: the code, a package or the machine is not as when the run began: its bits may differ")
             self.environment = {**begun_with, "resumed_with": self.environment}
 
-    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, float]]:
+    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, Any]]:
         """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""
         try:
             if afresh:
@@ -176,7 +178,7 @@ class Job:
             self.write_config(ended_after=None)
             self.train()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-            evaluation = evaluate(self.model, self.loss, self.config, self.splits, metrics=self.runtime.metrics)
+            evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
             self.folder.write_json(EVALUATION, evaluation)
             self.draw()
             self.write_config(ended_after=self.config.epochs)
@@ -271,11 +273,22 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 
 
 def evaluate(
-    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], *, metrics: bool
-) -> dict[str, dict[str, float]]:
-    """What evaluation.json holds: the quantities of each split and, for `metrics`, the disentanglement of both."""
+    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime
+) -> dict[str, dict[str, Any]]:
+    """What evaluation.json holds: the quantities of each split and, where asked, the disentanglement of both."""
     judge = evaluator(model, loss, config)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
-    if metrics:
+    if config.importance_samples:
+        for name, split in splits.items():
+            with image_bar(f"evidence, {name}", min(len(split.data), MOST_IMAGES), show=runtime.progress_bar) as bar:
+                evaluation[name]["evidence"] = estimate_evidence(
+                    model,
+                    split.data,
+                    config.importance_samples,
+                    seed=config.seed,
+                    noise=config.noise,
+                    advance=bar.update,
+                )
+    if runtime.metrics:
         evaluation["disentanglement"] = judge.disentanglement([(s.data, s.factors) for s in splits.values()])
     return evaluation
