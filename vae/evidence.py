@@ -177,12 +177,13 @@ def laplace(model: VAE, images: Tensor, inputs: Tensor) -> MultivariateNormal:
     lengths = z.new_tensor(STEP_LENGTHS)[:, None, None]
     each = torch.arange(len(z), device=z.device)
     for _ in range(NEWTON_STEPS):
-        direction = torch.cholesky_solve(
-            slope(model, images, z).unsqueeze(-1), torch.linalg.cholesky(precision(model, z))
-        )
-        candidates = z + lengths * direction.squeeze(-1)
+        factor, _ = torch.linalg.cholesky_ex(precision(model, z))
+        direction = torch.cholesky_solve(slope(model, images, z).double().unsqueeze(-1), factor).squeeze(-1)
+        candidates = z + lengths * direction.to(z.dtype)
         z = candidates[log_joint(model, images, candidates).argmax(0), each]
-    return MultivariateNormal(z, precision_matrix=precision(model, z) / WIDENING**2, validate_args=False)
+    factor, _ = torch.linalg.cholesky_ex(precision(model, z))
+    scale, _ = torch.linalg.cholesky_ex(torch.cholesky_inverse(factor))
+    return MultivariateNormal(z, scale_tril=WIDENING * scale.to(z.dtype), validate_args=False)
 
 
 @torch.enable_grad()
@@ -197,18 +198,19 @@ def precision(model: VAE, z: Tensor) -> Tensor:
     """Of the Gaussian that p(z|x) is like near z: (N, latent_dim) to (N, latent_dim, latent_dim), positive definite.
 
     J' F J, with the decoder's derivatives J, by differences, and the likelihood's Fisher information F of its
-    outputs, plus the precision of the prior, the mean over p(k|z) of those of its components.
+    outputs, plus the precision of the prior, the mean over p(k|z) of those of its components. In float64, because
+    dimensions that an image says all and nothing about may stand side by side.
     """
     shifts = torch.cat([torch.zeros_like(z[:1]), DIFFERENCE * torch.eye(z.shape[-1], device=z.device)])
     of_likelihood = []
     for some in z.split(max(1, DECODED // len(shifts))):
         outputs = model.decoder((some.unsqueeze(1) + shifts).flatten(0, 1)).unflatten(0, (-1, len(shifts)))
         here, ahead = outputs[:, 0], outputs[:, 1:].flatten(2)
-        jacobian = (ahead - here.flatten(1).unsqueeze(1)) / DIFFERENCE  # transposed, (N, latent_dim, D)
+        jacobian = (ahead - here.flatten(1).unsqueeze(1)).double() / DIFFERENCE  # transposed, (N, latent_dim, D)
         information = model.likelihood.information(here).flatten(1).unsqueeze(1)
         of_likelihood.append(jacobian * information @ jacobian.mT)
     shares = model.prior.component_log_prob(z).softmax(-1)
-    of_prior = shares @ (-model.prior.components()[1]).exp()
+    of_prior = (shares @ (-model.prior.components()[1]).exp()).double()
     return torch.cat(of_likelihood) + torch.diag_embed(of_prior)
 
 

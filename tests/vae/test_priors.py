@@ -1,13 +1,14 @@
-"""The learnt mixture against scipy, closed forms and Monte Carlo."""
+"""The priors against scipy, closed forms and Monte Carlo."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 
 from vae.divergences import kl_divergence
-from vae.priors import GaussianMixture
+from vae.priors import GaussianMixture, StandardNormal, SubspaceMixture
 
 
 def mixture(mean, logvar):
@@ -93,3 +94,14 @@ def test_every_parameter_is_learnt_and_no_two_components_start_the_same(network)
 def test_the_density_is_finite_far_out():
     prior = mixture(torch.zeros(2, 1), torch.full((2, 1), -30.0)).float()
     assert math.isfinite(prior.log_prob(torch.tensor([[5.0]])).item())
+
+
+@pytest.mark.parametrize("prior", [StandardNormal(4), SubspaceMixture(classes=2, subspace_dim=2, scale=3.0)])
+def test_densities_of_the_fixed_priors_are_scipys_and_sit_where_samples_do(prior):
+    torch.manual_seed(0)
+    z = prior.sample(50)
+    means, logvars = (moments.numpy() for moments in prior.components())
+    density = sum(multivariate_normal(mean, np.exp(logvar)).pdf(z.numpy()) for mean, logvar in zip(means, logvars))
+    assert prior.log_prob(z).exp().numpy() == pytest.approx(density / len(means), rel=1e-4)
+    assert prior.log_prob(z.view(5, 10, 4)).shape == (5, 10)
+    assert prior.state_dict() == {}
