@@ -1,12 +1,12 @@
 """The evidence log p(x) of a model, by importance sampling.
 
 log p(x) = log E_r[p(x|z) p(z) / r(z)] for any proposal r; K draws give log 1/K sum_k w_k, which lies below log p(x) in
-expectation and nears it as K grows (Burda et al. 2016, "Importance weighted autoencoders", arXiv:1509.00519, eq. 8).
-How fast depends on r. Burda's is q(z|x), which only KL trains to be like p(z|x): an autoencoder's is too
-narrow by far, and K = 500 of its draws may fall tens of nats short, so that models would be ranked by their encoders.
-Here, half of the draws are from a Laplace approximation of p(z|x), which is found from the decoder for each image (Kuk
-1999, "Laplace importance sampling for generalized linear mixed models"), and the rest from q(z|x) and, as a defence,
-from the prior, weighted as one mixture (Owen and Zhou 2000, "Safe and effective importance sampling").
+expectation and nears it as K grows (Burda et al. 2016, "Importance weighted autoencoders", arXiv:1509.00519). How fast
+depends on r. Burda's is q(z|x), which only KL trains to be like p(z|x): an autoencoder's is too narrow by far, so that
+hundreds of its draws may fall tens of nats short, and models would be ranked by their encoders. Here, half of the draws
+are from a Laplace approximation of p(z|x), which is found from the decoder for each image (Kuk 1999, "Laplace
+importance sampling for generalized linear mixed models"), and the rest from q(z|x) and, as a defence, from the prior,
+weighted as one mixture (Owen and Zhou 2000, "Safe and effective importance sampling").
 """
 
 import math
@@ -53,7 +53,7 @@ def estimate_evidence(
     """The mean of log p(x) over a split, with its uncertainty, given images as bytes (N, C, H, W) or vectors (N, D).
 
     Of a split of more than 10,000 examples the first 10,000 are taken. Grey images under a Bernoulli likelihood, of
-    which it has no probability, are binarised: each pixel is drawn, once, as 1 with its grey value as probability
+    which it is no density, are binarised: each pixel is drawn, once, as 1 with its grey value as probability
     (Salakhutdinov and Murray 2008), so that their expected log-likelihood is what the model was trained with. `noise`
     is added to what the encoder sees, as in training; log p(x) is that of the images without it.
 
