@@ -25,7 +25,7 @@ from vae.training import Stream, add_noise, seed_everything, to_network
 # Proposals, by the share of the draws that come from each part.
 ADAPTED = {"laplace": 0.5, "posterior": 0.4, "prior": 0.1}
 POSTERIOR = {"posterior": 1.0}  # the importance weighted bound of Burda et al.; at K = 1 the ELBO
-PRIOR = {"prior": 1.0}  # the geometric Jensen-Shannon paper's; far below log p(x) at any K that can be had
+PRIOR = {"prior": 1.0}  # plain Monte Carlo, as the geometric Jensen-Shannon paper words it; far below log p(x) at any K
 
 MOST_IMAGES = 10_000  # of a split that the evidence is estimated for, its first
 BATCH_SIZE = 20  # images at a time
