@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from utils.config import RunConfig
+from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
@@ -93,7 +93,7 @@ def build_parser() -> Parser:
     for name in ("dataset", "rec_dist", "loss", "latent_dim", "epochs", "batch_size", "lr", "seed", "noise"):
         add_option(run_group, settings[name])
     data_group = parser.add_argument_group("how much data, and what to evaluate when")
-    for name in ("train_size", "test_size", "evaluate_every", "is_metrics"):
+    for name in ("train_size", "test_size", "evaluate_every", *EVALUATION_OPTIONS):
         add_option(data_group, settings[name])
 
     width = max(map(len, LOSSES)) + 1

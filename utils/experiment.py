@@ -1,5 +1,6 @@
 """One run from configuration to results: the place that joins data, model, loss, Trainer and results folder."""
 
+import contextlib
 import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from utils import pictures
-from utils.config import RunConfig, read_config, reconcile
+from utils.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.datasets import (
     Dataset,
     load_dataset,
@@ -17,7 +18,7 @@ from utils.datasets import (
 from utils.datasets.record import check_same_data, data_record
 from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
-from utils.progress import Progress, summarise
+from utils.progress import Progress, image_bar, summarise
 from utils.results import (
     CHECKPOINT,
     CONFIG,
@@ -29,14 +30,14 @@ from utils.results import (
     check_experiment_name,
 )
 from vae.evaluation import Evaluator
+from vae.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.options import OptionError
 from vae.training import Stream, Trainer, seed_everything
 
-CHANGEABLE = ("epochs", "evaluate_every", "test_size", "is_metrics")  # what --resume may set anew
-EVALUATED = ("is_metrics",)  # what --is-eval-only may set anew
+CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,6 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
         saved, record = read_config(folder)
         config = reconcile(saved, flags, changeable=CHANGEABLE)
         if record["ended_after"] == config.epochs:
-            if config.is_metrics and not saved.is_metrics:
-                raise OptionError(f"--is-metrics: {folder.path} has ended: give it with --is-eval-only")
             reconcile(saved, flags, changeable=())
             evaluation = folder.read_json(EVALUATION)
             print(f"{folder.path} has ended after {config.epochs} epochs: nothing to do (--epochs N would go on to N)")
@@ -99,17 +98,21 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
 def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
     """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json.
 
-    The flags must equal the saved configuration, except --is-metrics. Raises OptionError, ResultsError and
-    DatasetError.
+    The flags must equal the saved configuration, except evaluation options; what was measured by one before and is not
+    asked for now is kept. Raises OptionError, ResultsError and DatasetError, and NonFiniteError if what comes out is
+    not finite.
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
     saved, record = read_config(folder)
-    config = reconcile(saved, flags, changeable=EVALUATED)
+    config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
     check_same_data(record["data"], splits)
     evaluation = evaluate(model, loss, config, splits, runtime)
+    with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
+        before = folder.read_json(EVALUATION)
+        evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
     folder.write_json(EVALUATION, evaluation)
     summarise(evaluation, folder.path)
     return evaluation
@@ -276,9 +279,20 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 def evaluate(
     model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime
 ) -> dict[str, dict[str, Any]]:
-    """What evaluation.json holds: the quantities of each split and, if asked for, disentanglement over all images."""
+    """What evaluation.json holds: of each split, its quantities and evidence, where asked; disentanglement of all."""
     judge = evaluator(model, loss, config)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
+    if config.importance_samples:
+        for name, split in splits.items():
+            with image_bar(f"evidence, {name}", min(len(split.data), MOST_IMAGES), show=runtime.progress_bar) as bar:
+                evaluation[name]["evidence"] = estimate_evidence(
+                    model,
+                    split.data,
+                    config.importance_samples,
+                    seed=config.seed,
+                    noise=config.noise,
+                    advance=bar.update,
+                )
     if config.is_metrics:
         print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)
         whole = (

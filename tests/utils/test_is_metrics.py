@@ -70,13 +70,13 @@ def test_without_it_nothing_is_measured_and_nothing_more_loaded(loaded, runtime)
     assert loaded == [("train", 20), ("test", 10)]
 
 
-def test_evaluation_alone_may_ask_for_it_or_not(loaded, runtime):
+def test_evaluation_alone_may_ask_for_it_and_keeps_what_is_there(loaded, runtime):
     without = run(config(), runtime)
     within = evaluate_only("exp", {"is_metrics": True}, runtime)
     assert within.keys() == {"train", "test", "disentanglement"}
     assert {**without, "disentanglement": within["disentanglement"]} == within
     assert evaluate_only("exp", {"is_metrics": True}, runtime) == within
-    assert evaluate_only("exp", {}, runtime) == without
+    assert evaluate_only("exp", {}, runtime) == within
     assert run(config(is_metrics=True), runtime, overwrite=True) == within
 
 
@@ -84,7 +84,7 @@ def test_evaluation_alone_may_ask_for_it_in_a_grid(loaded, runtime):
     flags = {"loss": "KL", "seed": [0, 1], "epochs": 1, "train_size": 20, "test_size": 10, "batch_size": 8}
     sweep("grid", configurations(flags), runtime)
     asked = configurations({**flags, "is_metrics": True})
-    with pytest.raises(ResultsError, match="has --is-metrics False, not True"):
+    with pytest.raises(ResultsError, match="has --is-metrics False, not True: add --is-eval-only"):
         sweep("grid", asked, runtime)
     sweep("grid", asked, runtime, mode="is_eval_only")
     for name in ("seed-0", "seed-1"):
@@ -94,7 +94,7 @@ def test_evaluation_alone_may_ask_for_it_in_a_grid(loaded, runtime):
 
 def test_it_may_be_asked_for_on_going_on(loaded, runtime):
     run(config(), runtime)
-    with pytest.raises(OptionError, match="--is-metrics: .*exp has ended: give it with --is-eval-only"):
+    with pytest.raises(OptionError, match="--is-metrics True: the saved run has False; add --is-eval-only"):
         resume("exp", {"is_metrics": True}, runtime)
     resumed = resume("exp", {"is_metrics": True, "epochs": 2}, runtime)
     assert run(config(is_metrics=True, epochs=2), runtime, overwrite=True) == resumed

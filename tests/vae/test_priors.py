@@ -1,13 +1,14 @@
-"""The learnt mixture against scipy, closed forms and Monte Carlo."""
+"""The priors against scipy, closed forms and Monte Carlo."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 
 from vae.divergences import kl_divergence
-from vae.priors import LOGVAR_LIMIT, GaussianMixture
+from vae.priors import LOGVAR_LIMIT, GaussianMixture, StandardNormal, SubspaceMixture
 
 
 def mixture(mean, logvar):
@@ -102,3 +103,14 @@ def test_widths_stay_in_their_bounds_with_a_finite_density_far_out(free):
     density.backward()
     assert torch.isfinite(density)
     assert torch.isfinite(prior.moments.grad).all()
+
+
+@pytest.mark.parametrize("prior", [StandardNormal(4), SubspaceMixture(classes=2, subspace_dim=2, scale=3.0)])
+def test_densities_of_the_fixed_priors_are_scipys_and_sit_where_samples_do(prior):
+    torch.manual_seed(0)
+    z = prior.sample(50)
+    means, logvars = (moments.numpy() for moments in prior.components())
+    density = sum(multivariate_normal(mean, np.exp(logvar)).pdf(z.numpy()) for mean, logvar in zip(means, logvars))
+    assert prior.log_prob(z).exp().numpy() == pytest.approx(density / len(means), rel=1e-4)
+    assert prior.log_prob(z.view(5, 10, 4)).shape == (5, 10)
+    assert prior.state_dict() == {}
