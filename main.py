@@ -130,7 +130,8 @@ def build_parser() -> Parser:
     machine_group.add_argument(
         "--no-cuda", action="store_const", const="cpu", dest="device", help="the same as --device cpu"
     )
-    add_option(machine_group, settings["compile"])
+    for name in ("precision", "compile"):
+        add_option(machine_group, settings[name])
     machine_group.add_argument(
         "--no-progress-bar", action="store_false", dest="progress_bar", help="show no progress bar"
     )

@@ -40,6 +40,13 @@ class RunConfig:
     noise: float = setting(
         "noise", 0.0, "standard deviation of noise on the input; the clean images are to be made", float, minimum=0
     )
+    precision: str = setting(
+        "precision",
+        "float32",
+        "arithmetic of the networks in training; bf16 is slow on CPUs that lack it",
+        str,
+        choices=("float32", "bf16"),
+    )
     compile: bool | None = setting("compile", None, "train by torch.compile (default: where it pays for itself)", bool)
     train_size: int | None = setting(
         "train_size", None, "train on the first N images only, else on all", int, minimum=1

@@ -165,6 +165,7 @@ class Job:
             seed=config.seed,
             reporter=self.progress,
             noise=config.noise,
+            precision=config.precision,
             compiled=compiled,
         )
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
@@ -190,6 +191,7 @@ class Job:
                 self.folder.clear()
             self.write_config(ended_after=None)
             self.train()
+            self.model.eval()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
             evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
             self.folder.write_json(EVALUATION, evaluation)
@@ -240,7 +242,6 @@ class Job:
         defaults = resolve_options(config.loss, {})
         chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
         title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
-        self.model.eval()
         seed_everything(config.seed, Stream.PICTURES)
         figures = pictures.figures(self.model, self.splits["test"], noise=config.noise, title=title)
         figures[CURVES] = training_curves(self.folder.read_metrics(), title=title)

@@ -43,6 +43,7 @@ class Trainer:
             depends on the state before it and on nothing else.
         noise: standard deviation of what is added to the images that the model sees, anew in every epoch; what it
             is to reconstruct are the clean ones.
+        precision: of the networks' arithmetic in training, "float32" or "bf16", see VAE.run.
         compiled: compute the terms of full batches by torch.compile, with the same samples as without.
     """
 
@@ -57,11 +58,13 @@ class Trainer:
         seed: int,
         reporter: Reporter,
         noise: float = 0.0,
+        precision: str = "float32",
         compiled: bool = False,
     ):
         self.model, self.loss, self.data = model, loss, data
         self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
         self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.trained_parameters()), lr=lr, fused=True)
+        self.model.mixed_precision = precision == "bf16"
         # For one shape: compiling a second time for an epoch's last, smaller batch would never pay.
         self.full_batch_loss = torch.compile(loss, dynamic=False, options=COMPILE_OPTIONS) if compiled else loss
         self.epoch = 0  # epochs done

@@ -191,3 +191,34 @@ def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, monkeypatc
     list(eager.train(3))
     assert counter.frame_count == 1, "the last batch of an epoch is smaller"
     assert all(value.equal(weights(eager)[key]) for key, value in weights(compiled).items())
+
+
+@pytest.mark.parametrize("loss", ["KL", "InfoCatVAE", "factor"])
+def test_bfloat16_is_for_the_networks_in_training_only(loss):
+    exact, mixed = make_trainer(loss), make_trainer(loss)
+    mixed.model.mixed_precision = True
+    images = to_unit_interval(exact.data)
+    with torch.no_grad():
+        for trainer in (exact, mixed):
+            trainer.model.eval()
+        assert mixed.model(images).decoded.equal(exact.model(images).decoded)
+        for trainer in (exact, mixed):
+            trainer.model.train()
+        seed_everything(1, 1)
+        expected = exact.loss(exact.model, images).named()
+        seed_everything(1, 1)
+        actual = mixed.loss(mixed.model, images).named()
+    assert not actual["reconstruction"].equal(expected["reconstruction"])
+    for name, value in actual.items():
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(expected[name].item(), rel=0.05, abs=0.05), name
+
+
+def test_training_in_bfloat16_keeps_weights_in_float32_and_comes_to_about_the_same():
+    exact, mixed = make_trainer(), make_trainer()
+    mixed.model.mixed_precision = True
+    *_, expected = exact.train(3)
+    *_, record = mixed.train(3)
+    assert all(parameter.dtype == torch.float32 for parameter in mixed.model.parameters())
+    assert record["loss"] != expected["loss"]
+    assert record["loss"] == pytest.approx(expected["loss"], rel=0.01)
