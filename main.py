@@ -130,6 +130,8 @@ def build_parser() -> Parser:
     machine_group.add_argument(
         "--no-cuda", action="store_const", const="cpu", dest="device", help="the same as --device cpu"
     )
+    for name in ("precision", "compile"):
+        add_option(machine_group, settings[name])
     machine_group.add_argument(
         "--no-progress-bar", action="store_false", dest="progress_bar", help="show no progress bar"
     )
@@ -154,7 +156,7 @@ def add_option(group: Any, option: Option, *, several: bool = True) -> None:
     remarks = [option.limits] if option.limits else []
     remarks += [f"default: {option.default}"] if option.default is not None else []
     text = f"{option.help}: {', '.join(choices)}" if choices else option.help
-    text += f" ({'; '.join(remarks)})"
+    text += f" ({'; '.join(remarks)})" if remarks else ""
     flags = [*SHORT_FLAGS.get(option.name, []), option.flag]
     if option.kind is bool:
         group.add_argument(*flags, action=argparse.BooleanOptionalAction, dest=option.name, help=text)

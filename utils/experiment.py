@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from utils.datasets import (
     portable_name,
 )
 from utils.datasets.record import check_same_data, data_record
-from utils.environment import choose_device, environment, keep_freed_memory
+from utils.environment import choose_compile, choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
 from utils.progress import Progress, image_bar, summarise
 from utils.results import (
@@ -86,7 +87,8 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
         checkpoint = folder.load_checkpoint()
         if checkpoint is None and record["ended_after"]:
             raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
-        job = Job(config, runtime, folder)
+        record.setdefault("compiled", False)
+        job = Job(config, runtime, folder, compiled=record["compiled"])
         check_same_data(record["data"], job.splits)
         if checkpoint is not None:
             job.restore(checkpoint)
@@ -136,15 +138,21 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[
 
 
 class Job:
-    """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run."""
+    """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run.
 
-    def __init__(self, config: RunConfig, runtime: Runtime, folder: ResultsFolder):
+    `compiled` is what a run that goes on was begun with; left out, it is chosen.
+    """
+
+    def __init__(self, config: RunConfig, runtime: Runtime, folder: ResultsFolder, compiled: bool | None = None):
         keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
-        self.environment = environment(device)
         self.splits = load_splits(config, runtime)
         train = self.splits["train"]
+        if compiled is None:
+            compiled = config.compile if LOSSES[config.loss].compilable else False
+        compiled = choose_compile(compiled, device, config.epochs * math.ceil(len(train) / config.batch_size))
+        self.environment = {**environment(device), "compiled": compiled}
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = build(config, train.image_shape, len(train), device)
         self.progress = Progress(config.epochs, bar=runtime.progress_bar)
@@ -157,6 +165,8 @@ class Job:
             seed=config.seed,
             reporter=self.progress,
             noise=config.noise,
+            precision=config.precision,
+            compiled=compiled,
         )
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
 
@@ -181,6 +191,7 @@ class Job:
                 self.folder.clear()
             self.write_config(ended_after=None)
             self.train()
+            self.model.eval()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
             evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
             self.folder.write_json(EVALUATION, evaluation)
@@ -231,7 +242,6 @@ class Job:
         defaults = resolve_options(config.loss, {})
         chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
         title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
-        self.model.eval()
         seed_everything(config.seed, Stream.PICTURES)
         figures = pictures.figures(self.model, self.splits["test"], noise=config.noise, title=title)
         figures[CURVES] = training_curves(self.folder.read_metrics(), title=title)

@@ -14,6 +14,7 @@ from vae.means import Means, NonFiniteError
 from vae.models import VAE
 
 CHECK_EVERY = 50  # steps between looks at the terms; each look waits for the device
+COMPILE_OPTIONS = {"fallback_random": True}  # samples from the streams that they come from without compiling
 
 
 class Reporter(Protocol):
@@ -42,6 +43,8 @@ class Trainer:
             depends on the state before it and on nothing else.
         noise: standard deviation of what is added to the images that the model sees, anew in every epoch; what it
             is to reconstruct are the clean ones.
+        precision: of the networks' arithmetic in training, "float32" or "bf16", see VAE.run.
+        compiled: compute the terms of full batches by torch.compile, with the same samples as without.
     """
 
     def __init__(
@@ -55,10 +58,15 @@ class Trainer:
         seed: int,
         reporter: Reporter,
         noise: float = 0.0,
+        precision: str = "float32",
+        compiled: bool = False,
     ):
         self.model, self.loss, self.data = model, loss, data
         self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
         self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.trained_parameters()), lr=lr, fused=True)
+        self.model.mixed_precision = precision == "bf16"
+        # For one shape: compiling a second time for an epoch's last, smaller batch would never pay.
+        self.full_batch_loss = torch.compile(loss, dynamic=False, options=COMPILE_OPTIONS) if compiled else loss
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done
 
@@ -85,7 +93,8 @@ class Trainer:
             for batch, index in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
                 images = to_network(self.data.index_select(0, index))
                 self.optimizer.zero_grad()
-                terms = self.loss(self.model, images, add_noise(images, self.noise))
+                loss = self.full_batch_loss if len(images) == self.batch_size else self.loss
+                terms = loss(self.model, images, add_noise(images, self.noise))
                 terms.total.backward()
                 self.optimizer.step()
                 self.loss.after_step()

@@ -48,6 +48,7 @@ class Loss(nn.Module, ABC):
     formula: ClassVar[str]  # the divergence with its weight, for the README
     options: ClassVar[tuple[Option, ...]] = ()
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
+    compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
 
     weight: float = 1.0

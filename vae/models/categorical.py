@@ -90,11 +90,13 @@ class CategoricalVAE(VAE):
             image, label = (torch.rand_like(chance) < chance).nonzero(as_tuple=True)
             weight = probabilities[image, label] / chance[image, label]
             z = sample_posterior(class_mean[image, label], class_logvar[image, label])
-        return CategoricalOutput(mean, logvar, z, self.decoder(z), image, weight, logits, class_mean, class_logvar)
+        return CategoricalOutput(
+            mean, logvar, z, self.run(self.decoder, z), image, weight, logits, class_mean, class_logvar
+        )
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits of q(c|x), (N, K), and the mean and log-variance of each q(z|x,c), each (N, K, latent_dim)."""
-        logits, offset, logvar = self.encoder(images)
+        logits, offset, logvar = self.run(self.encoder, images)
         return logits, self.prior.mean + offset, logvar
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:

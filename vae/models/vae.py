@@ -1,6 +1,6 @@
 """The variational autoencoder: encoder q(z|x), prior p(z), decoder and likelihood p(x|z)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ class VAE(nn.Module):
     What is said of images (N, C, H, W) holds for vectors (N, D) too.
     """
 
+    mixed_precision: bool = False  # see run
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: Prior, likelihood: Likelihood):
         super().__init__()
         self.encoder, self.decoder, self.prior, self.likelihood = encoder, decoder, prior, likelihood
@@ -35,11 +37,23 @@ class VAE(nn.Module):
         """Encode and decode images (N, C, H, W) in [0, 1]."""
         mean, logvar = self.encode(images)
         z = sample_posterior(mean, logvar) if self.training else mean
-        return VAEOutput(mean, logvar, z, self.decoder(z))
+        return VAEOutput(mean, logvar, z, self.run(self.decoder, z))
+
+    def run(self, network: nn.Module, inputs: Tensor) -> Any:
+        """What the encoder or the decoder makes of its inputs: a float32 tensor, or several.
+
+        With `mixed_precision`, in training mode, their matrix products and convolutions are computed in bfloat16, which
+        has the range of float32 and three digits. Weights, and all that is made of what networks give, stay float32.
+        """
+        if not (self.training and self.mixed_precision):
+            return network(inputs)
+        with torch.autocast(inputs.device.type, torch.bfloat16):
+            outputs = network(inputs)
+        return outputs.float() if isinstance(outputs, Tensor) else tuple(output.float() for output in outputs)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior's mean and log-variance, each (N, latent_dim)."""
-        return self.encoder(images)
+        return self.run(self.encoder, images)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q(z|x) as a mixture of Gaussians: logits (N, K), means and log-variances (N, K, latent_dim); here K is 1."""
@@ -48,7 +62,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""
-        return self.likelihood.mean(self.decoder(z))
+        return self.likelihood.mean(self.run(self.decoder, z))
 
     def reconstruction_error(self, output: VAEOutput, images: Tensor) -> Tensor:
         """The likelihood's term of each image: (N,)."""
