@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae.distributed import average_gradients
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
@@ -87,6 +88,7 @@ class Trainer:
                 self.optimizer.zero_grad()
                 terms = self.loss(self.model, images, add_noise(images, self.noise))
                 terms.total.backward()
+                average_gradients(self.optimizer)
                 self.optimizer.step()
                 self.loss.after_step()
                 means.add(terms.named(), len(images))
