@@ -17,8 +17,10 @@ from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
+from utils.ranks import joined, rank_count, rank_number
 from utils.results import ResultsError
 from utils.sweeps import SweepFailed, configurations, sweep
+from vae.distributed import RankLost
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import Option, OptionError
@@ -70,8 +72,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
-    """End with one line on standard error."""
-    print(f"main.py: {message}", file=sys.stderr)
+    """End with one line on standard error; of ranks that share a run, the first one's."""
+    if rank_number() == 0:
+        print(f"main.py: {message}", file=sys.stderr)
     raise SystemExit(status)
 
 
@@ -191,22 +194,25 @@ def main(arguments: list[str] | None = None) -> None:
         fail("--resume is for one run: several go on where they stopped without it")
     if jobs > 1 and not several:
         fail(f"--jobs {jobs} is for several runs: give a flag several values, or a --preset")
+    if several and rank_count() > 1:
+        fail("torchrun is for one run, which its processes share: without it, --jobs N trains several side by side")
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
     try:
-        if several:
-            sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
-        elif mode == "resume":
-            resume(experiment, flags, runtime)
-        elif mode == "is_eval_only":
-            evaluate_only(experiment, flags, runtime)
-        else:
-            run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
+        with joined(runtime.device):
+            if several:
+                sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
+            elif mode == "resume":
+                resume(experiment, flags, runtime)
+            elif mode == "is_eval_only":
+                evaluate_only(experiment, flags, runtime)
+            else:
+                run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
     except (OptionError, DatasetError, DeviceError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
-    except (NonFiniteError, SweepFailed) as error:
+    except (NonFiniteError, RankLost, SweepFailed) as error:
         fail(str(error), status=1)
     except Interrupted as interruption:
         fail(str(interruption), status=130)

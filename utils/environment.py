@@ -39,12 +39,16 @@ def keep_freed_memory() -> None:
     torch.empty(30 << 20, dtype=torch.uint8)
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """What config.json records of the code, the packages and the machine."""
+def environment(device: torch.device, ranks: int = 1) -> dict[str, Any]:
+    """What config.json records of the code, the packages and the machine, or of each of so many ranks."""
     return {
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "machine": {"device": device.type, "threads": torch.get_num_threads()},
+        "machine": {
+            "device": device.type,
+            "threads": torch.get_num_threads(),
+            **({"ranks": ranks} if ranks > 1 else {}),
+        },
     }
 
 

@@ -107,7 +107,7 @@ def test_two_ranks_train_as_one_process_does(case, results):
     assert terms == other_terms
     for name, value in expected.items():
         assert weights[name].equal(other_weights[name]), f"{name} is the same on both ranks"
-        torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-9, msg=lambda text: f"{name}: {text}")
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-9)
     for record, expected_record in zip(terms, expected_terms, strict=True):
         assert record == pytest.approx(expected_record, rel=1e-9, abs=1e-9)
 
