@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import main as command_line
-from utils.environment import DeviceError
+from utils.environment import DeviceError, rank_count, rank_number
 from utils.experiment import Job
-from utils.ranks import rank_count, rank_number, take_device
+from utils.ranks import take_device
 from utils.results import CONFIG, MODEL, ResultsFolder
 
 MAIN = Path(command_line.__file__)
@@ -41,14 +41,6 @@ def run_alone(results_dir, *arguments):
     command_line.main([str(argument) for argument in (*arguments, "--results-dir", results_dir)])
 
 
-def process_of_rank(number, parent):
-    """The id of the process that is this rank."""
-    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if f"RANK={number}" in Path(f"/proc/{pid}/environ").read_text().split("\0"):
-            return int(pid)
-    raise AssertionError(f"torchrun has no rank {number}")
-
-
 def epochs_saved(folder):
     return ResultsFolder(folder).load_checkpoint()["epoch"]
 
@@ -69,10 +61,13 @@ def check_ended_well(results_dir, epochs):
 
 
 @on_linux
-def test_where_a_rank_is_killed_all_end_and_one_process_goes_on(tmp_path):
+def test_where_a_rank_is_killed_all_end_and_one_process_goes_on(tmp_path, descendants):
     process = start(tmp_path, "exp", *SMALL, "--epochs", "100000")
     read_until(process, "epoch 2/")
-    os.kill(process_of_rank(1, process.pid), signal.SIGKILL)
+    ranks = [
+        pid for pid in descendants(process.pid) if "RANK=1" in Path(f"/proc/{pid}/environ").read_text().split("\0")
+    ]
+    os.kill(ranks[0], signal.SIGKILL)
     process.communicate()
     assert process.returncode != 0
     with ResultsFolder(tmp_path / "exp").create():  # nobody is at work there

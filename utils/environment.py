@@ -1,5 +1,6 @@
 """The machine that a run is made on, and the code that makes it."""
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed
 
 
 class DeviceError(Exception):
@@ -39,16 +41,24 @@ def keep_freed_memory() -> None:
     torch.empty(30 << 20, dtype=torch.uint8)
 
 
-def environment(device: torch.device, ranks: int = 1) -> dict[str, Any]:
-    """What config.json records of the code, the packages and the machine, or of each of so many ranks."""
+def rank_count() -> int:
+    """How many processes torchrun has started for this run; 1 without it."""
+    torchrun = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
+    return int(os.environ["WORLD_SIZE"]) if torchrun else 1
+
+
+def rank_number() -> int:
+    """The number of this one of them, from 0, which is the one that prints and writes."""
+    return int(os.environ["RANK"]) if rank_count() > 1 else 0
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What config.json records of the code, the packages and the machine, or of each of several."""
+    machine = {"device": device.type, "threads": torch.get_num_threads()}
     return {
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "machine": {
-            "device": device.type,
-            "threads": torch.get_num_threads(),
-            **({"ranks": ranks} if ranks > 1 else {}),
-        },
+        "machine": machine | ({"ranks": rank_count()} if rank_count() > 1 else {}),
     }
 
 

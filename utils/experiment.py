@@ -29,7 +29,7 @@ from utils.results import (
     ResultsFolder,
     check_experiment_name,
 )
-from vae.distributed import RankLost, rank, ranks, together
+from vae.distributed import RankLost, rank, together
 from vae.evaluation import Evaluator
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
 from vae.means import NonFiniteError
@@ -142,7 +142,7 @@ class Job:
         keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
-        self.environment = environment(device, ranks())
+        self.environment = environment(device)
         self.splits = load_splits(config, runtime)
         train = self.splits["train"]
         seed_everything(config.seed, Stream.WEIGHTS)

@@ -7,18 +7,8 @@ from collections.abc import Iterator
 import torch
 import torch.distributed as group
 
-from utils.environment import DeviceError, choose_device
+from utils.environment import DeviceError, choose_device, rank_count, rank_number
 from vae.distributed import together
-
-
-def rank_count() -> int:
-    """How many ranks torchrun has started; 1 without it."""
-    return int(os.environ["WORLD_SIZE"]) if group.is_available() and group.is_torchelastic_launched() else 1
-
-
-def rank_number() -> int:
-    """The number of this one, from 0, which is the one that prints and writes."""
-    return int(os.environ["RANK"]) if rank_count() > 1 else 0
 
 
 @contextlib.contextmanager
