@@ -64,10 +64,8 @@ def check_ended_well(results_dir, epochs):
 def test_where_a_rank_is_killed_all_end_and_one_process_goes_on(tmp_path, descendants):
     process = start(tmp_path, "exp", *SMALL, "--epochs", "100000")
     read_until(process, "epoch 2/")
-    ranks = [
-        pid for pid in descendants(process.pid) if "RANK=1" in Path(f"/proc/{pid}/environ").read_text().split("\0")
-    ]
-    os.kill(ranks[0], signal.SIGKILL)
+    environments = {pid: Path(f"/proc/{pid}/environ").read_text() for pid in descendants(process.pid)}
+    os.kill(next(pid for pid, text in environments.items() if "\0RANK=1\0" in text), signal.SIGKILL)
     process.communicate()
     assert process.returncode != 0
     with ResultsFolder(tmp_path / "exp").create():  # nobody is at work there

@@ -20,7 +20,7 @@ from utils.results import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
 from utils.sweeps import configurations, members, sweep
 from vae.options import OptionError
 
-FLAGS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50, "seed": [0, 1, 2], "epochs": 150}
+FLAGS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50, "seed": [0, 1, 2], "epochs": 100}
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
 
@@ -74,7 +74,7 @@ def no_pictures(monkeypatch):
 @on_linux
 @needs("ray", "requirements-ray.txt")
 def test_ray_goes_on_with_the_run_of_a_killed_worker_and_after_ctrl_c(runtime, descendants):
-    flags = "exp -d mixture2d --train-size 300 --test-size 50 -e 150 --seed 0 1 2 --executor ray"
+    flags = "exp -d mixture2d --train-size 300 --test-size 50 -e 100 --seed 0 1 2 --executor ray"
     command = [sys.executable, command_line.__file__, *flags.split(), "--results-dir", runtime.results_dir]
     environment = {**os.environ, "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 2})}
     start = partial(
