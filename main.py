@@ -9,16 +9,19 @@ import difflib
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
-from utils.environment import DeviceError
+from utils.environment import DeviceError, rank_count, rank_number
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
+from utils.ranks import joined
 from utils.results import ResultsError
 from utils.sweeps import SweepFailed, configurations, sweep
+from vae.distributed import RankLost
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import Option, OptionError
@@ -34,6 +37,7 @@ SHORT_FLAGS = {
     "lr": ["--learning-rate"],
     "reg_anneal": ["-a"],
 }
+EXECUTORS = ("ray", "submitit")
 CHOICES = {"dataset": dataset_choices()}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
 
@@ -70,8 +74,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
-    """End with one line on standard error."""
-    print(f"main.py: {message}", file=sys.stderr)
+    """End with one line on standard error; of ranks that share a run, the first one's."""
+    if rank_number() == 0:
+        print(f"main.py: {message}", file=sys.stderr)
     raise SystemExit(status)
 
 
@@ -111,6 +116,12 @@ def build_parser() -> Parser:
         "--preset", choices=PRESETS, help=f"the runs of the paper's {', '.join(PRESETS)}; other flags change them"
     )
     add_option(sweep_group, Option("jobs", 1, "runs at a time, each in its own process", int, minimum=1), several=False)
+    sweep_group.add_argument("--executor", choices=EXECUTORS, help="a cluster to carry the runs out: Ray's or SLURM's")
+    add_option(
+        sweep_group,
+        Option("gpus_per_run", 0.0, "of a cluster; 0.25: four runs share one, 0: CPU", minimum=0, maximum=1),
+        several=False,
+    )
 
     folder_group = parser.add_argument_group("the results folder")
     folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
@@ -173,6 +184,29 @@ def add_option(group: Any, option: Option, *, several: bool = True) -> None:
     group.add_argument(*flags, type=parse, dest=option.name, metavar=metavar, help=text, **number)
 
 
+def take_executor(flags: dict[str, Any], experiment: str, *, several: bool, jobs: int) -> Callable | None:
+    """What carries out the runs on a cluster, if that is asked for; its flags are taken out, and the device is set."""
+    name, gpus_per_run = flags.pop("executor", None), flags.pop("gpus_per_run", None)
+    if name is None:
+        if gpus_per_run is not None:
+            fail("--gpus-per-run is for a cluster: give an --executor; on this machine, --device says where a run is")
+        return None
+    if not several:
+        fail(f"--executor {name} is for several runs: give a flag several values, or a --preset")
+    if jobs > 1:
+        fail(f"--jobs {jobs} is for this machine: with --executor, the cluster says how many runs are at work")
+    if "device" in flags:
+        fail(f"--device {flags['device']} is for this machine: with --executor, --gpus-per-run gives a run its device")
+    from utils.executors import find_executor
+
+    flags["device"] = "cuda" if gpus_per_run else "cpu"
+    logs = flags.get("results_dir", Runtime.results_dir) / experiment / ".jobs"
+    try:
+        return find_executor(name, gpus_per_run or 0, logs)
+    except OptionError as error:
+        fail(str(error))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Carry out one command line."""
     flags = vars(build_parser().parse_args(arguments))
@@ -186,22 +220,26 @@ def main(arguments: list[str] | None = None) -> None:
         fail("--resume is for one run: several go on where they stopped without it")
     if jobs > 1 and not several:
         fail(f"--jobs {jobs} is for several runs: give a flag several values, or a --preset")
+    if several and rank_count() > 1:
+        fail("torchrun is for one run, which its processes share: without it, --jobs N trains several side by side")
+    executor = take_executor(flags, experiment, several=several, jobs=jobs)
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
     try:
-        if several:
-            sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
-        elif mode == "resume":
-            resume(experiment, flags, runtime)
-        elif mode == "is_eval_only":
-            evaluate_only(experiment, flags, runtime)
-        else:
-            run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
+        with joined(runtime.device):
+            if several:
+                sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, executor=executor, mode=mode)
+            elif mode == "resume":
+                resume(experiment, flags, runtime)
+            elif mode == "is_eval_only":
+                evaluate_only(experiment, flags, runtime)
+            else:
+                run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
     except (OptionError, DatasetError, DeviceError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
-    except (NonFiniteError, SweepFailed) as error:
+    except (NonFiniteError, RankLost, SweepFailed) as error:
         fail(str(error), status=1)
     except Interrupted as interruption:
         fail(str(interruption), status=130)

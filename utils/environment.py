@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed
 
 # Steps in which compiling pays for itself: it takes about 20 s, and some 3 ms of a step's 15 on a CPU with AVX-512.
 COMPILE_FROM = 10_000
@@ -41,8 +42,13 @@ def choose_compile(asked: bool | None, device: torch.device, steps: int) -> bool
 
     It does in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time in
     convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits. Raises
-    DeviceError if it was asked for and what it needs is missing; where it was not, a line says so.
+    DeviceError if it was asked for and what it needs is missing; where it was not, a line says so. Steps that ranks
+    share are not compiled.
     """
+    if rank_count() > 1:
+        if asked:
+            raise DeviceError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
+        return False
     pays = steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in torch.backends.cpu.get_cpu_capability())
     if not (pays if asked is None else asked):
         return False
@@ -73,12 +79,24 @@ def keep_freed_memory() -> None:
     torch.empty(30 << 20, dtype=torch.uint8)
 
 
+def rank_count() -> int:
+    """How many processes torchrun has started for this run; 1 without it."""
+    torchrun = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
+    return int(os.environ["WORLD_SIZE"]) if torchrun else 1
+
+
+def rank_number() -> int:
+    """The number of this one of them, from 0, which is the one that prints and writes."""
+    return int(os.environ["RANK"]) if rank_count() > 1 else 0
+
+
 def environment(device: torch.device) -> dict[str, Any]:
-    """What config.json records of the code, the packages and the machine."""
+    """What config.json records of the code, the packages and the machine, or of each of several."""
+    machine = {"device": device.type, "threads": torch.get_num_threads()}
     return {
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "machine": {"device": device.type, "threads": torch.get_num_threads()},
+        "machine": machine | ({"ranks": rank_count()} if rank_count() > 1 else {}),
     }
 
 

@@ -26,10 +26,12 @@ from utils.results import (
     CURVES,
     EVALUATION,
     MODEL,
+    ForeignFolder,
     ResultsError,
     ResultsFolder,
     check_experiment_name,
 )
+from vae.distributed import RankLost, rank, together
 from vae.evaluation import Evaluator
 from vae.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
@@ -62,9 +64,10 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
     and OptionError for the configuration, all before anything is written; NonFiniteError and Interrupted later on.
     """
-    folder = ResultsFolder(runtime.results_dir / config.experiment)
-    folder.check_free(overwrite=overwrite)
-    job = Job(config, runtime, folder)
+    folder = results_folder(runtime.results_dir / config.experiment)
+    with together():
+        folder.check_free(overwrite=overwrite)
+        job = Job(config, runtime, folder)
     with folder.create():
         folder.check_free(overwrite=overwrite)  # another process may have begun it while the data were loaded
         return job.carry_out(afresh=True)
@@ -77,22 +80,24 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
     """
     folder = open_folder(experiment, runtime)
     with folder.create():
-        saved, record = read_config(folder)
-        config = reconcile(saved, flags, changeable=CHANGEABLE)
-        if record["ended_after"] == config.epochs:
-            reconcile(saved, flags, changeable=())
-            evaluation = folder.read_json(EVALUATION)
-            print(f"{folder.path} has ended after {config.epochs} epochs: nothing to do (--epochs N would go on to N)")
-            return evaluation
-        checkpoint = folder.load_checkpoint()
-        if checkpoint is None and record["ended_after"]:
-            raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
-        record.setdefault("compiled", False)
-        job = Job(config, runtime, folder, compiled=record["compiled"])
-        check_same_data(record["data"], job.splits)
-        if checkpoint is not None:
-            job.restore(checkpoint)
-        job.note_environment(record)
+        with together():
+            saved, record = read_config(folder)
+            config = reconcile(saved, flags, changeable=CHANGEABLE)
+            if record["ended_after"] == config.epochs:
+                reconcile(saved, flags, changeable=())
+                evaluation = folder.read_json(EVALUATION)
+                epochs = f"{config.epochs} epochs"
+                print(f"{folder.path} has ended after {epochs}: nothing to do (--epochs N would go on to N)")
+                return evaluation
+            checkpoint = folder.load_checkpoint()
+            if checkpoint is None and record["ended_after"]:
+                raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
+            record.setdefault("compiled", False)
+            job = Job(config, runtime, folder, compiled=record["compiled"])
+            check_same_data(record["data"], job.splits)
+            if checkpoint is not None:
+                job.restore(checkpoint)
+            job.note_environment(record)
         folder.drop_metrics_after(job.trainer.epoch)
         return job.carry_out(afresh=False)
 
@@ -106,11 +111,12 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> d
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
-    saved, record = read_config(folder)
-    config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
-    model, loss, _ = load_model(folder.path, choose_device(runtime.device))
-    splits = load_splits(config, runtime)
-    check_same_data(record["data"], splits)
+    with together():
+        saved, record = read_config(folder)
+        config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
+        model, loss, _ = load_model(folder.path, choose_device(runtime.device))
+        splits = load_splits(config, runtime)
+        check_same_data(record["data"], splits)
     evaluation = evaluate(model, loss, config, splits, runtime)
     with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
         before = folder.read_json(EVALUATION)
@@ -155,7 +161,7 @@ class Job:
         self.environment = {**environment(device), "compiled": compiled}
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = build(config, train.image_shape, len(train), device)
-        self.progress = Progress(config.epochs, bar=runtime.progress_bar)
+        self.progress = Progress(config.epochs, bar=runtime.progress_bar and rank() == 0)
         self.trainer = Trainer(
             self.model,
             self.loss,
@@ -197,13 +203,14 @@ class Job:
             self.folder.write_json(EVALUATION, evaluation)
             self.draw()
             self.write_config(ended_after=self.config.epochs)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RankLost) as end:
             if self.unsaved is not None:
                 self.folder.save_checkpoint(self.unsaved)
             again = f"python main.py {self.folder.path.name} --resume"
-            raise Interrupted(
-                f"interrupted; {self.what_is_saved()}, what came after is lost: {again} goes on"
-            ) from None
+            rest = f"{self.what_is_saved()}, what came after is lost: {again} goes on"
+            if isinstance(end, RankLost):
+                raise RankLost(f"{end}; {rest}") from None
+            raise Interrupted(f"interrupted; {rest}") from None
         except NonFiniteError as error:
             raise NonFiniteError(f"{error}; {self.what_is_saved()}: start again with a smaller --lr") from None
         summarise(evaluation, self.folder.path)
@@ -244,7 +251,8 @@ class Job:
         title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
         seed_everything(config.seed, Stream.PICTURES)
         figures = pictures.figures(self.model, self.splits["test"], noise=config.noise, title=title)
-        figures[CURVES] = training_curves(self.folder.read_metrics(), title=title)
+        if metrics := self.folder.read_metrics():  # another rank may not see them yet
+            figures[CURVES] = training_curves(metrics, title=title)
         for name, figure in figures.items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
@@ -254,10 +262,15 @@ class Job:
         return f"the checkpoint holds epochs 1 to {checkpoint['epoch']}" if checkpoint else "no epoch is saved"
 
 
+def results_folder(path: Path) -> ResultsFolder:
+    """The folder of a run, which the first rank writes and the others only read."""
+    return ForeignFolder(path) if rank() else ResultsFolder(path)
+
+
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     """The folder of an existing experiment. Raises ResultsError if there is none."""
     check_experiment_name(experiment)
-    folder = ResultsFolder(runtime.results_dir / experiment)
+    folder = results_folder(runtime.results_dir / experiment)
     if not (folder / CONFIG).exists():
         raise ResultsError(f"there is no experiment {folder.path}: check the name, or start it without this flag")
     return folder

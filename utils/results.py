@@ -173,6 +173,29 @@ class ResultsFolder:
             ) from None
 
 
+class ForeignFolder(ResultsFolder):
+    """The folder of a run that another rank writes: one reads it, and writes nothing."""
+
+    def check_free(self, *, overwrite: bool) -> None:
+        pass
+
+    @contextmanager
+    def create(self) -> Iterator[None]:
+        yield
+
+    def clear(self) -> None:
+        pass
+
+    def append_metrics(self, record: dict[str, Any]) -> None:
+        pass
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        pass
+
+    def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> None:
+        pass
+
+
 def check_experiment_name(name: str) -> None:
     """Raise ResultsError unless the name is one component of a path that names a folder."""
     forbidden = (

@@ -6,6 +6,7 @@ A member of a sweep is an ordinary run whose results directory is the folder of 
 
 import re
 import traceback
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +20,7 @@ from utils.datasets.record import check_same_data
 from utils.environment import choose_device
 from utils.experiment import Interrupted, Runtime, evaluate_only, load_splits, resume, run
 from utils.presets import as_list, preset_grids
-from utils.processes import in_turn, side_by_side
+from utils.processes import Task, in_turn, side_by_side
 from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, check_experiment_name
 from vae.losses import LOSSES, loss_name, resolve_options
 from vae.means import NonFiniteError
@@ -119,29 +120,46 @@ def run_name(flags: dict[str, Any]) -> str:
 
 
 def sweep(
-    experiment: str, configs: list[RunConfig], runtime: Runtime, *, jobs: int = 1, mode: str | None = None
+    experiment: str,
+    configs: list[RunConfig],
+    runtime: Runtime,
+    *,
+    jobs: int = 1,
+    executor: Callable[..., Iterator[tuple[Task, Any | None]]] | None = None,
+    mode: str | None = None,
 ) -> None:
     """Carry out the runs in results/<experiment>/, in turn, or `jobs` at a time with a process for each.
 
     A run that has ended is skipped, one that has begun goes on; not so in the modes "overwrite" and "is_eval_only".
+    An executor, see utils.executors, carries them out elsewhere.
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
     Interrupted once all that are at work are saved.
     """
     check_experiment_name(experiment)
     folder = runtime.results_dir / experiment
     runtime = replace(runtime, results_dir=folder)
+    if executor is None:
+        choose_device(runtime.device)
     pending = pending_runs(configs, runtime, mode)
     labels = {config.experiment: f"[{n}/{len(configs)}] {config.experiment}" for n, config in enumerate(configs, 1)}
     for config in configs:
         if config not in pending:
             print(f"{labels[config.experiment]}: ended before, skipped")
 
+    if executor and mode == "overwrite":  # now, or a run begun anew would be so again after the loss of its process
+        for config in pending:
+            with (run_folder := ResultsFolder(folder / config.experiment)).create():
+                run_folder.clear()
+        mode = None
+
     def announce(config: RunConfig) -> None:
         goes_on = mode is None and (folder / config.experiment / CONFIG).exists()
-        print(f"{labels[config.experiment]}: {'goes on' if goes_on else 'begins'}", flush=True)
+        where = "goes on" if goes_on else "begins"
+        print(f"{labels[config.experiment]}: {where}" + (", once there is room" if executor else ""), flush=True)
 
     work = partial(attempt, runtime=runtime, mode=mode)
-    outcomes = side_by_side(work, pending, announce, jobs) if jobs > 1 else in_turn(work, pending, announce)
+    each = executor or (partial(side_by_side, jobs=jobs) if jobs > 1 else in_turn)
+    outcomes = each(work, pending, announce)
     ended, failed = len(configs) - len(pending), []
     try:
         with closing(outcomes):
@@ -161,11 +179,10 @@ def sweep(
 def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> list[RunConfig]:
     """The runs that are to be carried out, once nothing is found wrong with any.
 
-    Raises ResultsError, DatasetError and DeviceError.
+    Raises ResultsError and DatasetError.
     """
     if (runtime.results_dir / CONFIG).exists():
         raise ResultsError(f"{runtime.results_dir} is a single run: choose another name for several")
-    choose_device(runtime.device)
     begun: dict[str, Member] = {}
     for config in configs:
         folder = ResultsFolder(runtime.results_dir / config.experiment)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vae.clustering import class_marginal_entropy, clustering_accuracy, normalised_mutual_information, used_classes
 from vae.disentanglement_scores import disentanglement_scores
+from vae.distributed import gather, share
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
@@ -53,7 +54,8 @@ class Evaluator:
                 batch = to_network(data[start : start + self.batch_size].to(device))
                 output = self.model(add_noise(batch, self.noise))
                 terms = self.loss.terms(self.model, batch, output)
-                squared_error = (self.model.likelihood.mean(output.decoded) - batch).square().flatten(1).sum(-1).mean()
+                difference = self.model.likelihood.mean(output.decoded) - share(batch)
+                squared_error = gather(difference.square().flatten(1).sum(-1), len(batch)).mean()
                 elbo = -terms.reconstruction - self.model.kl_divergence(output).mean()
                 means.add({**terms.named(), "squared_error": squared_error, "elbo": elbo}, len(batch))
                 variances.add(output.mean)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae.distributed import average_gradients
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
@@ -96,6 +97,7 @@ class Trainer:
                 loss = self.full_batch_loss if len(images) == self.batch_size else self.loss
                 terms = loss(self.model, images, add_noise(images, self.noise))
                 terms.total.backward()
+                average_gradients(self.optimizer)
                 self.optimizer.step()
                 self.loss.after_step()
                 means.add(terms.named(), len(images))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vae.distributed import gather, share
 from vae.likelihoods import LIKELIHOODS, Likelihood
 from vae.models.burgess import HIDDEN_UNITS, Decoder, Encoder
 from vae.models.vae import VAE, sample_posterior
@@ -41,7 +42,7 @@ class CategoricalOutput(NamedTuple):
     mean: Tensor  # mean of the most probable class's Gaussian, (N, latent_dim)
     logvar: Tensor  # and its log-variance, (N, latent_dim)
     z: Tensor  # the latents that were decoded, (P, latent_dim)
-    decoded: Tensor  # the decoder's output for them, (P, C, H, W)
+    decoded: Tensor  # the decoder's output for this rank's share of them, (P / ranks, C, H, W)
     image: Tensor  # the image that each belongs to, (P,)
     weight: Tensor  # its share of that image's posterior, (P,)
     logits: Tensor  # of q(c|x), (N, K)
@@ -91,12 +92,12 @@ class CategoricalVAE(VAE):
             weight = probabilities[image, label] / chance[image, label]
             z = sample_posterior(class_mean[image, label], class_logvar[image, label])
         return CategoricalOutput(
-            mean, logvar, z, self.run(self.decoder, z), image, weight, logits, class_mean, class_logvar
+            mean, logvar, z, self.run(self.decoder, share(z)), image, weight, logits, class_mean, class_logvar
         )
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits of q(c|x), (N, K), and the mean and log-variance of each q(z|x,c), each (N, K, latent_dim)."""
-        logits, offset, logvar = self.run(self.encoder, images)
+        logits, offset, logvar = (gather(part, len(images)) for part in self.run(self.encoder, share(images)))
         return logits, self.prior.mean + offset, logvar
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +106,8 @@ class CategoricalVAE(VAE):
 
     def reconstruction_error(self, output: CategoricalOutput, images: Tensor) -> Tensor:
         """The likelihood's term of each image, its expectation over what was decoded: (N,)."""
-        errors = self.likelihood.reconstruction_error(output.decoded, images[output.image])
+        own = self.likelihood.reconstruction_error(output.decoded, images[share(output.image)])
+        errors = gather(own, len(output.z))
         return errors.new_zeros(len(images)).index_add(0, output.image, output.weight * errors)
 
     def kl_divergence(self, output: CategoricalOutput) -> Tensor:

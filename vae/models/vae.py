@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vae.distributed import gather, share
 from vae.likelihoods import LIKELIHOODS, Likelihood
 from vae.models.burgess import Decoder, Encoder
 from vae.models.mlp import VectorDecoder, VectorEncoder
@@ -17,7 +18,7 @@ class VAEOutput(NamedTuple):
     mean: Tensor  # posterior mean, (N, latent_dim)
     logvar: Tensor  # posterior log-variance, (N, latent_dim)
     z: Tensor  # the latent that was decoded, (N, latent_dim)
-    decoded: Tensor  # the decoder's output, in the shape of the data; `likelihood.mean` makes it an image or a vector
+    decoded: Tensor  # the decoder's output for this rank's share of z, in the shape of the data; see likelihood.mean
 
 
 class VAE(nn.Module):
@@ -37,7 +38,7 @@ class VAE(nn.Module):
         """Encode and decode images (N, C, H, W) in [0, 1]."""
         mean, logvar = self.encode(images)
         z = sample_posterior(mean, logvar) if self.training else mean
-        return VAEOutput(mean, logvar, z, self.run(self.decoder, z))
+        return VAEOutput(mean, logvar, z, self.run(self.decoder, share(z)))
 
     def run(self, network: nn.Module, inputs: Tensor) -> Any:
         """What the encoder or the decoder makes of its inputs: a float32 tensor, or several.
@@ -53,7 +54,8 @@ class VAE(nn.Module):
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior's mean and log-variance, each (N, latent_dim)."""
-        return self.run(self.encoder, images)
+        mean, logvar = (gather(part, len(images)) for part in self.run(self.encoder, share(images)))
+        return mean, logvar
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q(z|x) as a mixture of Gaussians: logits (N, K), means and log-variances (N, K, latent_dim); here K is 1."""
@@ -62,11 +64,11 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""
-        return self.likelihood.mean(self.run(self.decoder, z))
+        return gather(self.likelihood.mean(self.run(self.decoder, share(z))), len(z))
 
     def reconstruction_error(self, output: VAEOutput, images: Tensor) -> Tensor:
         """The likelihood's term of each image: (N,)."""
-        return self.likelihood.reconstruction_error(output.decoded, images)
+        return gather(self.likelihood.reconstruction_error(output.decoded, share(images)), len(images))
 
     def kl_divergence(self, output: VAEOutput) -> Tensor:
         """KL(q(z|x)||p(z)) of each image, in nats: (N,)."""

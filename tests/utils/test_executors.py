@@ -1,0 +1,158 @@
+"""Grids on a cluster: a local one of Ray, and submitit's of this machine; each loses a process on the way."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+
+import pytest
+
+import main as command_line
+from utils import executors
+from utils.executors import find_executor, on_slurm
+from utils.experiment import Runtime
+from utils.results import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
+from utils.sweeps import configurations, members, sweep
+from vae.options import OptionError
+
+FLAGS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50, "seed": [0, 1, 2], "epochs": 100}
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+
+
+def needs(package, file):
+    missing = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"{package} is not installed: pip install -r {file}")
+
+
+@pytest.fixture
+def runtime(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in this process: bits depend on it
+    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu")
+
+
+def recorded(runtime):
+    """The lines of metrics.jsonl of each run so far: their seconds tell an epoch from its repetition."""
+    paths = (runtime.results_dir / "exp").glob(f"*/{METRICS}")
+    return {path.parent.name: ResultsFolder(path.parent).read_metrics() for path in paths}
+
+
+def wait_for_epochs(runtime, count, busy=lambda: True):
+    """Wait until two runs have so many epochs behind them."""
+    while sum(len(lines) >= count for lines in recorded(runtime).values()) < 2:
+        assert busy()
+        time.sleep(0.05)
+
+
+def check_went_on(runtime, before):
+    """All runs have ended, without repeating what had been recorded, but for the last epoch's end."""
+    assert [member.ended for member in members(runtime.results_dir / "exp")] == [True] * 3
+    after = recorded(runtime)
+    for name, lines in before.items():
+        assert after[name][: len(lines) - 1] == lines[:-1]
+        assert [line["epoch"] for line in after[name]] == list(range(1, FLAGS["epochs"] + 1))
+
+
+def check_same_bits(runtime):
+    """Runs in turn, in this process, give the same files."""
+    sweep("in-turn", configurations(FLAGS), runtime)
+    for name in (MODEL, EVALUATION):
+        for path in (runtime.results_dir / "in-turn").glob(f"*/{name}"):
+            assert path.read_bytes() == (runtime.results_dir / "exp" / path.parent.name / name).read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    monkeypatch.setattr("utils.experiment.Job.draw", lambda job: None)
+
+
+@on_linux
+@needs("ray", "requirements-ray.txt")
+def test_ray_goes_on_with_the_run_of_a_killed_worker_and_after_ctrl_c(runtime, descendants):
+    flags = "exp -d mixture2d --train-size 300 --test-size 50 -e 100 --seed 0 1 2 --executor ray"
+    command = [sys.executable, command_line.__file__, *flags.split(), "--results-dir", runtime.results_dir]
+    environment = {**os.environ, "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 2})}
+    start = partial(
+        subprocess.Popen, command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    process = start()
+    wait_for_epochs(runtime, 2, lambda: process.poll() is None)
+    before = recorded(runtime)
+    worker = next(pid for pid, words in descendants(process.pid).items() if words.startswith("ray::on_worker"))
+    os.kill(worker, signal.SIGKILL)
+    wait_for_epochs(runtime, max(map(len, before.values())) + 2, lambda: process.poll() is None)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert out.startswith("[1/3] seed-0: begins, once there is room\n[2/3] seed-1: begins")
+    assert "main.py: interrupted; " in err
+    process = start()
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "seed-0: goes on, once there is room" in out
+    check_went_on(runtime, before)
+    check_same_bits(runtime)
+    out, _ = start().communicate()
+    assert out.count("ended before, skipped") == 3
+
+
+@on_linux
+@needs("submitit", "requirements-slurm.txt")
+def test_submitit_packs_runs_and_goes_on_with_that_of_a_killed_process(runtime, descendants, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0.1)
+    logs = runtime.results_dir / "exp" / ".jobs"
+    before = {}
+
+    def kill_one():
+        wait_for_epochs(runtime, 2)
+        before.update(recorded(runtime))
+        workers = [pid for pid, words in descendants(os.getpid()).items() if "multiprocessing.spawn" in words]
+        os.kill(workers[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    executor = partial(on_slurm, gpus_per_run=0.5, logs=logs, cluster="local")
+    sweep("exp", configurations(FLAGS), runtime, executor=executor)
+    killer.join()
+    assert len(before) >= 2
+    assert len(list(logs.glob("*_submitted.pkl"))) == 3, "two jobs, and one again"
+    assert capsys.readouterr().out.count(": ended, test squared error") == 3
+    check_went_on(runtime, before)
+    check_same_bits(runtime)
+
+
+def test_overwritten_runs_are_cleared_first_so_that_a_second_attempt_goes_on(runtime):
+    configs = configurations({**FLAGS, "epochs": 1, "seed": [0, 1]})
+    sweep("exp", configs, runtime)
+    seen = []
+
+    def twice(work, tasks, announce):
+        """An executor that loses what comes of the first attempt."""
+        assert not list((runtime.results_dir / "exp").glob(f"*/{CONFIG}"))
+        for task in tasks:
+            work(task)
+            seen.append((runtime.results_dir / "exp" / task.experiment / MODEL).stat().st_mtime_ns)
+            yield task, work(task)
+
+    sweep("exp", configs, runtime, executor=twice, mode="overwrite")
+    assert seen == [(runtime.results_dir / "exp" / f"seed-{n}" / MODEL).stat().st_mtime_ns for n in (0, 1)]
+
+
+@pytest.mark.parametrize("name", ["ray", "submitit"])
+def test_a_missing_package_is_named_with_the_command_to_get_it(name, monkeypatch, tmp_path):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=rf"^--executor {name}: .* pip install -r requirements-(ray|slurm).txt$"):
+        find_executor(name, 0, tmp_path)
+
+
+@needs("submitit", "requirements-slurm.txt")
+def test_without_slurm_submitit_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OptionError, match="there is no SLURM here"):
+        find_executor("submitit", 0.25, tmp_path)

@@ -1,0 +1,133 @@
+"""Training shared by two ranks is training by one, to rounding: every objective, and evaluation."""
+
+import pytest
+import torch
+import torch.distributed as group
+import torch.multiprocessing as processes
+
+import vae.training
+from vae.distributed import average_gradients, gather, rank, ranks, share, together
+from vae.evaluation import Evaluator
+from vae.likelihoods import LIKELIHOODS
+from vae.losses import LOSSES, build_loss, resolve_options
+from vae.training import Trainer, seed_everything
+
+RANKS = 2
+# Beside every objective with its defaults, options and likelihoods by which a model computes otherwise.
+CASES = {
+    **{name: (name, {}, "bernoulli", 0.0) for name in LOSSES},
+    "CatVAE, one decode": ("CatVAE", {"single_decode": True}, "gaussian", 0.0),
+    "CS, no network": ("CS", {"prior_network": False}, "laplace", 0.0),
+    "InfoVAE, energy": ("InfoVAE", {"info_divergence": "energy"}, "bernoulli", 0.3),
+    "noise": ("KL", {}, "bernoulli", 0.3),
+    "vectors": ("MMD", {}, "normal-diagonal", 0.0),
+}
+
+
+class Unheard:
+    """A reporter that nobody listens to."""
+
+    def start_epoch(self, epoch, images):
+        pass
+
+    def advance(self, images):
+        pass
+
+    def end_epoch(self):
+        pass
+
+
+def train(case):
+    """Weights, records and an evaluation, in float64: two epochs of batches of 7, 7 and 1 images."""
+    name, options, rec_dist, noise = CASES[case]
+    generator = torch.Generator().manual_seed(0)
+    if LIKELIHOODS[rec_dist].data == "images":
+        data = torch.randint(0, 256, (15, 1, 32, 32), dtype=torch.uint8, generator=generator)
+    else:
+        data = torch.randn(15, 2, dtype=torch.float64, generator=generator)
+    options = resolve_options(name, options)
+    latent_dim = LOSSES[name].fixed_latent_dim(options) or 3
+    seed_everything(1, 0)
+    model = LOSSES[name].build_model(tuple(data.shape[1:]), latent_dim, rec_dist, options).double()
+    loss = build_loss(name, dataset_size=len(data), latent_dim=latent_dim, **options).double()
+    trainer = Trainer(model, loss, data, batch_size=7, lr=1e-3, seed=1, reporter=Unheard(), noise=noise)
+    records = list(trainer.train(2))
+    evaluation = Evaluator(model, loss, batch_size=7, seed=1, noise=noise).evaluate(data)
+    terms = [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in (*records, evaluation)]
+    return {**model.state_dict(), **dict(loss.named_parameters()), **dict(loss.named_buffers())}, terms
+
+
+def work(number, folder):
+    """What each rank does: train every case with the others; then the first trains every case alone."""
+    torch.set_num_threads(1)
+    vae.training.to_unit_interval = lambda images: images.double() / 255
+    group.init_process_group("gloo", init_method=f"file://{folder}/store", rank=number, world_size=RANKS)
+    shared = {case: train(case) for case in CASES}
+    torch.save([shared, alone_and_together(number)], folder / f"rank-{number}.pt")
+    group.destroy_process_group()
+    if number == 0:
+        torch.save({case: train(case) for case in CASES}, folder / "alone.pt")
+
+
+def alone_and_together(number):
+    """What the functions of vae.distributed do, in a group."""
+    found = {"ranks": ranks(), "rank": rank(), "shares": [share(torch.arange(count)) for count in (5, 1, 0)]}
+    values = torch.arange(5.0, requires_grad=True)
+    whole = gather(2 * share(values), 5)
+    whole.square().sum().backward()
+    optimizer = torch.optim.SGD([values])
+    average_gradients(optimizer)
+    found |= {"whole": whole.detach(), "gradient": values.grad}
+    messages = []
+    for failing in (0, 1):
+        try:
+            with together():
+                if number == failing:
+                    raise ValueError(f"wrong at {failing}")
+        except ValueError as error:
+            messages.append(str(error))
+    with together():
+        pass
+    return found | {"messages": messages}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What each rank found, and what one process found."""
+    folder = tmp_path_factory.mktemp("ranks")
+    processes.spawn(work, (folder,), nprocs=RANKS)
+    return [torch.load(folder / name) for name in ("rank-0.pt", "rank-1.pt", "alone.pt")]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_train_as_one_process_does(case, results):
+    (first, _), (second, _), alone = results
+    (weights, terms), (other_weights, other_terms) = first[case], second[case]
+    expected, expected_terms = alone[case]
+    assert terms == other_terms
+    for name, value in expected.items():
+        assert weights[name].equal(other_weights[name]), f"{name} is the same on both ranks"
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-9)
+    for record, expected_record in zip(terms, expected_terms, strict=True):
+        assert record == pytest.approx(expected_record, rel=1e-9, abs=1e-9)
+
+
+def test_shares_are_gathered_with_their_gradients(results):
+    for number, (_, found) in enumerate(results[:2]):
+        assert (found["ranks"], found["rank"]) == (2, number)
+        assert [s.tolist() for s in found["shares"]] == [[[0, 1], [], []], [[2, 3, 4], [0], []]][number]
+        assert found["whole"].tolist() == [0, 2, 4, 6, 8]
+        assert found["gradient"].tolist() == [0, 8, 16, 24, 32]
+
+
+def test_what_one_rank_finds_wrong_all_raise(results):
+    assert all(found["messages"] == ["wrong at 0", "wrong at 1"] for _, found in results[:2])
+
+
+def test_one_process_is_one_rank():
+    rows = torch.rand(3, 2)
+    assert (ranks(), rank()) == (1, 0)
+    assert share(rows) is rows
+    assert gather(rows, 3) is rows
+    with pytest.raises(ValueError, match="mine"), together():
+        raise ValueError("mine")
