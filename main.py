@@ -111,6 +111,11 @@ def build_parser() -> Parser:
         "--preset", choices=PRESETS, help=f"the runs of the paper's {', '.join(PRESETS)}; other flags change them"
     )
     add_option(sweep_group, Option("jobs", 1, "runs at a time, each in its own process", int, minimum=1), several=False)
+    sweep_group.add_argument(
+        "--ensemble",
+        action=argparse.BooleanOptionalAction,
+        help="train runs of the same data, networks and batches as one model (default: on a GPU, without --jobs)",
+    )
 
     folder_group = parser.add_argument_group("the results folder")
     folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
@@ -182,6 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Carry out one command line."""
     flags = vars(build_parser().parse_args(arguments))
     experiment, preset, jobs = flags.pop("experiment"), flags.pop("preset", None), flags.pop("jobs", 1)
+    ensemble = flags.pop("ensemble", None)
     modes = [mode for mode in ("resume", "overwrite", "is_eval_only") if flags.pop(mode, False)]
     if len(modes) > 1:
         fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")
@@ -191,11 +197,15 @@ def main(arguments: list[str] | None = None) -> None:
         fail("--resume is for one run: several go on where they stopped without it")
     if jobs > 1 and not several:
         fail(f"--jobs {jobs} is for several runs: give a flag several values, or a --preset")
+    if ensemble and not several:
+        fail("--ensemble is for several runs: give a flag several values, or a --preset")
+    if ensemble and jobs > 1:
+        fail(f"--ensemble and --jobs {jobs} exclude each other: give one of them")
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
     try:
         if several:
-            sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
+            sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, ensemble=ensemble, mode=mode)
         elif mode == "resume":
             resume(experiment, flags, runtime)
         elif mode == "is_eval_only":

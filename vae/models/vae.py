@@ -59,8 +59,13 @@ class VAE(nn.Module):
 
 
 def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:
-    """Draw one z per posterior by reparameterisation, z = mean + exp(logvar / 2) eps with eps ~ N(0, I)."""
-    return torch.addcmul(mean, (0.5 * logvar).exp(), torch.randn_like(mean))
+    """Draw one z per posterior by reparameterisation, with eps ~ N(0, I) from the global random stream."""
+    return reparameterise(mean, logvar, torch.randn_like(mean))
+
+
+def reparameterise(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """z = mean + exp(logvar / 2) eps, with eps the noise."""
+    return torch.addcmul(mean, (0.5 * logvar).exp(), noise)
 
 
 def build_networks(image_shape: tuple[int, ...], latent_dim: int) -> tuple[nn.Module, nn.Module]:
