@@ -44,13 +44,13 @@ def kaiming_uniform(module: nn.Module) -> None:
 class ToImage(nn.ConvTranspose2d):
     """The transposed convolution that ends the decoder, quick also when the image has a single channel.
 
-    The kernels of transposed convolutions compute blocks of channels at once and waste them on a grey image.
+    On a CPU the kernels of transposed convolutions compute blocks of channels at once and waste them on a grey image.
     For that, one matrix product turns every pixel of the feature map into the 4x4 patch it adds to the image,
-    and `fold` sums the patches where they overlap.
+    and `fold` sums the patches where they overlap. (Not on a GPU, where the gradient of `fold` is a kernel per image.)
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        if self.out_channels > 1:
+        if self.out_channels > 1 or features.is_cuda:
             return super().forward(features)
         height, width = features.shape[-2:]
         patches = functional.linear(features.permute(0, 2, 3, 1), self.weight.flatten(1).T)  # (N, H, W, 16)
