@@ -8,9 +8,10 @@ time does not depend. Every round trains an epoch of all members as one, then of
 a CPU the clock is the process's own, with one thread, so that what else the machine does is not counted.
 
 Two bounds stand beside: the arithmetic of the networks, forward and backward, at the rate of a large matrix product
-(TF32 where the device has it), and the bytes that must move, at the rate of a large copy. Those are every layer's output
-(written, read by the next layer, read again in the backward pass, its gradient written and read) and the parameters
-(read twice, their gradients written, and Adam's three reads more and three writes). Writes benchmarks/ensemble.json.
+(TF32 where the device has it), and the bytes that must move, at the rate of a large copy. Those are every layer's
+output (written, read by the next layer, read again in the backward pass, its gradient written and read) and the
+parameters (read twice, their gradients written, and Adam's three reads more and three writes). Writes
+benchmarks/ensemble.json.
 """
 
 import argparse
