@@ -176,7 +176,7 @@ class Objective(nn.Module):
         self.loss = loss
 
     def forward(self, numbers: dict[str, Tensor], images: Tensor, output: VAEOutput) -> dict[str, Tensor]:
-        """The terms by name, with these values of its `numbers`."""
+        """The terms by name, with these values in place of those of its `numbers`."""
         for path, value in numbers.items():
             module, _, name = path.rpartition(".")
             setattr(self.get_submodule(module), name, value)
@@ -212,8 +212,9 @@ class Group:
         objectives = [Objective(trainer.model, trainer.loss) for trainer in trainers]
         self.objective = Stack(objectives, trainers)
         own = [objective.numbers() for objective in objectives]
+        values = {path: [numbers[path] for numbers in own] for path in own[0]}
         like = next(trainers[0].model.parameters())
-        self.numbers = {path: like.new_tensor([numbers[path] for numbers in own]) for path in own[0]}
+        self.numbers = {path: like.new_tensor(column) for path, column in values.items() if len(set(column)) > 1}
 
     def terms(self, images: Tensor, output: VAEOutput) -> dict[str, Tensor]:
         """The members' terms by name, each (M,)."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import main as command_line
 from utils import ensembles
 from utils.ensembles import packs
 from utils.experiment import Interrupted, Job, Runtime, load_model, resume, run
@@ -110,6 +111,15 @@ def test_the_folders_are_those_of_runs_alone(runtime, trained, capsys):
     assert "[1/6] loss-KL_seed-0: ended before, skipped\n" in capsys.readouterr().out
 
 
+def test_the_command_line_turns_it_on_and_off(tmp_path, trained):
+    command = f"exp -d mixture2d --train-size 100 --test-size 20 -e 1 --seed 0 1 --no-cuda --results-dir {tmp_path}"
+    command_line.main([*command.split(), "--no-ensemble"])
+    command_line.main([*command.split(), "--overwrite"])
+    assert trained == []
+    command_line.main([*command.split(), "--overwrite", "--ensemble"])
+    assert trained == [2]
+
+
 def test_an_interrupted_ensemble_goes_on_and_so_does_a_run_of_it_alone(runtime, trained, monkeypatch, capsys):
     configs = grid(seed=[0, 1, 2], epochs=4)
     append_metrics = ResultsFolder.append_metrics
@@ -159,7 +169,7 @@ def test_an_error_of_the_program_fails_the_runs_it_concerns(runtime, monkeypatch
 
     monkeypatch.setattr(ensembles.ensemble, "train_epoch", broken)
     with pytest.raises(SweepFailed, match="^2 of 3 runs failed: loss-KL, loss-rKL$"):
-        sweep("exp", grid(loss=["KL", "factor", "rKL"]), runtime, ensemble=True)
+        sweep("exp", grid(loss=["KL", "factor", "rKL"], epochs=1), runtime, ensemble=True)
     out, err = capsys.readouterr()
     assert "[1/3] loss-KL: failed, RuntimeError, see above\n" in out
     assert "RuntimeError: out of memory" in err
