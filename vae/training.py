@@ -108,15 +108,18 @@ class Trainer:
             self.check_parameters()
         finally:
             self.reporter.end_epoch()
-        seconds = perf_counter() - start
+        return self.end_epoch(means, batch, perf_counter() - start)
+
+    def end_epoch(self, means: Means, steps: int, seconds: float) -> dict[str, float]:
+        """Count an epoch of so many steps as done, and return its record."""
         self.epoch += 1
-        self.step += batch
+        self.step += steps
         return {
             "epoch": self.epoch,
             "step": self.step,
             **means.values(),
             "seconds": seconds,
-            "images_per_second": count / seconds,
+            "images_per_second": means.count / seconds,
         }
 
     def check_parameters(self) -> None:
@@ -157,7 +160,12 @@ def seed_everything(seed: int, stream: int) -> None:
 
     The streams of one seed are independent of each other, and so are those of different seeds.
     """
-    torch.manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
+    torch.manual_seed(stream_seed(seed, stream))
+
+
+def stream_seed(seed: int, stream: int) -> int:
+    """What a generator is to be seeded with, to give that stream of a seed."""
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0])
 
 
 def to_network(data: Tensor) -> Tensor:
@@ -170,6 +178,11 @@ def to_unit_interval(images: Tensor) -> Tensor:
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
 
-def add_noise(images: Tensor, sd: float) -> Tensor:
-    """Images in [0, 1] with Gaussian noise from the global random stream, clamped to [0, 1]; themselves if sd is 0."""
-    return torch.randn_like(images).mul_(sd).add_(images).clamp_(0, 1) if sd else images
+def add_noise(images: Tensor, sd: float, generator: torch.Generator | None = None) -> Tensor:
+    """Images in [0, 1] with Gaussian noise, clamped to [0, 1]; themselves if sd is 0.
+
+    The noise is from the generator, or from the global random stream.
+    """
+    if not sd:
+        return images
+    return torch.empty_like(images).normal_(generator=generator).mul_(sd).add_(images).clamp_(0, 1)

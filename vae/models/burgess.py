@@ -46,14 +46,15 @@ def kaiming_uniform(module: nn.Module) -> None:
 class ToImage(nn.ConvTranspose2d):
     """The transposed convolution that ends the decoder, quick also when the image has a single channel.
 
-    The kernels of transposed convolutions compute blocks of channels at once and waste them on a grey image.
+    On a CPU the kernels of transposed convolutions compute blocks of channels at once and waste them on a grey image.
     For that, one matrix product turns every pixel of the feature map into the 4x4 patch it adds to the image,
     and `fold` sums the patches where they overlap. torch.compile would take `fold` apart into slow loops: for it, a
     3x3 convolution computes the four pixels of the image that lie in a pixel of the feature map as four channels.
+    (Not on a GPU, where the gradient of `fold` is a kernel per image.)
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        if self.out_channels > 1:
+        if self.out_channels > 1 or features.is_cuda:
             return super().forward(features)
         if torch.compiler.is_compiling():
             taps = features.new_tensor(TAPS)

@@ -1,5 +1,6 @@
 """The variational autoencoder: encoder q(z|x), prior p(z), decoder and likelihood p(x|z)."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -40,7 +41,7 @@ class VAE(nn.Module):
         z = sample_posterior(mean, logvar) if self.training else mean
         return VAEOutput(mean, logvar, z, self.run(self.decoder, share(z)))
 
-    def run(self, network: nn.Module, inputs: Tensor) -> Any:
+    def run(self, network: Callable[[Tensor], Any], inputs: Tensor) -> Any:
         """What the encoder or the decoder makes of its inputs: a float32 tensor, or several.
 
         With `mixed_precision`, in training mode, their matrix products and convolutions are computed in bfloat16, which
@@ -80,8 +81,13 @@ class VAE(nn.Module):
 
 
 def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:
-    """Draw one z per posterior by reparameterisation, z = mean + exp(logvar / 2) eps with eps ~ N(0, I)."""
-    return torch.addcmul(mean, (0.5 * logvar).exp(), torch.randn_like(mean))
+    """Draw one z per posterior by reparameterisation, with eps ~ N(0, I) from the global random stream."""
+    return reparameterise(mean, logvar, torch.randn_like(mean))
+
+
+def reparameterise(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """z = mean + exp(logvar / 2) eps, with eps the noise."""
+    return torch.addcmul(mean, (0.5 * logvar).exp(), noise)
 
 
 def build_networks(image_shape: tuple[int, ...], latent_dim: int) -> tuple[nn.Module, nn.Module]:
