@@ -30,12 +30,13 @@ class Silent:
         self.told.append("end")
 
 
-def make_trainer(loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, **options):
+def make_trainer(loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, precision="float32", **options):
     options = resolve_options(loss, options)
     seed_everything(seed, 0)
     model = LOSSES[loss].build_model(tuple(data.shape[1:]), 3, rec_dist, options).to(data.dtype)
     objective = build_loss(loss, dataset_size=len(data), latent_dim=3, **options).to(data.dtype)
-    return Trainer(model, objective, data, batch_size=3, lr=1e-3, seed=seed, reporter=Silent(), noise=noise)
+    own = {"batch_size": 3, "lr": 1e-3, "seed": seed, "reporter": Silent(), "noise": noise, "precision": precision}
+    return Trainer(model, objective, data, **own)
 
 
 def train_as_one(*trainers):
@@ -95,6 +96,21 @@ def test_every_member_is_what_it_is_alone(members, shared):
     for trainer, other in zip(together, alone):
         assert trainer.step == 2 * STEPS
         check_same(trainer, other)
+
+
+def test_in_bfloat16_the_networks_of_all_members_are():
+    shared = {"data": IMAGES.float(), "rec_dist": "gaussian", "precision": "bf16"}
+    together = [make_trainer("KL", **shared), make_trainer("dGJS", seed=2, **shared)]
+    alone, exact = (
+        make_trainer("dGJS", seed=2, **shared),
+        make_trainer("dGJS", seed=2, **{**shared, "precision": "float32"}),
+    )
+    ours, theirs, float32 = (
+        record["loss"] for record in (train_as_one(*together)[1], alone.train_epoch(), exact.train_epoch())
+    )
+    assert ours == pytest.approx(theirs, rel=1e-3)
+    assert ours == pytest.approx(float32, rel=1e-2)
+    assert ours != pytest.approx(float32, rel=1e-6)
 
 
 def test_an_epoch_together_may_follow_one_alone_and_the_other_way_round(tmp_path):
