@@ -122,6 +122,11 @@ def build_parser() -> Parser:
         Option("gpus_per_run", 0.0, "of a cluster; 0.25: four runs share one, 0: CPU", minimum=0, maximum=1),
         several=False,
     )
+    sweep_group.add_argument(
+        "--ensemble",
+        action=argparse.BooleanOptionalAction,
+        help="train runs of the same data, networks and batches as one model (default: on a GPU, without --jobs)",
+    )
 
     folder_group = parser.add_argument_group("the results folder")
     folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
@@ -141,6 +146,8 @@ def build_parser() -> Parser:
     machine_group.add_argument(
         "--no-cuda", action="store_const", const="cpu", dest="device", help="the same as --device cpu"
     )
+    for name in ("precision", "compile"):
+        add_option(machine_group, settings[name])
     machine_group.add_argument(
         "--no-progress-bar", action="store_false", dest="progress_bar", help="show no progress bar"
     )
@@ -165,7 +172,7 @@ def add_option(group: Any, option: Option, *, several: bool = True) -> None:
     remarks = [option.limits] if option.limits else []
     remarks += [f"default: {option.default}"] if option.default is not None else []
     text = f"{option.help}: {', '.join(choices)}" if choices else option.help
-    text += f" ({'; '.join(remarks)})"
+    text += f" ({'; '.join(remarks)})" if remarks else ""
     flags = [*SHORT_FLAGS.get(option.name, []), option.flag]
     if option.kind is bool:
         group.add_argument(*flags, action=argparse.BooleanOptionalAction, dest=option.name, help=text)
@@ -209,6 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Carry out one command line."""
     flags = vars(build_parser().parse_args(arguments))
     experiment, preset, jobs = flags.pop("experiment"), flags.pop("preset", None), flags.pop("jobs", 1)
+    ensemble = flags.pop("ensemble", None)
     modes = [mode for mode in ("resume", "overwrite", "is_eval_only") if flags.pop(mode, False)]
     if len(modes) > 1:
         fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")
@@ -221,14 +229,19 @@ def main(arguments: list[str] | None = None) -> None:
     if several and rank_count() > 1:
         fail("torchrun is for one run, which its processes share: without it, --jobs N trains several side by side")
     executor = take_executor(flags, experiment, several=several, jobs=jobs)
+    if ensemble and not several:
+        fail("--ensemble is for several runs: give a flag several values, or a --preset")
+    if ensemble and (jobs > 1 or executor):
+        fail(f"--ensemble and {'--executor' if executor else f'--jobs {jobs}'} exclude each other: give one of them")
     if rank_number():
         flags["progress_bar"] = False
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
+    way = {"jobs": jobs, "ensemble": ensemble, "executor": executor, "mode": mode}
     try:
         with joined(runtime.device):
             if several:
-                sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, executor=executor, mode=mode)
+                sweep(experiment, configurations(flags, preset), runtime, **way)
             elif mode == "resume":
                 resume(experiment, flags, runtime)
             elif mode == "is_eval_only":

@@ -102,6 +102,8 @@ MISTAKES = {
     "exp --seed 0 1 --resume": "--resume is for one run: several go on where they stopped without it",
     "exp --seed 0 1 --is-eval-only": "results/exp/seed-0 has not ended: leave --is-eval-only out to train it",
     "exp --jobs 2": "--jobs 2 is for several runs: give a flag several values, or a --preset",
+    "exp --ensemble": "--ensemble is for several runs: give a flag several values, or a --preset",
+    "exp --seed 0 1 --ensemble --jobs 2": "--ensemble and --jobs 2 exclude each other: give one of them",
     "exp --seed 0 1 --jobs 0": "--jobs 0: expected a whole number (1 or more)",
     "exp --executor ray": "--executor ray is for several runs: give a flag several values, or a --preset",
     "exp --seed 0 1 --executor slurm": "argument --executor: invalid choice: 'slurm' (choose from",

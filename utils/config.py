@@ -10,7 +10,7 @@ from vae.losses import LOSSES, loss_name, resolve_options
 from vae.options import Option, OptionError
 
 # What config.json holds beside the configuration.
-RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")
+RECORDED = ("data", "git_revision", "versions", "machine", "compiled", "resumed_with", "ended_after")
 
 EVALUATION_OPTIONS = ("is_metrics", "importance_samples")  # what --is-eval-only may set anew
 
@@ -40,6 +40,14 @@ class RunConfig:
     noise: float = setting(
         "noise", 0.0, "standard deviation of noise on the input; the clean images are to be made", float, minimum=0
     )
+    precision: str = setting(
+        "precision",
+        "float32",
+        "arithmetic of the networks in training; bf16 is slow on CPUs that lack it",
+        str,
+        choices=("float32", "bf16"),
+    )
+    compile: bool | None = setting("compile", None, "train by torch.compile (default: where it pays for itself)", bool)
     train_size: int | None = setting(
         "train_size", None, "train on the first N images only, else on all", int, minimum=1
     )
@@ -78,6 +86,8 @@ class RunConfig:
             raise OptionError(f"--rec-dist {self.rec_dist}: --dataset {self.dataset} has {kind}: choose from {fitting}")
         if self.noise and kind != "images":
             raise OptionError(f"--noise {self.noise}: --dataset {self.dataset} has {kind}, noise is for images only")
+        if self.compile and not LOSSES[self.loss].compilable:
+            raise OptionError(f"--compile: --loss {self.loss} cannot be compiled: leave it out")
         if LOSSES[self.loss].batch_statistic and self.batch_size < 2:
             raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
 

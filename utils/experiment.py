@@ -2,6 +2,8 @@
 
 import contextlib
 import copy
+import math
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from utils.datasets import (
     portable_name,
 )
 from utils.datasets.record import check_same_data, data_record
-from utils.environment import choose_device, environment, keep_freed_memory
+from utils.environment import choose_compile, choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
 from utils.progress import Progress, image_bar, summarise
 from utils.results import (
@@ -30,7 +32,7 @@ from utils.results import (
     ResultsFolder,
     check_experiment_name,
 )
-from vae.distributed import RankLost, rank, together
+from vae.distributed import RankLost, rank, ranks, together
 from vae.evaluation import Evaluator
 from vae.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
@@ -40,6 +42,12 @@ from vae.options import OptionError
 from vae.training import Stream, Trainer, seed_everything
 
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
+
+Evaluation = dict[str, dict[str, Any]]  # what evaluation.json holds
+
+# A run as a coroutine, so that it can take its epochs alone or together with others: it yields its trainer whenever an
+# epoch is due, is sent the function that trains it and gives its record, and returns its evaluation.
+Course = Generator[Trainer, Callable[[], dict[str, float]], Evaluation]
 
 
 @dataclass(frozen=True)
@@ -57,27 +65,51 @@ class Interrupted(Exception):
     """Ctrl-C; the message says what is saved, what is lost and how to go on."""
 
 
-def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict[str, dict[str, Any]]:
+def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> Evaluation:
     """Train, evaluate and write results/<experiment>/; return what evaluation.json holds.
 
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
     and OptionError for the configuration, all before anything is written; NonFiniteError, Interrupted and RankLost
     later on.
     """
-    folder = results_folder(runtime.results_dir / config.experiment)
-    with together():
-        folder.check_free(overwrite=overwrite)
-        job = Job(config, runtime, folder)
-    with folder.create():
-        folder.check_free(overwrite=overwrite)  # another process may have begun it while the data were loaded
-        return job.carry_out(afresh=True)
+    return alone(new_course(config, runtime, overwrite=overwrite))
 
 
-def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
+def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> Evaluation:
     """Go on with a run from its last checkpoint; a run that has ended is left as it is.
 
     The flags must equal the saved configuration, except epochs and evaluation options. Raises as `run` does.
     """
+    return alone(resumed_course(experiment, flags, runtime))
+
+
+def alone(course: Course) -> Evaluation:
+    """Carry out a run by itself."""
+    train_epoch = None
+    while True:
+        try:
+            train_epoch = course.send(train_epoch).train_epoch
+        except StopIteration as end:
+            return end.value
+
+
+def new_course(
+    config: RunConfig, runtime: Runtime, *, overwrite: bool = False, splits: dict[str, Dataset] | None = None
+) -> Course:
+    """The course of `run`, on splits that are in memory already, if they are given."""
+    folder = results_folder(runtime.results_dir / config.experiment)
+    with together():
+        folder.check_free(overwrite=overwrite)
+        job = Job(config, runtime, folder, splits)
+    with folder.create():
+        folder.check_free(overwrite=overwrite)  # another process may have begun it while the data were loaded
+        return (yield from job.carry_out(afresh=True))
+
+
+def resumed_course(
+    experiment: str, flags: dict[str, Any], runtime: Runtime, *, splits: dict[str, Dataset] | None = None
+) -> Course:
+    """The course of `resume`, on splits that are in memory already, if they are given."""
     folder = open_folder(experiment, runtime)
     with folder.create():
         with together():
@@ -92,16 +124,17 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
             checkpoint = folder.load_checkpoint()
             if checkpoint is None and record["ended_after"]:
                 raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
-            job = Job(config, runtime, folder)
+            record.setdefault("compiled", False)
+            job = Job(config, runtime, folder, splits, compiled=record["compiled"] and ranks() == 1)
             check_same_data(record["data"], job.splits)
             if checkpoint is not None:
                 job.restore(checkpoint)
             job.note_environment(record)
         folder.drop_metrics_after(job.trainer.epoch)
-        return job.carry_out(afresh=False)
+        return (yield from job.carry_out(afresh=False))
 
 
-def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
+def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> Evaluation:
     """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json.
 
     The flags must equal the saved configuration, except evaluation options; what was measured by one before and is not
@@ -143,15 +176,31 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[
 
 
 class Job:
-    """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run."""
+    """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run.
 
-    def __init__(self, config: RunConfig, runtime: Runtime, folder: ResultsFolder):
+    It loads the splits unless it is given them, for a run that is trained together with others, which is not compiled.
+    `compiled` is what a run that goes on was begun with; left out, it is chosen.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        runtime: Runtime,
+        folder: ResultsFolder,
+        splits: dict[str, Dataset] | None = None,
+        compiled: bool | None = None,
+    ):
         keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
-        self.environment = environment(device)
-        self.splits = load_splits(config, runtime)
+        self.splits = splits or load_splits(config, runtime)
         train = self.splits["train"]
+        if splits or not LOSSES[config.loss].compilable:
+            compiled = False
+        elif compiled is None:
+            compiled = config.compile
+        compiled = choose_compile(compiled, device, config.epochs * math.ceil(len(train) / config.batch_size))
+        self.environment = {**environment(device), "compiled": compiled}
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = build(config, train.image_shape, len(train), device)
         self.progress = Progress(config.epochs, bar=runtime.progress_bar)
@@ -164,6 +213,8 @@ class Job:
             seed=config.seed,
             reporter=self.progress,
             noise=config.noise,
+            precision=config.precision,
+            compiled=compiled,
         )
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
 
@@ -181,13 +232,14 @@ class Job:
             print("note: the code, a package or the machine is not as when the run began: its bits may differ")
             self.environment = {**begun_with, "resumed_with": self.environment}
 
-    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, Any]]:
+    def carry_out(self, *, afresh: bool) -> Course:
         """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""
         try:
             if afresh:
                 self.folder.clear()
             self.write_config(ended_after=None)
-            self.train()
+            yield from self.train()
+            self.model.eval()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
             evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
             self.folder.write_json(EVALUATION, evaluation)
@@ -206,9 +258,11 @@ class Job:
         summarise(evaluation, self.folder.path)
         return evaluation
 
-    def train(self) -> None:
+    def train(self) -> Course:
         """Train, with a line in metrics.jsonl per epoch and split, and checkpoints."""
-        for record in self.trainer.train(self.config.epochs):
+        while self.trainer.epoch < self.config.epochs:
+            train_epoch = yield self.trainer
+            record = train_epoch()
             epoch = record["epoch"]
             self.log({"epoch": epoch, "step": record["step"], "split": "train", **record})
             if self.config.evaluate_every and epoch % self.config.evaluate_every == 0:
@@ -239,7 +293,6 @@ class Job:
         defaults = resolve_options(config.loss, {})
         chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
         title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
-        self.model.eval()
         seed_everything(config.seed, Stream.PICTURES)
         figures = pictures.figures(self.model, self.splits["test"], noise=config.noise, title=title)
         if metrics := self.folder.read_metrics():  # another rank may not see them yet
@@ -290,9 +343,7 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
     return Evaluator(model, loss, batch_size=config.batch_size, seed=config.seed, noise=config.noise)
 
 
-def evaluate(
-    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime
-) -> dict[str, dict[str, Any]]:
+def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime) -> Evaluation:
     """What evaluation.json holds: of each split, its quantities and evidence, where asked; disentanglement of all."""
     judge = evaluator(model, loss, config)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}

@@ -35,6 +35,17 @@ class Progress:
         )
         print(f"epoch {record['epoch']}/{self.epochs}  {split}{terms}{speed}", flush=True)
 
+    def ensemble_line(self, records: list[dict[str, float]]) -> None:
+        """Print what an epoch of many runs as one came to: their losses from the least to the greatest, the speed."""
+        if records:
+            first, losses = records[0], [record["loss"] for record in records]
+            speed = sum(record["images_per_second"] for record in records)
+            print(
+                f"epoch {first['epoch']}/{self.epochs}  {len(records)} runs  loss {min(losses):.4g} to "
+                f"{max(losses):.4g}  {speed:.0f} images/s  {first['seconds']:.1f} s",
+                flush=True,
+            )
+
 
 def image_bar(description: str, images: int, *, show: bool) -> tqdm:
     """A bar with images per second and the time left, on standard error where that is a terminal and `show` is true."""

@@ -15,12 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from utils.config import EVALUATION_OPTIONS, RunConfig, read_config
-from utils.datasets import DatasetError, portable_name
+from utils.datasets import Dataset, DatasetError, portable_name
 from utils.datasets.record import check_same_data
+from utils.ensembles import as_one, packs
 from utils.environment import choose_device
-from utils.experiment import Interrupted, Runtime, evaluate_only, load_splits, resume, run
+from utils.experiment import (
+    Course,
+    Evaluation,
+    Interrupted,
+    Runtime,
+    alone,
+    evaluate_only,
+    load_splits,
+    new_course,
+    resumed_course,
+)
 from utils.presets import as_list, preset_grids
 from utils.processes import Task, in_turn, side_by_side
+from utils.progress import Progress
 from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, check_experiment_name
 from vae.losses import LOSSES, loss_name, resolve_options
 from vae.means import NonFiniteError
@@ -126,10 +138,12 @@ def sweep(
     *,
     jobs: int = 1,
     executor: Callable[..., Iterator[tuple[Task, Any | None]]] | None = None,
+    ensemble: bool | None = None,
     mode: str | None = None,
 ) -> None:
     """Carry out the runs in results/<experiment>/, in turn, or `jobs` at a time with a process for each.
 
+    In an `ensemble` those that fit together are trained as one; None stands for that on a GPU, unless there are jobs.
     A run that has ended is skipped, one that has begun goes on; not so in the modes "overwrite" and "is_eval_only".
     An executor, see utils.executors, carries them out elsewhere.
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
@@ -157,9 +171,14 @@ def sweep(
         where = "goes on" if goes_on else "begins"
         print(f"{labels[config.experiment]}: {where}" + (", once there is room" if executor else ""), flush=True)
 
+    if ensemble is None:
+        ensemble = jobs == 1 and not executor and choose_device(runtime.device).type == "cuda"
     work = partial(attempt, runtime=runtime, mode=mode)
-    each = executor or (partial(side_by_side, jobs=jobs) if jobs > 1 else in_turn)
-    outcomes = each(work, pending, announce)
+    if ensemble and mode != "is_eval_only":
+        outcomes = in_packs(pending, announce, runtime, mode)
+    else:
+        each = executor or (partial(side_by_side, jobs=jobs) if jobs > 1 else in_turn)
+        outcomes = each(work, pending, announce)
     ended, failed = len(configs) - len(pending), []
     try:
         with closing(outcomes):
@@ -220,24 +239,50 @@ def check_same_configuration(member: Member, config: RunConfig, mode: str | None
             raise ResultsError(f"{member.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
 
 
+def in_packs(
+    configs: list[RunConfig], announce: Callable[[RunConfig], None], runtime: Runtime, mode: str | None
+) -> Iterator[tuple[RunConfig, tuple[bool, str]]]:
+    """Carry out the runs, those together as one that can be, and yield each with its outcome as it ends."""
+    for pack in packs(configs):
+        if len(pack) == 1:
+            yield from in_turn(partial(attempt, runtime=runtime, mode=mode), pack, announce)
+            continue
+        for config in pack:
+            announce(config)
+        splits = load_splits(pack[0], runtime)
+        splits["train"] = splits["train"].to(choose_device(runtime.device))  # once, for all
+        named = {config.experiment: config for config in pack}
+        courses = {name: course(config, runtime, mode, splits) for name, config in named.items()}
+        progress = Progress(max(config.epochs for config in pack), bar=runtime.progress_bar)
+        with closing(as_one(courses, progress)) as results:
+            for name, result in results:
+                yield named[name], outcome_of(result)
+
+
 def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> tuple[bool, str]:
-    """Carry out a run; whether it succeeded, and what to say of it. Raises KeyboardInterrupt and nothing else."""
+    """Carry out a run, and give its outcome. Raises KeyboardInterrupt and nothing else."""
     try:
-        evaluation = carry_out(config, runtime, mode)
+        if mode == "is_eval_only":
+            return outcome_of(evaluate_only(config.experiment, config.flags(), runtime))
+        return outcome_of(alone(course(config, runtime, mode)))
     except Interrupted:
         raise KeyboardInterrupt from None
-    except (OptionError, DatasetError, ResultsError, NonFiniteError, OSError) as error:
-        return False, str(error)
     except Exception as error:
-        traceback.print_exc()
-        return False, f"{type(error).__name__}, see above"
-    return True, f"test squared error {evaluation['test']['squared_error']:.4g}"
+        return outcome_of(error)
 
 
-def carry_out(config: RunConfig, runtime: Runtime, mode: str | None) -> dict[str, dict[str, float]]:
-    """Begin a run or go on with it, or evaluate it; return what evaluation.json holds."""
-    if mode == "is_eval_only":
-        return evaluate_only(config.experiment, config.flags(), runtime)
+def course(config: RunConfig, runtime: Runtime, mode: str | None, splits: dict[str, Dataset] | None = None) -> Course:
+    """The course of a run, which begins it or goes on with it."""
     if mode is None and (runtime.results_dir / config.experiment / CONFIG).exists():
-        return resume(config.experiment, config.flags(), runtime)
-    return run(config, runtime, overwrite=mode == "overwrite")
+        return resumed_course(config.experiment, config.flags(), runtime, splits=splits)
+    return new_course(config, runtime, overwrite=mode == "overwrite", splits=splits)
+
+
+def outcome_of(result: Evaluation | Exception) -> tuple[bool, str]:
+    """Whether a run that ended with this succeeded, and what to say of it."""
+    if not isinstance(result, Exception):
+        return True, f"test squared error {result['test']['squared_error']:.4g}"
+    if isinstance(result, (OptionError, DatasetError, ResultsError, NonFiniteError, OSError)):
+        return False, str(result)
+    traceback.print_exception(result)
+    return False, f"{type(result).__name__}, see above"

@@ -1,5 +1,7 @@
 """Means of a loss's terms over many batches, variances of latents, and the watch for terms that are not finite."""
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,10 @@ class Means:
         self.batches = 0
 
     def add(self, terms: dict[str, Tensor], size: int) -> None:
-        """Count a batch of `size` examples with these terms, scalars; every batch must bring the same terms."""
+        """Count a batch of `size` examples with these terms, all scalars or all vectors of the same length.
+
+        Every batch must bring the same terms.
+        """
         row = torch.stack([term.detach() for term in terms.values()]).double()
         if not self.names:
             self.names = list(terms)
@@ -47,6 +52,12 @@ class Means:
             raise NonFiniteError(
                 f"the term {name} is not finite at step {first_step + batch} (epoch {epoch}, batch {batch})"
             )
+
+    def of_member(self, index: int) -> "Means":
+        """The means of one member, where terms are vectors with an element for each member of an ensemble."""
+        means = copy.copy(self)
+        means.sums, means.first_bad = self.sums[:, index], self.first_bad[:, index]
+        return means
 
     def values(self) -> dict[str, float]:
         """The means by name."""

@@ -15,6 +15,7 @@ from vae.means import Means, NonFiniteError
 from vae.models import VAE
 
 CHECK_EVERY = 50  # steps between looks at the terms; each look waits for the device
+COMPILE_OPTIONS = {"fallback_random": True}  # samples from the streams that they come from without compiling
 
 
 class Reporter(Protocol):
@@ -43,6 +44,8 @@ class Trainer:
             depends on the state before it and on nothing else.
         noise: standard deviation of what is added to the images that the model sees, anew in every epoch; what it
             is to reconstruct are the clean ones.
+        precision: of the networks' arithmetic in training, "float32" or "bf16", see VAE.run.
+        compiled: compute the terms of full batches by torch.compile, with the same samples as without.
     """
 
     def __init__(
@@ -56,10 +59,15 @@ class Trainer:
         seed: int,
         reporter: Reporter,
         noise: float = 0.0,
+        precision: str = "float32",
+        compiled: bool = False,
     ):
         self.model, self.loss, self.data = model, loss, data
         self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
         self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.trained_parameters()), lr=lr, fused=True)
+        self.model.mixed_precision = precision == "bf16"
+        # For one shape: compiling a second time for an epoch's last, smaller batch would never pay.
+        self.full_batch_loss = torch.compile(loss, dynamic=False, options=COMPILE_OPTIONS) if compiled else loss
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done
 
@@ -86,7 +94,8 @@ class Trainer:
             for batch, index in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
                 images = to_network(self.data.index_select(0, index))
                 self.optimizer.zero_grad()
-                terms = self.loss(self.model, images, add_noise(images, self.noise))
+                loss = self.full_batch_loss if len(images) == self.batch_size else self.loss
+                terms = loss(self.model, images, add_noise(images, self.noise))
                 terms.total.backward()
                 average_gradients(self.optimizer)
                 self.optimizer.step()
@@ -99,15 +108,18 @@ class Trainer:
             self.check_parameters()
         finally:
             self.reporter.end_epoch()
-        seconds = perf_counter() - start
+        return self.end_epoch(means, batch, perf_counter() - start)
+
+    def end_epoch(self, means: Means, steps: int, seconds: float) -> dict[str, float]:
+        """Count an epoch of so many steps as done, and return its record."""
         self.epoch += 1
-        self.step += batch
+        self.step += steps
         return {
             "epoch": self.epoch,
             "step": self.step,
             **means.values(),
             "seconds": seconds,
-            "images_per_second": count / seconds,
+            "images_per_second": means.count / seconds,
         }
 
     def check_parameters(self) -> None:
@@ -148,7 +160,12 @@ def seed_everything(seed: int, stream: int) -> None:
 
     The streams of one seed are independent of each other, and so are those of different seeds.
     """
-    torch.manual_seed(int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0]))
+    torch.manual_seed(stream_seed(seed, stream))
+
+
+def stream_seed(seed: int, stream: int) -> int:
+    """What a generator is to be seeded with, to give that stream of a seed."""
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0])
 
 
 def to_network(data: Tensor) -> Tensor:
@@ -161,6 +178,11 @@ def to_unit_interval(images: Tensor) -> Tensor:
     return images.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
 
-def add_noise(images: Tensor, sd: float) -> Tensor:
-    """Images in [0, 1] with Gaussian noise from the global random stream, clamped to [0, 1]; themselves if sd is 0."""
-    return torch.randn_like(images).mul_(sd).add_(images).clamp_(0, 1) if sd else images
+def add_noise(images: Tensor, sd: float, generator: torch.Generator | None = None) -> Tensor:
+    """Images in [0, 1] with Gaussian noise, clamped to [0, 1]; themselves if sd is 0.
+
+    The noise is from the generator, or from the global random stream.
+    """
+    if not sd:
+        return images
+    return torch.empty_like(images).normal_(generator=generator).mul_(sd).add_(images).clamp_(0, 1)

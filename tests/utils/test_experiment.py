@@ -8,10 +8,11 @@ import pytest
 import torch
 from matplotlib.image import imread
 
+from utils import environment as environment_module
 from utils import experiment
 from utils.config import RunConfig
 from utils.datasets import DatasetError
-from utils.environment import environment
+from utils.environment import environment, missing_for_compile
 from utils.experiment import Interrupted, Job, Runtime, evaluate_only, load_model, resume, run
 from utils.results import (
     CHECKPOINT,
@@ -468,3 +469,46 @@ def test_configuration_round_trip_and_bounds():
     for name in ("", ".", "..", "a/b", "a\\b", ".hidden", "a\nb"):
         with pytest.raises(ResultsError, match="experiment name"):
             RunConfig(name)
+
+
+@pytest.mark.skipif(missing_for_compile(torch.device("cpu")) is not None, reason="nothing to compile with")
+def test_a_compiled_run_resumes_compiled_to_the_same_bits(runtime):
+    small = {"dataset": "mixture2d", "latent_dim": None, "lr": 1e-2, "compile": True}
+    run(config("whole", epochs=3, **small), runtime)
+    run(config(epochs=2, **small), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert json.loads(resumed[CONFIG])["compiled"] is True
+    assert whole[MODEL] == resumed[MODEL]
+    run(config("eager", epochs=3, **{**small, "compile": False}), runtime)
+    compiled, eager = (load_model(runtime.results_dir / name)[0].state_dict() for name in ("whole", "eager"))
+    torch.testing.assert_close(compiled, eager, rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_of_before_compiling_was_chosen_goes_on_uncompiled(runtime, monkeypatch):
+    run(config(epochs=1), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    record = json.loads(path.read_text())
+    assert record.pop("compiled") is False
+    del record["compile"], record["precision"]
+    path.write_text(json.dumps(record))
+    monkeypatch.setattr(environment_module, "COMPILE_FROM", 1)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    resume("exp", {"epochs": 2}, runtime)
+    assert json.loads(path.read_text())["compiled"] is False
+
+
+def test_what_cannot_be_compiled_is_not(runtime, monkeypatch):
+    monkeypatch.setattr(environment_module, "COMPILE_FROM", 1)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    run(config(epochs=1, loss="CatVAE", latent_dim=None), runtime)
+    assert json.loads((runtime.results_dir / "exp" / CONFIG).read_text())["compiled"] is False
+    with pytest.raises(OptionError, match="--compile: --loss CatVAE cannot be compiled"):
+        config(loss="CatVAE", latent_dim=None, compile=True)
+
+
+def test_evaluation_is_in_float32_also_where_training_is_not(runtime):
+    evaluation = run(config(precision="bf16", importance_samples=2), runtime)
+    again = evaluate_only("exp", {}, runtime)
+    assert again == evaluation
+    assert json.loads((runtime.results_dir / "exp" / CONFIG).read_text())["precision"] == "bf16"

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from vae.likelihoods import FIRST_SIGMA
 from vae.losses import LOSSES, Loss, LossTerms, build_loss, resolve_options
@@ -165,3 +166,59 @@ def test_vectors_are_trained_on_as_they_are():
     assert [len(batch) for batch in seen] == [8, 8, 4]
     assert sorted(torch.cat(seen).tolist()) == sorted(vectors.tolist())
     assert model.likelihood.log_sigma.exp().item() != pytest.approx(FIRST_SIGMA, rel=1e-4)
+
+
+def make_vector_trainer(name, **arguments):
+    """On vectors: the networks are small, and so is what there is to compile."""
+    vectors = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    seed_everything(1, 0)
+    options = resolve_options(name, {})
+    model = LOSSES[name].build_model((2,), 3, "normal", options)
+    loss = build_loss(name, dataset_size=20, latent_dim=3, **options)
+    arguments = {"batch_size": 8, "lr": 1e-3, "seed": 1, "reporter": Silent(), **arguments}
+    return Trainer(model, loss, vectors, **arguments)
+
+
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.compilable])
+def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, monkeypatch):
+    torch.compiler.reset()
+    counter, plain_compile = CompileCounterWithBackend("eager"), torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda loss, options, **others: plain_compile(loss, backend=counter, fullgraph=True, **others)
+    )
+    compiled, eager = make_vector_trainer(name, compiled=True), make_vector_trainer(name)
+    list(compiled.train(3))
+    list(eager.train(3))
+    assert counter.frame_count == 1, "the last batch of an epoch is smaller"
+    assert all(value.equal(weights(eager)[key]) for key, value in weights(compiled).items())
+
+
+@pytest.mark.parametrize("loss", ["KL", "InfoCatVAE", "factor"])
+def test_bfloat16_is_for_the_networks_in_training_only(loss):
+    exact, mixed = make_trainer(loss), make_trainer(loss)
+    mixed.model.mixed_precision = True
+    images = to_unit_interval(exact.data)
+    with torch.no_grad():
+        for trainer in (exact, mixed):
+            trainer.model.eval()
+        assert mixed.model(images).decoded.equal(exact.model(images).decoded)
+        for trainer in (exact, mixed):
+            trainer.model.train()
+        seed_everything(1, 1)
+        expected = exact.loss(exact.model, images).named()
+        seed_everything(1, 1)
+        actual = mixed.loss(mixed.model, images).named()
+    assert not actual["reconstruction"].equal(expected["reconstruction"])
+    for name, value in actual.items():
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(expected[name].item(), rel=0.05, abs=0.05), name
+
+
+def test_training_in_bfloat16_keeps_weights_in_float32_and_comes_to_about_the_same():
+    exact, mixed = make_trainer(), make_trainer()
+    mixed.model.mixed_precision = True
+    *_, expected = exact.train(3)
+    *_, record = mixed.train(3)
+    assert all(parameter.dtype == torch.float32 for parameter in mixed.model.parameters())
+    assert record["loss"] != expected["loss"]
+    assert record["loss"] == pytest.approx(expected["loss"], rel=0.01)

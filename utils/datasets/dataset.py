@@ -1,6 +1,6 @@
 """What a data set is: images as bytes in memory, or vectors, with what is known about each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -47,6 +47,10 @@ class Dataset:
     def data(self) -> torch.Tensor | PackedImages:
         """What models are trained on: the images or the vectors, whichever there are."""
         return self.images if self.vectors is None else self.vectors
+
+    def to(self, device: torch.device) -> "Dataset":
+        """The same split with its images or vectors on a device."""
+        return replace(self, **{"images" if self.vectors is None else "vectors": self.data.to(device)})
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ class AutoencoderLoss(Loss):
 
     summary = "no regulariser; z is still sampled (the paper's authors call it VAE)"
     formula = "0"
+    batchable = True
 
     def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         return output.mean.new_zeros(()), {}

@@ -48,7 +48,12 @@ class Loss(nn.Module, ABC):
     formula: ClassVar[str]  # the divergence with its weight, for the README
     options: ClassVar[tuple[Option, ...]] = ()
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
+    compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
+    # True: runs with this objective may be trained as one, see vae.ensemble. It can be if its model is a VAE, and its
+    # terms need nothing but the networks' output, the prior, the likelihood, and parameters, buffers and numbers of its
+    # own; draw nothing in training; and do not look at the values of a tensor. Its after_step has to be elementwise.
+    batchable: ClassVar[bool] = False
 
     weight: float = 1.0
 

@@ -17,6 +17,7 @@ class CapacityLoss(AnnealedLoss):
 
     summary = "beta-VAE with a capacity C that grows"
     formula = "γ ∣KL(q‖p) − C∣"
+    batchable = True
     options = (
         Option("betaB_initC", 0.0, "capacity at the start, in nats", minimum=0),
         Option("betaB_finC", 25.0, "capacity at the end, in nats", minimum=0),

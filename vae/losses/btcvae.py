@@ -29,6 +29,7 @@ class TotalCorrelationLoss(AnnealedLoss):
         REG_ANNEAL,
     )
     batch_statistic = True
+    batchable = True
 
     def __init__(self, *, dataset_size: int, btcvae_A: float, btcvae_B: float, btcvae_G: float, **options: int):
         super().__init__(dataset_size=dataset_size, **options)

@@ -31,6 +31,7 @@ class GeometricJSLoss(Loss):
             kind=bool,
         ),
     )
+    batchable = True
     dual: ClassVar[bool] = False
     learnt: ClassVar[bool] = False
 

@@ -21,6 +21,7 @@ class AggregateLoss(Loss):
     """weight D(q(z), p(z)), with a discrepancy D of samples."""
 
     batch_statistic = True
+    batchable = True
     discrepancy: ClassVar[str]  # its name in DISCREPANCIES
 
     def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:

@@ -14,6 +14,7 @@ class KLLoss(Loss):
 
     summary = "the usual VAE: the evidence lower bound"
     formula = "KL(q‖p)"
+    batchable = True
 
     def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         return kl_divergence(output.mean, output.logvar).mean(), {}
@@ -25,6 +26,7 @@ class ReverseKLLoss(Loss):
 
     summary = "the KL divergence the other way round (alias fwdKL, the paper's authors' name)"
     formula = "KL(p‖q)"
+    batchable = True
 
     def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         return reverse_kl_divergence(output.mean, output.logvar).mean(), {}

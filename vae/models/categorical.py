@@ -92,12 +92,12 @@ class CategoricalVAE(VAE):
             weight = probabilities[image, label] / chance[image, label]
             z = sample_posterior(class_mean[image, label], class_logvar[image, label])
         return CategoricalOutput(
-            mean, logvar, z, self.decoder(share(z)), image, weight, logits, class_mean, class_logvar
+            mean, logvar, z, self.run(self.decoder, share(z)), image, weight, logits, class_mean, class_logvar
         )
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits of q(c|x), (N, K), and the mean and log-variance of each q(z|x,c), each (N, K, latent_dim)."""
-        logits, offset, logvar = (gather(part, len(images)) for part in self.encoder(share(images)))
+        logits, offset, logvar = (gather(part, len(images)) for part in self.run(self.encoder, share(images)))
         return logits, self.prior.mean + offset, logvar
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """The variational autoencoder: encoder q(z|x), prior p(z), decoder and likelihood p(x|z)."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,8 @@ class VAE(nn.Module):
     What is said of images (N, C, H, W) holds for vectors (N, D) too.
     """
 
+    mixed_precision: bool = False  # see run
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: Prior, likelihood: Likelihood):
         super().__init__()
         self.encoder, self.decoder, self.prior, self.likelihood = encoder, decoder, prior, likelihood
@@ -36,11 +39,23 @@ class VAE(nn.Module):
         """Encode and decode images (N, C, H, W) in [0, 1]."""
         mean, logvar = self.encode(images)
         z = sample_posterior(mean, logvar) if self.training else mean
-        return VAEOutput(mean, logvar, z, self.decoder(share(z)))
+        return VAEOutput(mean, logvar, z, self.run(self.decoder, share(z)))
+
+    def run(self, network: Callable[[Tensor], Any], inputs: Tensor) -> Any:
+        """What the encoder or the decoder makes of its inputs: a float32 tensor, or several.
+
+        With `mixed_precision`, in training mode, their matrix products and convolutions are computed in bfloat16, which
+        has the range of float32 and three digits. Weights, and all that is made of what networks give, stay float32.
+        """
+        if not (self.training and self.mixed_precision):
+            return network(inputs)
+        with torch.autocast(inputs.device.type, torch.bfloat16):
+            outputs = network(inputs)
+        return outputs.float() if isinstance(outputs, Tensor) else tuple(output.float() for output in outputs)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior's mean and log-variance, each (N, latent_dim)."""
-        mean, logvar = (gather(part, len(images)) for part in self.encoder(share(images)))
+        mean, logvar = (gather(part, len(images)) for part in self.run(self.encoder, share(images)))
         return mean, logvar
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,7 +65,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""
-        return gather(self.likelihood.mean(self.decoder(share(z))), len(z))
+        return gather(self.likelihood.mean(self.run(self.decoder, share(z))), len(z))
 
     def reconstruction_error(self, output: VAEOutput, images: Tensor) -> Tensor:
         """The likelihood's term of each image: (N,)."""
@@ -66,8 +81,13 @@ class VAE(nn.Module):
 
 
 def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:
-    """Draw one z per posterior by reparameterisation, z = mean + exp(logvar / 2) eps with eps ~ N(0, I)."""
-    return torch.addcmul(mean, (0.5 * logvar).exp(), torch.randn_like(mean))
+    """Draw one z per posterior by reparameterisation, with eps ~ N(0, I) from the global random stream."""
+    return reparameterise(mean, logvar, torch.randn_like(mean))
+
+
+def reparameterise(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """z = mean + exp(logvar / 2) eps, with eps the noise."""
+    return torch.addcmul(mean, (0.5 * logvar).exp(), noise)
 
 
 def build_networks(image_shape: tuple[int, ...], latent_dim: int) -> tuple[nn.Module, nn.Module]:

@@ -83,6 +83,14 @@ def test_decoder_is_the_textbook_network(image_shape):
     assert_close(decoder(z), decoder.layers(z))
 
 
+def test_the_decoder_that_torch_compile_sees_is_the_textbook_network():
+    z = torch.randn(3, LATENT_DIM, dtype=torch.float64, requires_grad=True)
+    decoder = Decoder((1, 32, 32), LATENT_DIM).double()
+    textbook = textbook_decoder((1, 32, 32)).double()
+    decoder.layers.compile(backend="eager", fullgraph=True)
+    assert_same_function(decoder, textbook, z)
+
+
 @pytest.mark.parametrize("network_class", [Encoder, Decoder])
 def test_all_weights_are_kaiming_uniform(network_class):
     """Uniform within sqrt(2) * sqrt(3 / fan_in), with the standard deviation that goes with this bound."""

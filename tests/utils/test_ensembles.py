@@ -1,0 +1,175 @@
+"""Sweeps whose runs are trained as one: their folders are those of runs alone."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+import main as command_line
+from utils import ensembles
+from utils.ensembles import packs
+from utils.experiment import Interrupted, Job, Runtime, load_model, resume, run
+from utils.results import CHECKPOINT, CONFIG, EVALUATION, FILES, METRICS, MODEL, PICTURES, ResultsError, ResultsFolder
+from utils.sweeps import SweepFailed, configurations, sweep
+
+SMALL = {"dataset": "mixture2d", "train_size": 100, "test_size": 20, "batch_size": 16, "epochs": 3}
+TIMINGS = ("seconds", "images_per_second")
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Pictures take most of the time of runs as small as these."""
+    monkeypatch.setattr(Job, "draw", lambda job: None)
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu", progress_bar=False)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """How many runs each epoch has trained as one."""
+    counts = []
+    train_epoch = ensembles.ensemble.train_epoch
+
+    def counting(trainers, reporter):
+        counts.append(len(trainers))
+        return train_epoch(trainers, reporter)
+
+    monkeypatch.setattr(ensembles.ensemble, "train_epoch", counting)
+    return counts
+
+
+def grid(**flags):
+    return configurations(SMALL | flags)
+
+
+def metrics_of(folder):
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    assert all(line.keys() >= set(TIMINGS) for line in lines if line["split"] == "train")
+    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in lines]
+
+
+def check_same(ours, theirs):
+    """Two folders of runs are the same, to the rounding of float32."""
+    assert sorted(path.name for path in ours.iterdir()) == sorted(path.name for path in theirs.iterdir())
+    assert (ours / CONFIG).read_bytes() == (theirs / CONFIG).read_bytes()
+    for line, other in zip(metrics_of(ours), metrics_of(theirs), strict=True):
+        assert list(line) == list(other)
+        assert line.pop("split") == other.pop("split")
+        assert line == pytest.approx(other, rel=1e-4, abs=1e-5)
+    evaluation, other = (json.loads((folder / EVALUATION).read_text()) for folder in (ours, theirs))
+    assert {split: list(values) for split, values in evaluation.items()} == {s: list(v) for s, v in other.items()}
+    for split in evaluation:
+        assert evaluation[split] == pytest.approx(other[split], rel=1e-4, abs=1e-4)
+    for name in (MODEL, CHECKPOINT):
+        state, other = (torch.load(folder / name, weights_only=True) for folder in (ours, theirs))
+        for part in ("model", "loss"):
+            torch.testing.assert_close(state[part], other[part], rtol=1e-3, atol=1e-4)
+        assert state.keys() == other.keys()
+
+
+def test_runs_of_the_same_data_networks_and_batches_are_packed():
+    flags = {"loss": ["KL", "factor", "GJS"], "seed": [0, 1], "lr": [1e-4, 1e-3], "train_size": 100}
+    found = [[config.experiment for config in pack] for pack in packs(configurations(flags))]
+    assert found == [
+        [f"loss-{loss}_lr-0.0001_seed-{seed}" for loss in ("KL", "GJS") for seed in (0, 1)],
+        [f"loss-{loss}_lr-0.001_seed-{seed}" for loss in ("KL", "GJS") for seed in (0, 1)],
+        ["loss-factor_lr-0.0001_seed-0"],
+        ["loss-factor_lr-0.0001_seed-1"],
+        ["loss-factor_lr-0.001_seed-0"],
+        ["loss-factor_lr-0.001_seed-1"],
+    ]
+    for flags, sizes in (
+        ({"latent_dim": [2, 3]}, [1, 1]),
+        ({"noise": [0.0, 0.1]}, [1, 1]),
+        ({"dataset": ["mnist", "fashion"]}, [1, 1]),
+        ({"rec_dist": ["bernoulli", "laplace"], "epochs": [1, 2]}, [4]),
+        ({"seed": list(range(10)), "batch_size": 1024}, [4, 4, 2]),
+        ({"seed": [0, 1], "batch_size": 5000}, [1, 1]),
+    ):
+        assert [len(pack) for pack in packs(configurations(flags))] == sizes
+
+
+def test_the_folders_are_those_of_runs_alone(runtime, trained, capsys):
+    configs = grid(loss=["KL", "tGJS", "MMD"], seed=[0, 1], evaluate_every=2)
+    sweep("exp", configs, runtime, ensemble=True)
+    assert trained == [6, 6, 6]
+    out = capsys.readouterr().out
+    assert "[4/6] loss-tGJS_seed-1: begins\n" in out
+    assert "\nepoch 3/3  6 runs  loss " in out
+    assert "[4/6] loss-tGJS_seed-1: ended, test squared error " in out
+    for config in configs:
+        run(config, runtime)
+        folder = runtime.results_dir / "exp" / config.experiment
+        check_same(folder, runtime.results_dir / config.experiment)
+        assert {path.name for path in folder.iterdir()} == set(FILES) - set(PICTURES)
+    load_model(runtime.results_dir / "exp" / "loss-tGJS_seed-1")
+    sweep("exp", configs, runtime, ensemble=True)
+    assert "[1/6] loss-KL_seed-0: ended before, skipped\n" in capsys.readouterr().out
+
+
+def test_the_command_line_turns_it_on_and_off(tmp_path, trained):
+    command = f"exp -d mixture2d --train-size 100 --test-size 20 -e 1 --seed 0 1 --no-cuda --results-dir {tmp_path}"
+    command_line.main([*command.split(), "--no-ensemble"])
+    command_line.main([*command.split(), "--overwrite"])
+    assert trained == []
+    command_line.main([*command.split(), "--overwrite", "--ensemble"])
+    assert trained == [2]
+
+
+def test_an_interrupted_ensemble_goes_on_and_so_does_a_run_of_it_alone(runtime, trained, monkeypatch, capsys):
+    configs = grid(seed=[0, 1, 2], epochs=4)
+    append_metrics = ResultsFolder.append_metrics
+
+    def interrupted(folder, record):
+        append_metrics(folder, record)
+        if (record["epoch"], folder.path.name) == (3, "seed-1"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultsFolder, "append_metrics", interrupted)
+        with pytest.raises(Interrupted, match="interrupted; 0 of 3 runs have ended, what others have is saved up to"):
+            sweep("exp", configs, replace(runtime, checkpoint_every=10), ensemble=True)
+    saved = [ResultsFolder(runtime.results_dir / "exp" / f"seed-{n}").load_checkpoint()["epoch"] for n in range(3)]
+    assert saved == [3, 2, 2]
+    resume("seed-2", configs[2].flags(), replace(runtime, results_dir=runtime.results_dir / "exp"))
+    trained.clear()
+    sweep("exp", configs, runtime, ensemble=True)
+    assert trained == [1, 2], "the one that is behind, then both"
+    for config in configs:
+        run(config, runtime)
+        check_same(runtime.results_dir / "exp" / config.experiment, runtime.results_dir / config.experiment)
+
+
+def test_a_run_that_fails_does_not_stop_the_others(runtime, trained, monkeypatch, capsys):
+    save_model = ResultsFolder.save_model
+
+    def full(folder, state):
+        if folder.path.name.startswith("seed-1"):
+            raise ResultsError("cannot write model.pt (No space left on device)")
+        save_model(folder, state)
+
+    monkeypatch.setattr(ResultsFolder, "save_model", full)
+    with pytest.raises(SweepFailed, match=r"^3 of 4 runs failed: seed-0_betaH-B-1e\+39, seed-1_"):
+        sweep("exp", grid(loss="betaH", betaH_B=[2.0, 1e39], seed=[0, 1]), runtime, ensemble=True)
+    out = capsys.readouterr().out
+    assert trained == [4, 2, 2]
+    assert "[2/4] seed-0_betaH-B-1e+39: failed, the term " in out
+    assert "(epoch 1, batch 1); no epoch is saved: start again with a smaller --lr\n" in out
+    assert "[3/4] seed-1_betaH-B-2: failed, cannot write model.pt (No space left on device)\n" in out
+    assert "[1/4] seed-0_betaH-B-2: ended, test squared error " in out
+
+
+def test_an_error_of_the_program_fails_the_runs_it_concerns(runtime, monkeypatch, capsys):
+    def broken(trainers, reporter):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(ensembles.ensemble, "train_epoch", broken)
+    with pytest.raises(SweepFailed, match="^2 of 3 runs failed: loss-KL, loss-rKL$"):
+        sweep("exp", grid(loss=["KL", "factor", "rKL"], epochs=1), runtime, ensemble=True)
+    out, err = capsys.readouterr()
+    assert "[1/3] loss-KL: failed, RuntimeError, see above\n" in out
+    assert "RuntimeError: out of memory" in err
