@@ -233,6 +233,8 @@ def main(arguments: list[str] | None = None) -> None:
         fail("--ensemble is for several runs: give a flag several values, or a --preset")
     if ensemble and (jobs > 1 or executor):
         fail(f"--ensemble and {'--executor' if executor else f'--jobs {jobs}'} exclude each other: give one of them")
+    if rank_number():
+        flags["progress_bar"] = False
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
     way = {"jobs": jobs, "ensemble": ensemble, "executor": executor, "mode": mode}

@@ -94,9 +94,9 @@ def on_slurm(
     size = int(1 / gpus_per_run) if gpus_per_run else 1
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
     executor = submitit.AutoExecutor(logs, cluster=cluster)
-    executor.update_parameters(
-        name="vae", timeout_min=SLURM_MINUTES, cpus_per_task=size, gpus_per_node=int(gpus_per_run > 0)
-    )
+    gpu = {"gpus_per_node": 1} if gpus_per_run else {}
+    cpus = {"cpus_per_task": size, "slurm_srun_args": [f"--cpus-per-task={size}"]}  # srun does not take over sbatch's
+    executor.update_parameters(name="vae", timeout_min=SLURM_MINUTES, **cpus, **gpu)
     running = {}
 
     def submit(pack: list[Task], retries: int) -> None:

@@ -32,7 +32,7 @@ from utils.results import (
     ResultsFolder,
     check_experiment_name,
 )
-from vae.distributed import RankLost, rank, together
+from vae.distributed import RankLost, rank, ranks, together
 from vae.evaluation import Evaluator
 from vae.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
@@ -69,7 +69,8 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> Eval
     """Train, evaluate and write results/<experiment>/; return what evaluation.json holds.
 
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
-    and OptionError for the configuration, all before anything is written; NonFiniteError and Interrupted later on.
+    and OptionError for the configuration, all before anything is written; NonFiniteError, Interrupted and RankLost
+    later on.
     """
     return alone(new_course(config, runtime, overwrite=overwrite))
 
@@ -124,7 +125,7 @@ def resumed_course(
             if checkpoint is None and record["ended_after"]:
                 raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
             record.setdefault("compiled", False)
-            job = Job(config, runtime, folder, splits, compiled=record["compiled"])
+            job = Job(config, runtime, folder, splits, compiled=record["compiled"] and ranks() == 1)
             check_same_data(record["data"], job.splits)
             if checkpoint is not None:
                 job.restore(checkpoint)
@@ -202,7 +203,7 @@ class Job:
         self.environment = {**environment(device), "compiled": compiled}
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = build(config, train.image_shape, len(train), device)
-        self.progress = Progress(config.epochs, bar=runtime.progress_bar and rank() == 0)
+        self.progress = Progress(config.epochs, bar=runtime.progress_bar)
         self.trainer = Trainer(
             self.model,
             self.loss,

@@ -12,7 +12,7 @@ Without a process group of torch.distributed there is one rank, whose share is e
 same kind, or their random streams differ.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,7 +98,7 @@ def add_up(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def exchange(collective: Any, *arguments: Any) -> None:
+def exchange(collective: Callable[..., Any], *arguments: Any) -> None:
     """Carry out a collective of torch.distributed. Raises RankLost if another rank has gone."""
     try:
         collective(*arguments)

@@ -156,3 +156,32 @@ def test_without_slurm_submitit_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(OptionError, match="there is no SLURM here"):
         find_executor("submitit", 0.25, tmp_path)
+
+
+@needs("submitit", "requirements-slurm.txt")
+def test_jobs_of_slurm_have_room_for_their_runs_and_are_given_up_in_the_end(tmp_path, monkeypatch):
+    """With programs in place of SLURM's that take every job and cancel it at once."""
+    import submitit
+
+    programs = {
+        "srun": "",
+        "sbatch": 'echo >> submitted; cp "$1" script; echo Submitted batch job $(wc -l < submitted)',
+        "sacct": "echo 'JobID|State|NodeList'; for job in $(seq 12); do echo \"$job|CANCELLED|\"; done",
+    }
+    for name, lines in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(executors, "POLL_SECONDS", 0)
+    monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", 0)
+    executor = find_executor("submitit", 0.5, tmp_path / "logs")
+    announced = []
+    assert list(executor(print, ["a", "b", "c"], announced.append)) == [("a", None), ("b", None), ("c", None)]
+    assert announced == ["a", "b", "c"]
+    assert len((tmp_path / "submitted").read_text().splitlines()) == 2 * (1 + executors.RETRIES)
+    script = (tmp_path / "script").read_text()
+    assert "#SBATCH --gpus-per-node=1\n" in script
+    assert "#SBATCH --cpus-per-task=2\n" in script
+    assert " --cpus-per-task=2 " in script.splitlines()[-1]
