@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from utils.experiment import Job, Runtime
+from utils.sweeps import configurations, sweep
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
@@ -19,3 +22,25 @@ def data_dir() -> Path:
     if "VAE_DATA" not in os.environ:
         pytest.skip("VAE_DATA is not set: it names a directory with MNIST/raw, FashionMNIST/raw and dsprites")
     return Path(os.environ["VAE_DATA"])
+
+
+DIGITS = {"dataset": ["digits"], "rec_dist": ["gaussian"], "train_size": 20, "test_size": 10, "epochs": 2}
+GRIDS = {  # by folder: preset, and flags
+    "table1": ("table1", {"GJS_A": [0.1, 0.5], "importance_samples": 2}),
+    "lambda": ("lambda", {"GJS_A": [0.1, 0.5], "GJS_B": [1.0, 2.0]}),
+    "beta": ("beta", {"betaH_B": [0.5, 4.0]}),
+    "alpha-starts": (None, {"loss": ["tGJS", "tdGJS"], "GJS_A": [0.1, 0.9]}),
+    "noise": (None, {"loss": ["KL", "tGJS"], "noise": [0.5, 1.0]}),
+}
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory) -> Path:
+    """A folder that has, in results/reference/, small runs of the grids that notebooks read: on a few digits."""
+    root = tmp_path_factory.mktemp("project")
+    runtime = Runtime(results_dir=root / "results" / "reference", device="cpu", progress_bar=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "draw", lambda job: None)  # pictures take most of the time of runs as small as these
+        for folder, (preset, flags) in GRIDS.items():
+            sweep(folder, configurations({**DIGITS, **flags}, preset), runtime)
+    return root
