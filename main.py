@@ -17,6 +17,7 @@ from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
+from utils.report import write_report
 from utils.results import ResultsError
 from utils.sweeps import SweepFailed, configurations, sweep
 from vae.losses import LOSSES
@@ -114,6 +115,9 @@ def build_parser() -> Parser:
 
     folder_group = parser.add_argument_group("the results folder")
     folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
+    folder_group.add_argument(
+        "--report", action="store_true", help="write report.html, table.md, table.csv; alone it runs nothing"
+    )
     folder_group.add_argument("--overwrite", action="store_true", help="replace the run of that name")
     folder_group.add_argument("--is-eval-only", action="store_true", help="evaluate the saved model anew, do not train")
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
@@ -175,6 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Carry out one command line."""
     flags = vars(build_parser().parse_args(arguments))
     experiment, preset, jobs = flags.pop("experiment"), flags.pop("preset", None), flags.pop("jobs", 1)
+    report = flags.pop("report")
     modes = [mode for mode in ("resume", "overwrite", "is_eval_only") if flags.pop(mode, False)]
     if len(modes) > 1:
         fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")
@@ -186,15 +191,23 @@ def main(arguments: list[str] | None = None) -> None:
         fail(f"--jobs {jobs} is for several runs: give a flag several values, or a --preset")
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
+    failure = None
     try:
         if several:
-            sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
+            try:
+                sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
+            except SweepFailed as error:
+                failure = error  # for after the report of the others
         elif mode == "resume":
             resume(experiment, flags, runtime)
         elif mode == "is_eval_only":
             evaluate_only(experiment, flags, runtime)
-        else:
+        elif flags or mode or not report:
             run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
+        if report:
+            write_report(experiment, runtime.results_dir)
+        if failure:
+            raise failure
     except (OptionError, DatasetError, DeviceError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
