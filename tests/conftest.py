@@ -24,14 +24,15 @@ def data_dir() -> Path:
     return Path(os.environ["VAE_DATA"])
 
 
-DIGITS = {"dataset": ["digits"], "rec_dist": ["gaussian"], "train_size": 20, "test_size": 10, "epochs": 2}
-GRIDS = {  # by folder: preset, and flags
-    "table1": ("table1", {"GJS_A": [0.1, 0.5], "importance_samples": 2}),
-    "lambda": ("lambda", {"GJS_A": [0.1, 0.5], "GJS_B": [1.0, 2.0]}),
-    "beta": ("beta", {"betaH_B": [0.5, 4.0]}),
-    "alpha-starts": (None, {"loss": ["tGJS", "tdGJS"], "GJS_A": [0.1, 0.9]}),
-    "noise": (None, {"loss": ["KL", "tGJS"], "noise": [0.5, 1.0]}),
-}
+DIGITS = {"dataset": "digits", "rec_dist": "gaussian", "train_size": 20, "test_size": 10, "epochs": 2}
+GRIDS = [  # folder, preset, flags
+    ("table1", "table1", {"loss": ["KL", "GJS"], "GJS_A": [0.1, 0.5], "importance_samples": 2}),
+    ("table1", "table1", {"loss": ["rKL", "betaH", "MMD", "tGJS", "dGJS", "tdGJS"], "GJS_A": [0.1, 0.5]}),
+    ("lambda", "lambda", {"GJS_A": [0.1, 0.5], "GJS_B": [1.0, 2.0]}),
+    ("beta", "beta", {"betaH_B": [0.5, 4.0]}),
+    ("alpha-starts", None, {"loss": ["tGJS", "tdGJS"], "GJS_A": [0.1, 0.9]}),
+    ("noise", None, {"loss": ["KL", "tGJS"], "noise": [0.5, 1.0]}),
+]
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,6 @@ def results(tmp_path_factory) -> Path:
     runtime = Runtime(results_dir=root / "results" / "reference", device="cpu", progress_bar=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Job, "draw", lambda job: None)  # pictures take most of the time of runs as small as these
-        for folder, (preset, flags) in GRIDS.items():
+        for folder, preset, flags in GRIDS:
             sweep(folder, configurations({**DIGITS, **flags}, preset), runtime)
     return root

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.config import RunConfig
+from utils.commands import command, values_of
+from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import Dataset, DatasetError, load_dataset
-from utils.presets import as_list
 from utils.results import MODEL
 from utils.sweeps import Member, configurations, members
+from utils.tables import count_of, flag_label
 from vae.losses import resolve_options
 
-NOT_SHARED = ("loss", "seed", "evaluate_every", "importance_samples")  # by the runs of a protocol
+LATER = ("evaluate_every", *EVALUATION_OPTIONS)  # what was measured of a run
+NOT_SHARED = ("loss", "seed", *LATER)  # by the runs of a protocol
 
 
 @dataclass(frozen=True)
@@ -67,40 +69,36 @@ def read_grid(folder: str | Path, preset: str | None = None, *, over: str = "", 
         if run.ended and run.config.loss in losses:
             groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
     grid: Grid = {}
-    for settings, runs in groups.items():
-        protocol = Protocol(dict(zip(shared, settings)), runs)
+    protocols = [Protocol(dict(zip(shared, settings)), runs) for settings, runs in groups.items()]
+    for protocol in protocols:
         grid.setdefault(protocol.settings["dataset"], []).append(protocol)
-        describe(protocol, folder, preset, flags)
+        # The runs of a preset are always named after both of these, others where there are several in the command.
+        together = [protocol] if preset else protocols
+        own = {name: values_of([one.runs[0].config for one in together], name) for name in ("dataset", "rec_dist")}
+        describe(protocol, folder, preset, {**flags, **own})
     if absent := [dataset for dataset in dict.fromkeys(config.dataset for config in planned) if dataset not in grid]:
         print(f"{', '.join(absent)}: no runs in {folder} yet")
-        print("   ", command(folder, preset, {**flags, "dataset": absent}))
+        print("   ", command(folder, {**flags, "dataset": absent}, preset))
     return grid
 
 
 def describe(protocol: Protocol, folder: Path, preset: str | None, flags: dict[str, Any]) -> None:
     """Print what a protocol's runs are, the command that makes such runs, and which of them are not there."""
     data, seeds = protocol.runs[0].record["data"], sorted({run.config.seed for run in protocol.runs})
-    print(
-        f"{protocol.title}: {len(protocol.runs)} runs, {protocol.settings['epochs']} epochs, {data['train_images']:,} "
-        f"training and {data['test_images']:,} test images, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    )
-    flags = {**flags, "dataset": [protocol.settings["dataset"]], "rec_dist": [protocol.settings["rec_dist"]]}
+    images = f"{data['train_images']:,} training and {data['test_images']:,} test images"
+    lengths = f"{count_of(len(protocol.runs), 'run')}, {count_of(protocol.settings['epochs'], 'epoch')}"
+    print(f"{protocol.title}: {lengths}, {images}, seed {', '.join(map(str, seeds))}")
     planned = configurations(flags, preset)
     plain = planned[0].flags()
-    flags |= {name: value for name, value in protocol.settings.items() if plain[name] != value}
+    flags = {**{name: value for name, value in protocol.settings.items() if plain[name] != value}, **flags}
     flags |= {"seed": seeds} if seeds != [plain["seed"]] else {}
-    print("   ", command(folder, preset, flags))
+    for name in LATER:
+        asked = {run.config.flags()[name] for run in protocol.runs}
+        flags |= {name: asked.pop()} if len(asked) == 1 and asked != {plain[name]} else {}
+    print("   ", command(folder, flags, preset))
     there = [identity(run.config, protocol) for run in protocol.runs]
     if missing := [config for config in planned if identity(config, protocol) not in there]:
         print("    not there yet:", names(missing, planned))
-
-
-def command(folder: Path, preset: str | None, flags: dict[str, Any]) -> str:
-    """The command line that makes a grid in a folder."""
-    given = {"results_dir": folder.parent} if folder.parent != Path("results") else {}
-    given |= {"preset": preset} if preset else {}
-    words = [" ".join([f"--{name.replace('_', '-')}", *map(str, as_list(v))]) for name, v in {**given, **flags}.items()]
-    return " ".join([f"python main.py {folder.name}", *words])
 
 
 def identity(config: RunConfig, protocol: Protocol) -> dict[str, Any]:
@@ -110,17 +108,17 @@ def identity(config: RunConfig, protocol: Protocol) -> dict[str, Any]:
 
 
 def names(configs: Sequence[RunConfig], among: Sequence[RunConfig]) -> str:
-    """The loss of each configuration, with what tells it from others with that loss, such as GJS (GJS-A 0.1)."""
-    found = []
+    """The loss of each configuration, with what tells it from others with that loss: GJS (GJS-A 0.1; GJS-A 0.2), KL."""
+    found: dict[str, list[str]] = {}
     for config in configs:
         others = [other.flags() for other in among if other.loss == config.loss]
-        own = [
-            f"{name.replace('_', '-')} {value}"
+        told = [
+            flag_label(name, value)
             for name, value in config.flags().items()
-            if name != "seed" and any(other[name] != value for other in others)
+            if name not in ("seed", *LATER) and any(other[name] != value for other in others)
         ]
-        found.append(f"{config.loss} ({', '.join(own)})" if own else config.loss)
-    return ", ".join(dict.fromkeys(found))
+        found.setdefault(config.loss, []).extend([", ".join(told)] if told else [])
+    return ", ".join(f"{loss} ({'; '.join(dict.fromkeys(told))})" if told else loss for loss, told in found.items())
 
 
 def every_protocol(grid: Grid) -> list[Protocol]:

@@ -16,8 +16,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from utils.paper_numbers import published
 from utils.plots import DPI
 from utils.protocols import Protocol, evaluated
 from utils.sweeps import Member
@@ -58,6 +59,7 @@ def skew_figure(protocols: Sequence[Protocol], loss: str) -> Figure:
         for split in LINES:
             baselines(axes, protocol, ("KL", "rKL"), "squared_error", split)
             curve(axes, protocol.over("GJS_A", loss), "squared_error", split, *STYLES[loss])
+        published_curve(axes, protocol.over("GJS_A", loss))
         learnt = protocol.of(LEARNT[loss], over="GJS_A")
         stars(axes, evaluated(learnt, "alpha"), evaluated(learnt, "squared_error"), *STYLES[LEARNT[loss]])
     for axes, protocol in zip(below, protocols):
@@ -117,29 +119,33 @@ def evidence_figure(protocols: Sequence[Protocol]) -> Figure:
 
     Above is the importance-weighted estimate, below that of prior sampling, which the paper describes.
     """
-    figure, rows = columns(protocols, rows=2)
-    for row, mean, interval in zip(rows, ("mean", "prior_sampling"), ("interval", "prior_sampling_interval")):
-        for axes, protocol in zip(row, protocols):
-            for loss in ("KL", "rKL", "MMD"):
-                for evidence in evaluated(protocol.of(loss), "evidence"):
-                    axes.axhspan(*evidence[interval], color=STYLES[loss].color, alpha=0.25, linewidth=0)
-                    axes.axhline(evidence[mean], color=STYLES[loss].color, label=STYLES[loss].label)
-            for loss, line in (("GJS", "-"), ("dGJS", ":")):
-                series = protocol.over("GJS_A", loss)
-                means = [fmean(e[mean] for e in evaluated(runs, "evidence")) for runs in series.values()]
-                axes.plot(list(series), means, line, color=STYLES[loss].color, label=STYLES[loss].label)
-                for run in flat(series):
-                    (evidence,) = evaluated([run], "evidence")
-                    errors = [[abs(end - evidence[mean])] for end in evidence[interval]]
-                    place = run.config.loss_options["GJS_A"], evidence[mean]
-                    axes.errorbar(*place, errors, fmt="o", color=STYLES[loss].color, ms=MARKER_SIZE, capsize=3)
-            axes.set_xlim(0, 1)
-    for axes in rows[1]:
-        axes.set_xlabel("α")
-    rows[0][0].set_ylabel("log p(x) (nats)")
-    rows[1][0].set_ylabel("by prior sampling (nats)")
-    legend(figure, rows[0])
+    figure, (above, below) = columns(protocols, rows=2)
+    for axes, under, protocol in zip(above, below, protocols):
+        evidence_over_alpha(axes, protocol, "mean", "interval")
+        evidence_over_alpha(under, protocol, "prior_sampling", "prior_sampling_interval")
+        under.set(xlim=(0, 1), xlabel="α", title="")
+    above[0].set_ylabel("log p(x) (nats)")
+    below[0].set_ylabel("by prior sampling (nats)")
+    legend(figure, above)
     return figure
+
+
+def evidence_over_alpha(axes: Axes, protocol: Protocol, mean: str, interval: str) -> None:
+    """An estimate of the evidence with its interval, each by its name in evaluation.json."""
+    for loss in ("KL", "rKL", "MMD"):
+        for evidence in evaluated(protocol.of(loss), "evidence"):
+            axes.axhspan(*evidence[interval], color=STYLES[loss].color, alpha=0.25, linewidth=0)
+            axes.axhline(evidence[mean], color=STYLES[loss].color, label=STYLES[loss].label)
+    for loss, line in (("GJS", "-"), ("dGJS", ":")):
+        label, color = STYLES[loss]
+        series = protocol.over("GJS_A", loss)
+        means = [fmean(evidence[mean] for evidence in evaluated(runs, "evidence")) for runs in series.values()]
+        axes.plot(list(series), means, line, color=color, label=label)
+        for alpha, runs in series.items():
+            for evidence in evaluated(runs, "evidence"):
+                low, high = evidence[interval]
+                errors = [[evidence[mean] - low], [high - evidence[mean]]]
+                axes.errorbar(alpha, evidence[mean], errors, fmt="o", color=color, ms=MARKER_SIZE, capsize=3)
 
 
 def beta_figure(protocols: Sequence[Protocol]) -> Figure:
@@ -150,6 +156,7 @@ def beta_figure(protocols: Sequence[Protocol]) -> Figure:
         for split in LINES:
             baselines(axes, protocol, ("KL",), "squared_error", split)
             curve(axes, series, "squared_error", split, *STYLES["betaH"])
+        published_curve(axes, series)
         axes.set(xlabel="β", xscale="log")
         axes.set_xticks(list(series), [f"{beta:g}" for beta in series])
         axes.set_xticks([], minor=True)
@@ -167,6 +174,7 @@ def weight_figure(protocols: Sequence[Protocol]) -> Figure:
             baselines(axes, protocol, ("KL",), "squared_error", split)
             for weight, color in zip(weights, colormaps["plasma"](np.linspace(0, 0.85, len(weights)))):
                 series = protocol.over("GJS_A", "GJS", GJS_B=weight)
+                published_curve(axes, series)
                 curve(axes, series, "squared_error", split, f"{STYLES['GJS'].label}, λ = {weight:g}", color)
         axes.set(xlim=(0, 1), xlabel="α")
     row[0].set_ylabel(SQUARED_ERROR)
@@ -278,6 +286,15 @@ def curve(axes: Axes, series: Series, quantity: str, split: str, label: str, col
             axes.plot([value] * len(numbers), numbers, ".", color=color, markersize=3)
 
 
+def published_curve(axes: Axes, series: Series) -> None:
+    """The paper's numbers for such runs, where they come from the same likelihood as far as can be told."""
+    found = {value: published(runs[0].config) for value, runs in series.items()}
+    likelihoods = {value: runs[0].config.rec_dist[0] for value, runs in series.items()}  # as in MARKS
+    numbers = {value: number.value for value, number in found.items() if number and likelihoods[value] in number.marks}
+    if numbers:
+        axes.plot(list(numbers), list(numbers.values()), "x:", color="0.4", label="published", markersize=5)
+
+
 def baselines(axes: Axes, protocol: Protocol, losses: Sequence[str], quantity: str, split: str) -> None:
     """A horizontal line for each loss, at the mean over seeds of a quantity of the evaluation."""
     for loss in losses:
@@ -295,8 +312,9 @@ def stars(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, color:
 
 def plain_ticks(axis: Axis) -> None:
     """Numbers such as 20 and 50 on a logarithmic axis, where a power of ten would be too little."""
-    axis.set_major_formatter(LogFormatter())
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend(figure: Figure, panels: Sequence[Axes]) -> None:
@@ -304,7 +322,8 @@ def legend(figure: Figure, panels: Sequence[Axes]) -> None:
     handles: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels()):
-            handles.setdefault(label, handle)
+            if len(handle.get_xdata()):
+                handles.setdefault(label, handle)
     if any(line.get_linestyle() == LINES["train"] for axes in panels for line in axes.lines):
         handles |= {name: Line2D([], [], color="grey", linestyle=line) for name, line in LINES.items()}
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9, frameon=False)
