@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from utils.config import RunConfig
+from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
 from utils.environment import DeviceError
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
@@ -36,7 +36,7 @@ SHORT_FLAGS = {
     "reg_anneal": ["-a"],
 }
 CHOICES = {"dataset": dataset_choices()}
-RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every", "metrics")
+RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
 
 
 class OneOrSeveral(argparse.Action):
@@ -93,8 +93,8 @@ def build_parser() -> Parser:
     run_group = parser.add_argument_group("the run")
     for name in ("dataset", "rec_dist", "loss", "latent_dim", "epochs", "batch_size", "lr", "seed", "noise"):
         add_option(run_group, settings[name])
-    data_group = parser.add_argument_group("how much data, and when to evaluate")
-    for name in ("train_size", "test_size", "evaluate_every"):
+    data_group = parser.add_argument_group("how much data, and what to evaluate when")
+    for name in ("train_size", "test_size", "evaluate_every", *EVALUATION_OPTIONS):
         add_option(data_group, settings[name])
 
     width = max(map(len, LOSSES)) + 1
@@ -120,13 +120,6 @@ def build_parser() -> Parser:
     )
     folder_group.add_argument("--overwrite", action="store_true", help="replace the run of that name")
     folder_group.add_argument("--is-eval-only", action="store_true", help="evaluate the saved model anew, do not train")
-    folder_group.add_argument(
-        "--is-metrics",
-        action="store_true",
-        dest="metrics",
-        default=argparse.SUPPRESS,
-        help="measure disentanglement too, of data with known factors: MIG, FactorVAE score, SAP, DCI",
-    )
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     add_option(folder_group, every, several=False)
     folder_group.add_argument(

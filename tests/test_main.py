@@ -65,6 +65,8 @@ MISTAKES = {
     "exp -l btcvae --factor-G 6": "--factor-G is not an option of --loss btcvae: it belongs to factor",
     "exp -l factor --lr-disc 0": "--lr-disc 0: expected a number (above 0)",
     "exp -l factor -b 1": "--batch-size 1: --loss factor compares the images of a batch: expected 2 or more",
+    "exp -d mixture2d --is-metrics": "--is-metrics: --dataset mixture2d has no known factors to measure by: leave it",
+    "exp --is-metrics True": "unrecognized arguments: True: a flag takes neither, --NAME turns it on and --no-NAME off",
     "exp -e 0": "--epochs 0: expected a whole number (1 or more)",
     "exp -e two": "--epochs two: expected a whole number (1 or more)",
     "exp -e 2.5": "--epochs 2.5: expected a whole number (1 or more)",
@@ -80,6 +82,7 @@ MISTAKES = {
     "exp --train-size 0": "--train-size 0: expected a whole number (1 or more)",
     "exp --train-size 663553": "dsprites has 663552 train images",
     "exp --evaluate-every 0": "--evaluate-every 0: expected a whole number (1 or more)",
+    "exp --importance-samples -1": "--importance-samples -1: expected a whole number (0 or more)",
     "exp --checkpoint-every 0": "--checkpoint-every 0: expected a whole number (1 or more)",
     "exp --device tpu9": "--device tpu9: expected auto, cpu, cuda or cuda:N",
     "exp --device cuda:99": "--device cuda:99: this machine has",
@@ -168,9 +171,12 @@ def test_help_names_every_loss_and_every_option(capsys):
 
 def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     arguments = ["exp", "--dataset", "mnist", "--loss", "dGJS", "--GJS-A", "0.3", "-e", "1", "--data-dir", data_dir]
-    status, out, err = run_here([*arguments, *SMALL, "--results-dir", tmp_path], capsys)
+    status, out, err = run_here([*arguments, *SMALL, "--importance-samples", "20", "--results-dir", tmp_path], capsys)
     assert (status, err) == (0, "")
     assert "epoch 1/1  loss" in out
+    evidence = json.loads((tmp_path / "exp" / EVALUATION).read_text())["test"]["evidence"]
+    assert evidence["mean"] < 0
+    assert 1 <= evidence["effective_sample_size"] <= evidence["importance_samples"] == 20
     absent = {"checkpoint-previous.pt", CLASSES, INTERPOLATIONS, LATENT}
     assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(set(FILES) - absent)
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]

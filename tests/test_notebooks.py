@@ -16,6 +16,10 @@ NOTEBOOKS = ROOT / "notebooks"
 SIZES = {"train_size": 20, "test_size": 10, "epochs": 1}
 SMALL = {"dataset": "digits", **SIZES}
 RUNS = {  # of each notebook that shows some
+    "csrae": [
+        RunConfig("csrae-mnist", loss="CS", **SMALL),
+        RunConfig("csrae-fashion", loss="CS", **SMALL),
+    ],
     "infocatvae": [RunConfig("infocatvae", loss="InfoCatVAE", **SMALL)],
     "infovae": [
         RunConfig("mixture2d-infovae", dataset="mixture2d", loss="InfoVAE", **SIZES),
@@ -72,6 +76,7 @@ def test_a_mathematical_notebook_may_start_in_the_root(execute):
 def test_a_notebook_shows_runs_that_are_there(execute, name, monkeypatch, tmp_path):
     """Runs of one epoch on a few examples, which it takes for its own, so that it makes no other."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VAE_DATA", str(tmp_path))  # no data set is there by chance
     for config in RUNS[name]:
         load_or_run(config.experiment, otherwise=config)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

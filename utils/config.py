@@ -12,6 +12,8 @@ from vae.options import Option, OptionError
 # What config.json holds beside the configuration.
 RECORDED = ("data", "git_revision", "versions", "machine", "resumed_with", "ended_after")
 
+EVALUATION_OPTIONS = ("is_metrics", "importance_samples")  # what --is-eval-only may set anew
+
 
 def setting(name: str, default: Any, text: str, kind: type, **bounds: Any) -> Any:
     """A field of RunConfig with its Option; left out, it has the default there, or the data set's own."""
@@ -44,6 +46,12 @@ class RunConfig:
     test_size: int | None = setting("test_size", None, "test on the first N images only, else on all", int, minimum=1)
     evaluate_every: int | None = setting(
         "evaluate_every", None, "evaluate the test split every N epochs too, into metrics.jsonl", int, minimum=1
+    )
+    is_metrics: bool = setting(
+        "is_metrics", False, "measure disentanglement too, over all images of a data set whose factors are known", bool
+    )
+    importance_samples: int = setting(
+        "importance_samples", 0, "estimate log p(x) too, with N draws of z for each image", int, minimum=0
     )
 
     def __post_init__(self):
@@ -121,9 +129,8 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
         if name not in known:
             raise OptionError(f"{flag} is not an option of the saved run's --loss {saved.loss}: leave it out")
         if known[name] != value and name not in changeable:
-            raise OptionError(
-                f"{flag} {value}: the saved run has {known[name]}; leave the flag out, or choose a new name"
-            )
+            remedy = "add --is-eval-only" if name in EVALUATION_OPTIONS else "leave the flag out, or choose a new name"
+            raise OptionError(f"{flag} {value}: the saved run has {known[name]}; {remedy}")
     return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
 
 

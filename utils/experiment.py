@@ -1,5 +1,6 @@
 """One run from configuration to results: the place that joins data, model, loss, Trainer and results folder."""
 
+import contextlib
 import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from utils import pictures
-from utils.config import RunConfig, read_config, reconcile
+from utils.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.datasets import (
     Dataset,
     load_dataset,
@@ -17,7 +18,7 @@ from utils.datasets import (
 from utils.datasets.record import check_same_data, data_record
 from utils.environment import choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
-from utils.progress import Progress, summarise
+from utils.progress import Progress, image_bar, summarise
 from utils.results import (
     CHECKPOINT,
     CONFIG,
@@ -29,13 +30,14 @@ from utils.results import (
     check_experiment_name,
 )
 from vae.evaluation import Evaluator
+from vae.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.options import OptionError
 from vae.training import Stream, Trainer, seed_everything
 
-CHANGEABLE = ("epochs", "evaluate_every", "test_size")  # what --resume may set anew
+CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,13 @@ class Runtime:
     device: str = "auto"
     progress_bar: bool = True
     checkpoint_every: int = 1
-    metrics: bool = False  # of disentanglement, after the evaluation
 
 
 class Interrupted(Exception):
     """Ctrl-C; the message says what is saved, what is lost and how to go on."""
 
 
-def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict[str, dict[str, float]]:
+def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict[str, dict[str, Any]]:
     """Train, evaluate and write results/<experiment>/; return what evaluation.json holds.
 
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
@@ -68,7 +69,7 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict
         return job.carry_out(afresh=True)
 
 
-def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
+def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
     """Go on with a run from its last checkpoint; a run that has ended is left as it is.
 
     The flags must equal the saved configuration, except epochs and evaluation options. Raises as `run` does.
@@ -94,19 +95,24 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str
         return job.carry_out(afresh=False)
 
 
-def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, float]]:
+def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> dict[str, dict[str, Any]]:
     """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json.
 
-    The flags must equal the saved configuration. Raises OptionError, ResultsError and DatasetError.
+    The flags must equal the saved configuration, except evaluation options; what was measured by one before and is not
+    asked for now is kept. Raises OptionError, ResultsError and DatasetError, and NonFiniteError if what comes out is
+    not finite.
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
     saved, record = read_config(folder)
-    config = reconcile(saved, flags, changeable=())
+    config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
     model, loss, _ = load_model(folder.path, choose_device(runtime.device))
     splits = load_splits(config, runtime)
     check_same_data(record["data"], splits)
-    evaluation = evaluate(model, loss, config, splits, metrics=runtime.metrics)
+    evaluation = evaluate(model, loss, config, splits, runtime)
+    with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
+        before = folder.read_json(EVALUATION)
+        evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
     folder.write_json(EVALUATION, evaluation)
     summarise(evaluation, folder.path)
     return evaluation
@@ -168,7 +174,7 @@ class Job:
             print("note: the code, a package or the machine is not as when the run began: its bits may differ")
             self.environment = {**begun_with, "resumed_with": self.environment}
 
-    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, float]]:
+    def carry_out(self, *, afresh: bool) -> dict[str, dict[str, Any]]:
         """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""
         try:
             if afresh:
@@ -176,7 +182,7 @@ class Job:
             self.write_config(ended_after=None)
             self.train()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-            evaluation = evaluate(self.model, self.loss, self.config, self.splits, metrics=self.runtime.metrics)
+            evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
             self.folder.write_json(EVALUATION, evaluation)
             self.draw()
             self.write_config(ended_after=self.config.epochs)
@@ -257,11 +263,11 @@ def build(
 
 
 def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
-    """Both splits, each cut to its size. Raises DatasetError, and OptionError for metrics of data without factors."""
+    """Both splits, each cut to its size. Raises DatasetError, and OptionError if factors are asked for and unknown."""
     sizes = {"train": config.train_size, "test": config.test_size}
     splits = {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
-    if runtime.metrics and splits["train"].factors is None:
-        raise OptionError(f"--is-metrics: the factors of {config.dataset} are not known: leave it out, or use dsprites")
+    if config.is_metrics and splits["train"].factors is None:
+        raise OptionError(f"--is-metrics: --dataset {config.dataset} has no known factors to measure by: leave it out")
     return splits
 
 
@@ -271,11 +277,27 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 
 
 def evaluate(
-    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], *, metrics: bool
-) -> dict[str, dict[str, float]]:
-    """What evaluation.json holds: the quantities of each split and, for `metrics`, the disentanglement of both."""
+    model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime
+) -> dict[str, dict[str, Any]]:
+    """What evaluation.json holds: of each split, its quantities and evidence, where asked; disentanglement of all."""
     judge = evaluator(model, loss, config)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
-    if metrics:
-        evaluation["disentanglement"] = judge.disentanglement([(s.data, s.factors) for s in splits.values()])
+    if config.importance_samples:
+        for name, split in splits.items():
+            with image_bar(f"evidence, {name}", min(len(split.data), MOST_IMAGES), show=runtime.progress_bar) as bar:
+                evaluation[name]["evidence"] = estimate_evidence(
+                    model,
+                    split.data,
+                    config.importance_samples,
+                    seed=config.seed,
+                    noise=config.noise,
+                    advance=bar.update,
+                )
+    if config.is_metrics:
+        print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)
+        whole = (
+            data if getattr(config, f"{name}_size") is None else load_dataset(config.dataset, name, runtime.data_dir)
+            for name, data in splits.items()
+        )
+        evaluation["disentanglement"] = judge.disentanglement((data.data, data.factors) for data in whole)
     return evaluation

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -9,25 +10,15 @@ from utils.results import BOOKKEEPING, PICTURES
 
 
 class Progress:
-    """The Trainer's reporter: a bar with images per second and the time left, on standard error.
-
-    The bar is not shown where it was declined or where standard error is not a terminal; the lines always are.
-    """
+    """The Trainer's reporter: a bar within an epoch, unless it was declined, and a line after it."""
 
     def __init__(self, epochs: int, *, bar: bool = True):
         self.epochs = epochs
-        self.disable = not (bar and sys.stderr.isatty())
+        self.show = bar
         self.bar: tqdm | None = None
 
     def start_epoch(self, epoch: int, images: int) -> None:
-        self.bar = tqdm(
-            total=images,
-            desc=f"epoch {epoch}/{self.epochs}",
-            unit=" images",
-            leave=False,
-            dynamic_ncols=True,
-            disable=self.disable,
-        )
+        self.bar = image_bar(f"epoch {epoch}/{self.epochs}", images, show=self.show)
 
     def advance(self, images: int) -> None:
         self.bar.update(images)
@@ -45,10 +36,33 @@ class Progress:
         print(f"epoch {record['epoch']}/{self.epochs}  {split}{terms}{speed}", flush=True)
 
 
-def summarise(evaluation: dict[str, dict[str, float]], folder: Path) -> None:
+def image_bar(description: str, images: int, *, show: bool) -> tqdm:
+    """A bar with images per second and the time left, on standard error where that is a terminal and `show` is true."""
+    return tqdm(
+        total=images,
+        desc=description,
+        unit=" images",
+        leave=False,
+        dynamic_ncols=True,
+        disable=not (show and sys.stderr.isatty()),
+    )
+
+
+def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:
     """Print what came out and where it lies."""
-    for split, values in evaluation.items():
-        terms = "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items())
-        print(f"{split:5}  {terms}")
+    for part, values in evaluation.items():
+        shown = {name.replace("_", " "): value for name, value in values.items() if not isinstance(value, list)}
+        terms = "  ".join(f"{name} {in_words(value)}" for name, value in shown.items())
+        print(f"{part:5}  {terms}")
     pictures = [name for name in PICTURES if (folder / name).exists()]
     print(f"results in {folder}" + (f", pictures among them: {', '.join(pictures)}" if pictures else ""))
+
+
+def in_words(value: float | dict[str, Any]) -> str:
+    """A quantity of the evaluation: a number, or the evidence with all that belongs to it."""
+    if not isinstance(value, dict):
+        return f"{value:.4g}"
+    low, high = value["interval"]
+    images = f"{value['images']}{' binarised' if value['binarised'] else ''} images"
+    effective = f"effective sample size {value['effective_sample_size']:.3g} of {value['importance_samples']}"
+    return f"{value['mean']:.2f} ({low:.2f} to {high:.2f}; {images}, {effective})"

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from utils.config import RunConfig, read_config
+from utils.config import EVALUATION_OPTIONS, RunConfig, read_config
 from utils.datasets import DatasetError, portable_name
 from utils.datasets.record import check_same_data
 from utils.environment import choose_device
@@ -171,7 +171,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
         folder = ResultsFolder(runtime.results_dir / config.experiment)
         if mode != "overwrite" and (folder / CONFIG).exists():
             begun[config.experiment] = read_member(folder.path)
-            check_same_configuration(begun[config.experiment], config)
+            check_same_configuration(begun[config.experiment], config, mode)
         elif mode != "is_eval_only":
             folder.check_free(overwrite=mode == "overwrite")
     ended = {name for name, member in begun.items() if member.ended}
@@ -192,16 +192,15 @@ def data_of(config: RunConfig) -> tuple[str, int | None, int | None]:
     return config.dataset, config.train_size, config.test_size
 
 
-def check_same_configuration(member: Member, config: RunConfig) -> None:
-    """Raise ResultsError unless a run has that configuration."""
+def check_same_configuration(member: Member, config: RunConfig, mode: str | None) -> None:
+    """Raise ResultsError unless a run has that configuration; one to be evaluated may have other evaluation options."""
     saved = member.config.flags()
     for name, value in {**config.flags(), "dataset": portable_name(config.dataset)}.items():
-        if saved.get(name) != value:
+        optional = name in EVALUATION_OPTIONS
+        if saved.get(name) != value and not (optional and mode == "is_eval_only"):
             flag = "--" + name.replace("_", "-")
-            raise ResultsError(
-                f"{member.folder.path} has {flag} {saved.get(name)}, not {value}: choose another name, "
-                "or --overwrite to replace it"
-            )
+            remedy = "add --is-eval-only" if optional else "choose another name, or --overwrite to replace it"
+            raise ResultsError(f"{member.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
 
 
 def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> tuple[bool, str]:

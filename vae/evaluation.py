@@ -1,12 +1,13 @@
-"""Evaluation of a trained model on a split."""
+"""Evaluation of a trained model on a split, and of its latents on a whole data set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from vae.clustering import class_marginal_entropy, clustering_accuracy, normalised_mutual_information, used_classes
-from vae.disentanglement_scores import all_scores
+from vae.disentanglement_scores import disentanglement_scores
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
@@ -46,13 +47,8 @@ class Evaluator:
         clustering_accuracy and normalised_mutual_information of the most probable classes, see vae.clustering.
         Raises NonFiniteError if one of them is not finite.
         """
-        was_training = self.model.training
-        self.model.eval()
-        self.loss.eval()
         means, variances, logits = Means(), Variances(), []
-        device = next(self.model.parameters()).device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            seed_everything(self.seed, Stream.EVALUATION)
+        with self.prepared() as device:
             for start in range(0, len(data), self.batch_size):
                 batch = to_network(data[start : start + self.batch_size].to(device))
                 output = self.model(add_noise(batch, self.noise))
@@ -63,8 +59,6 @@ class Evaluator:
                 variances.add(output.mean)
                 if isinstance(output, CategoricalOutput):
                     logits.append(output.logits)
-        self.model.train(was_training)
-        self.loss.train(was_training)
         values = means.values()
         for name, value in values.items():
             if not torch.isfinite(torch.tensor(value)):
@@ -73,25 +67,42 @@ class Evaluator:
         return {**values, "active_units": active_units, **(clustering(torch.cat(logits), labels) if logits else {})}
 
     @torch.inference_mode()
-    def disentanglement(self, splits: Sequence[tuple[Tensor, Tensor]]) -> dict[str, float]:
-        """Every score of vae.disentanglement_scores, over the images of all splits together.
+    def disentanglement(self, parts: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float | list[float]]:
+        """How well single latents stand for single factors, see vae.disentanglement_scores, over all parts together.
 
-        A split is its bytes (N, C, H, W) and the class indices of its images' factors, (N, K).
+        A part is the data, as above, and the factors, int64, (N, K), of some of the examples; they are looked at one
+        after the other. All parts should have every combination of the factors once. Of a model with classes the
+        posterior is the most probable class's. Raises NonFiniteError if a posterior is not finite.
         """
-        was_training, device = self.model.training, next(self.model.parameters()).device
-        self.model.eval()
-        moments = torch.empty(2, sum(len(data) for data, _ in splits), self.model.prior.latent_dim, device=device)
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            seed_everything(self.seed, Stream.EVALUATION)
-            done = 0
-            for data, _ in splits:
+        posteriors, factors = [], []
+        with self.prepared() as device:
+            for data, factors_of_part in parts:
+                # No list of batches: each would stay behind in memory freed by the pass, and spoil it for the next one.
+                posteriors.append(torch.empty(2, len(data), self.model.prior.latent_dim))
                 for start in range(0, len(data), BATCH_SIZE):
                     batch = to_network(data[start : start + BATCH_SIZE].to(device))
-                    moments[:, done : done + len(batch)] = torch.stack(self.model.encode(add_noise(batch, self.noise)))
-                    done += len(batch)
-            scores = all_scores(*moments, torch.cat([factors for _, factors in splits]).to(device))
-        self.model.train(was_training)
-        return scores
+                    encoded = torch.stack(self.model.encode(add_noise(batch, self.noise)))
+                    posteriors[-1][:, start : start + BATCH_SIZE] = encoded
+                factors.append(factors_of_part.cpu())
+            mean, logvar = torch.cat(posteriors, dim=1)
+            if not (mean.isfinite().all() and logvar.isfinite().all()):
+                raise NonFiniteError("the posterior of an image is not finite")
+            return disentanglement_scores(mean, logvar, torch.cat(factors))
+
+    @contextmanager
+    def prepared(self) -> Iterator[torch.device]:
+        """The model and the loss in evaluation mode and the random stream seeded; after it all is as it was."""
+        was_training = self.model.training
+        self.model.eval()
+        self.loss.eval()
+        device = next(self.model.parameters()).device
+        try:
+            with torch.random.fork_rng([device] if device.type == "cuda" else []):
+                seed_everything(self.seed, Stream.EVALUATION)
+                yield device
+        finally:
+            self.model.train(was_training)
+            self.loss.train(was_training)
 
 
 def clustering(logits: Tensor, labels: Tensor | None) -> dict[str, float]:

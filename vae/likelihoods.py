@@ -3,7 +3,7 @@
 Each likelihood turns the decoder's output into the mean image or vector, and into the reconstruction term of the
 training objective: one number per example, summed over its pixels or dimensions. Those for images are scaled as the
 geometric Jensen-Shannon paper's authors scale them: they are what the paper trains with, not normalised densities.
-Those for vectors are normalised, because they learn their noise.
+Those for vectors are normalised, because they learn their noise. `log_prob` is the normalised density of each.
 """
 
 import math
@@ -21,6 +21,7 @@ class Likelihood(nn.Module, ABC):
     """p(x|z), for images in [0, 1] from one logit per pixel, unless overridden."""
 
     data: ClassVar[str] = "images"  # or "vectors": what it is for
+    log_normaliser: ClassVar[float] = 0.0  # what the reconstruction term leaves out of -log p(x|z), per pixel
 
     def __init__(self, image_shape: tuple[int, ...] = ()):
         super().__init__()
@@ -33,9 +34,20 @@ class Likelihood(nn.Module, ABC):
         """The reconstruction term of each example: output and images (N, C, H, W), or vectors (N, D), to (N,)."""
         return self.pixel_error(output, images).flatten(1).sum(-1)
 
+    def log_prob(self, output: Tensor, images: Tensor) -> Tensor:
+        """The normalised log p(x|z) in nats: output and images (N, C, H, W), or vectors (N, D), to (N,).
+
+        A density of the images as they are, in [0, 1]; of Bernoulli a probability, and of binary images only.
+        """
+        return -self.reconstruction_error(output, images) - self.log_normaliser * images[0].numel()
+
     @abstractmethod
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         """The reconstruction term of each pixel, in the shape of images."""
+
+    @abstractmethod
+    def information(self, output: Tensor) -> Tensor:
+        """The Fisher information of each pixel about its decoder's output, in the shape of output."""
 
 
 class Bernoulli(Likelihood):
@@ -44,19 +56,32 @@ class Bernoulli(Likelihood):
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(output, images, reduction="none")
 
+    def information(self, output: Tensor) -> Tensor:
+        return sigmoid_slope(output)
+
 
 class Gaussian(Likelihood):
-    """Squared error (x - m)^2: the Gaussian of variance 1/2 without its constant."""
+    """Squared error (x - m)^2: the Gaussian of variance 1/2 without its constant, log(pi) / 2 a pixel."""
+
+    log_normaliser = math.log(math.pi) / 2
 
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         return functional.mse_loss(self.mean(output), images, reduction="none")
 
+    def information(self, output: Tensor) -> Tensor:
+        return 2 * sigmoid_slope(output).square()
+
 
 class Laplace(Likelihood):
-    """Three times the absolute error, 3 |x - m|: the Laplace distribution of scale 1/3 without its constant."""
+    """Three times the absolute error, 3 |x - m|: the Laplace distribution of scale 1/3 without its log(2/3) a pixel."""
+
+    log_normaliser = math.log(2 / 3)
 
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         return 3 * functional.l1_loss(self.mean(output), images, reduction="none")
+
+    def information(self, output: Tensor) -> Tensor:
+        return 9 * sigmoid_slope(output).square()
 
 
 class Normal(Likelihood):
@@ -82,6 +107,9 @@ class Normal(Likelihood):
         standardised = (images - output) * torch.exp(-self.log_sigma)
         return standardised.square() / 2 + self.log_sigma + math.log(2 * math.pi) / 2
 
+    def information(self, output: Tensor) -> Tensor:
+        return torch.exp(-2 * self.log_sigma).expand_as(output)
+
     def sample(self, output: Tensor) -> Tensor:
         """Draw x ~ p(x|z) from the global random stream, in the shape of output."""
         return output + torch.exp(self.log_sigma) * torch.randn_like(output)
@@ -93,6 +121,11 @@ class DiagonalNormal(Normal):
     def __init__(self, image_shape: tuple[int, ...] = ()):
         super().__init__()
         self.log_sigma = nn.Parameter(torch.full(image_shape, FIRST_SIGMA).log())
+
+
+def sigmoid_slope(output: Tensor) -> Tensor:
+    """The derivative m (1 - m) of m = sigmoid(output), without cancellation at either end."""
+    return output.sigmoid() * (-output).sigmoid()
 
 
 LIKELIHOODS = {

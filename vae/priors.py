@@ -1,6 +1,7 @@
 """The prior p(z). It belongs to the model, because sampling and pictures need it as much as the loss does."""
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +9,48 @@ from torch import Tensor, nn
 from vae.divergences import kl_divergence
 
 KL_DRAWS = 64  # of an estimate of KL(q||p)
+LOGVAR_LIMIT = 2.0  # of a learnt component
 
 
-class StandardNormal(nn.Module):
+class Prior(nn.Module, ABC):
+    """p(z) = 1/K sum_k N(mean_k, diag exp logvar_k); K is 1 for the standard normal."""
+
+    latent_dim: int
+
+    @abstractmethod
+    def components(self) -> tuple[Tensor, Tensor]:
+        """The components' means and log-variances, each (K, latent_dim)."""
+
+    @abstractmethod
+    def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
+        """Draw `count` latents from the global random stream: (count, latent_dim)."""
+
+    @abstractmethod
+    def traversal(self) -> tuple[Tensor, Tensor]:
+        """From where to traverse each dimension, (latent_dim, latent_dim), and in what unit, (latent_dim,)."""
+
+    def component_log_prob(self, z: Tensor) -> Tensor:
+        """log N(z; mean_k, diag exp logvar_k) in nats: (..., latent_dim) to (..., K)."""
+        mean, logvar = self.components()
+        square = (z.unsqueeze(-2) - mean).square() * (-logvar).exp()
+        return -0.5 * (math.log(2 * math.pi) + logvar + square).sum(-1)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats: (..., latent_dim) to (...)."""
+        each = self.component_log_prob(z)
+        return each.logsumexp(-1) - math.log(each.shape[-1])
+
+
+class StandardNormal(Prior):
     """p(z) = N(0, I) in latent_dim dimensions."""
 
     def __init__(self, latent_dim: int):
         super().__init__()
         self.latent_dim = latent_dim
+        self.register_buffer("mean", torch.zeros(1, latent_dim), persistent=False)
+
+    def components(self) -> tuple[Tensor, Tensor]:
+        return self.mean, torch.zeros_like(self.mean)
 
     def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
         """Draw `count` latents from the global random stream: (count, latent_dim)."""
@@ -30,7 +65,7 @@ class StandardNormal(nn.Module):
         return kl_divergence(mean, logvar)
 
 
-class SubspaceMixture(nn.Module):
+class SubspaceMixture(Prior):
     """p(c) = 1/K, p(z|c) = N(mean_c, I): a Gaussian per class, K classes with subspace_dim coordinates each.
 
     mean_c is `scale` in the coordinates of class c and 0 in those of the others, so that the centroids are orthogonal
@@ -43,6 +78,9 @@ class SubspaceMixture(nn.Module):
         self.latent_dim = classes * subspace_dim
         mean = scale * torch.eye(classes).repeat_interleave(subspace_dim, dim=1)
         self.register_buffer("mean", mean, persistent=False)  # (K, latent_dim); fixed by the options
+
+    def components(self) -> tuple[Tensor, Tensor]:
+        return self.mean, torch.zeros_like(self.mean)
 
     def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
         """Draw `count` latents, each of a class drawn anew, from the global random stream: (count, latent_dim)."""
@@ -70,11 +108,15 @@ class SubspaceMixture(nn.Module):
         return of_class, of_latent
 
 
-class GaussianMixture(nn.Module):
+class GaussianMixture(Prior):
     """p(z) = 1/K sum_k N(mean_k, diag exp logvar_k), learnt: the prior of CSRAE (Tran et al. 2021, arXiv:2101.02149).
 
     Means and log-variances are what a small network makes of each component's number or, without `network`, parameters
-    themselves. The means start at draws of N(0, I), so that no two components are the same.
+    themselves. The means start at draws of N(0, I), so that no two components are the same, the log-variances near 0.
+
+    A log-variance is 2 tanh(v / 2) with v free: standard deviations stay between 1/e and e. Without a bound a component
+    that is not needed may widen without end, for D_CS does not change with the scale of p and so does not see mass that
+    is spread thin; but 1/K of the samples come from it.
     """
 
     def __init__(self, components: int, latent_dim: int, *, network: bool):
@@ -88,10 +130,9 @@ class GaussianMixture(nn.Module):
             self.register_buffer("start", start)
 
     def components(self) -> tuple[Tensor, Tensor]:
-        """The components' means and log-variances, each (K, latent_dim)."""
         moments = self.start + self.network(self.numbers) if self.moments is None else self.moments
-        mean, logvar = moments.chunk(2, dim=-1)
-        return mean, logvar
+        mean, free = moments.chunk(2, dim=-1)
+        return mean, LOGVAR_LIMIT * (free / LOGVAR_LIMIT).tanh()
 
     def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
         """Draw `count` latents, each of a component drawn anew, from the global random stream: (count, latent_dim)."""
@@ -99,17 +140,6 @@ class GaussianMixture(nn.Module):
         label = torch.randint(len(mean), (count,), device=mean.device)
         z = mean[label] + (0.5 * logvar[label]).exp() * torch.randn(count, self.latent_dim, device=mean.device)
         return z.to(device)
-
-    def component_log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; mean_k, diag exp logvar_k) in nats: (..., latent_dim) to (..., K)."""
-        mean, logvar = self.components()
-        square = (z.unsqueeze(-2) - mean).square() * (-logvar).exp()
-        return -0.5 * (math.log(2 * math.pi) + logvar + square).sum(-1)
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log p(z) in nats: (..., latent_dim) to (...)."""
-        each = self.component_log_prob(z)
-        return each.logsumexp(-1) - math.log(each.shape[-1])
 
     def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...).

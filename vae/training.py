@@ -138,6 +138,7 @@ class Stream:
     WEIGHTS = 0
     EVALUATION = 2**32
     PICTURES = 2**32 + 1
+    EVIDENCE = 2**32 + 2
 
 
 def seed_everything(seed: int, stream: int) -> None:

@@ -79,18 +79,6 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
     assert model.sample(2).shape == (2, 1, 32, 32)
 
 
-def test_disentanglement_is_measured_where_factors_are_known_and_where_it_is_asked_for(runtime):
-    asked = replace(runtime, metrics=True)
-    evaluation = run(config(dataset="dsprites", train_size=60, test_size=20, epochs=1), asked)
-    scores = evaluation["disentanglement"]
-    assert {"mig_sample", "mig_mean", "factor_vae_score", "sap", "dci_disentanglement"} <= scores.keys()
-    assert all(-1e-9 <= score <= 1 + 1e-9 for score in scores.values())
-    assert evaluate_only("exp", {}, asked) == evaluation
-    assert evaluate_only("exp", {}, runtime).keys() == {"train", "test"}
-    with pytest.raises(OptionError, match="--is-metrics: the factors of digits are not known"):
-        run(config("other", dataset="digits"), asked)
-
-
 @pytest.mark.pictures
 def test_a_run_leaves_a_complete_folder(runtime):
     evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
@@ -375,6 +363,33 @@ def test_evaluation_alone_repeats_the_evaluation_and_writes_nothing_else(runtime
     assert evaluate_only("exp", {}, runtime) == evaluation
     after = files_of(runtime)
     assert after == {name: content for name, content in before.items() if name != CHECKPOINT}
+
+
+def test_evidence_is_estimated_where_asked_and_can_be_asked_for_later(runtime, capsys):
+    small = config(dataset="digits", noise=0.1)
+    asked = run(replace(small, importance_samples=5), runtime)
+    assert "binarised images, effective sample size" in capsys.readouterr().out
+    for split, images in (("train", 20), ("test", 10)):
+        evidence = asked[split]["evidence"]
+        assert (evidence["images"], evidence["importance_samples"], evidence["binarised"]) == (images, 5, True)
+        assert evidence["interval"][0] <= evidence["mean"] <= evidence["interval"][1]
+    run(replace(small, experiment="later"), runtime)
+    before = files_of(runtime, "later")
+    with pytest.raises(OptionError, match="--importance-samples 5: the saved run has 0; add --is-eval-only"):
+        resume("later", {"importance_samples": 5}, runtime)
+    assert evaluate_only("later", {"importance_samples": 5}, runtime) == asked
+    after = files_of(runtime, "later")
+    assert json.loads(after[EVALUATION]) == asked
+    assert {name for name in after if after[name] != before[name]} == {EVALUATION}
+
+
+@pytest.mark.parametrize("dataset", ["mixture2d", "digits"])
+def test_without_importance_samples_there_is_no_evidence(runtime, dataset):
+    evaluation = run(config(dataset=dataset), runtime)
+    assert "evidence" not in evaluation["train"].keys() | evaluation["test"].keys()
+    asked = evaluate_only("exp", {"importance_samples": 4}, runtime)
+    assert not asked["test"]["evidence"]["binarised"] or dataset == "digits"
+    assert {k: v for k, v in asked["test"].items() if k != "evidence"} == evaluation["test"]
 
 
 def test_load_model_gives_back_model_loss_and_configuration(runtime):

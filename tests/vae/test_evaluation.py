@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vae.disentanglement import mutual_information_gaps
 from vae.divergences import kl_divergence
 from vae.evaluation import BATCH_SIZE, Evaluator
 from vae.likelihoods import LIKELIHOODS
@@ -10,6 +11,7 @@ from vae.training import to_unit_interval
 
 FOR_IMAGES = [name for name, likelihood in LIKELIHOODS.items() if likelihood.data == "images"]
 COUNT = BATCH_SIZE + 7  # an uneven last batch
+FACTORS = torch.cartesian_prod(torch.arange(3), torch.arange(5), torch.arange(7))  # of the first 105
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +130,49 @@ def test_noise_is_fixed_and_quantities_are_against_the_clean_images(images):
         squared_error = (model.decode(mean) - clean).square().sum((1, 2, 3)).mean()
     assert values["squared_error"] == pytest.approx(squared_error.item(), rel=1e-5)
     assert values["reconstruction"] == pytest.approx(squared_error.item(), rel=1e-5)
+
+
+def test_disentanglement_is_of_all_parts_together(images, monkeypatch):
+    """However they are cut, and whatever the batches are."""
+    model, loss = make()
+    evaluator = Evaluator(model, loss, batch_size=8, seed=1)
+    images = images[: len(FACTORS)]
+    with torch.no_grad():
+        expected = mutual_information_gaps(*model.encode(to_unit_interval(images)), FACTORS)
+    whole = evaluator.disentanglement([(images, FACTORS)])
+    assert whole["mig_sample_of_factors"] == pytest.approx(expected.sample.tolist(), abs=1e-6)
+    assert whole["mig_mean_of_factors"] == pytest.approx(expected.mean.tolist(), abs=1e-6)
+    assert whole["mig_sample"] == pytest.approx(expected.sample.mean().item(), abs=1e-6)
+    assert min(whole["factor_vae_score"], whole["sap"], whole["dci_completeness"]) >= 0
+    monkeypatch.setattr("vae.evaluation.BATCH_SIZE", 13)
+    parts = evaluator.disentanglement((images[cut], FACTORS[cut]) for cut in (slice(40), slice(40, None)))
+    for name, value in parts.items():
+        assert value == pytest.approx(whole[name], abs=1e-5), name
+
+
+def test_disentanglement_is_fixed_and_touches_nothing(images):
+    model, loss = make()
+    model.train()
+    evaluator = Evaluator(model, loss, batch_size=8, seed=1, noise=0.1)
+    state = torch.random.get_rng_state()
+    first = evaluator.disentanglement([(images[:105], FACTORS)])
+    assert torch.random.get_rng_state().equal(state)
+    torch.rand(3)
+    assert evaluator.disentanglement([(images[:105], FACTORS)]) == first
+    assert model.training
+
+
+def test_disentanglement_of_a_model_with_classes_is_the_most_probable_ones(images):
+    model, loss = make("CatVAE")
+    scores = Evaluator(model, loss, batch_size=8, seed=1).disentanglement([(images[:105], FACTORS)])
+    with torch.no_grad():
+        expected = mutual_information_gaps(*model.eval().encode(to_unit_interval(images[:105])), FACTORS)
+    assert scores["mig_sample"] == pytest.approx(expected.sample.mean().item(), abs=1e-6)
+
+
+def test_a_posterior_that_is_not_finite_has_no_disentanglement(images):
+    model, loss = make()
+    with torch.no_grad():
+        model.encoder.layers[-1].bias.fill_(float("nan"))
+    with pytest.raises(NonFiniteError, match="the posterior of an image is not finite"):
+        Evaluator(model, loss, batch_size=8, seed=1).disentanglement([(images[:105], FACTORS)])

@@ -36,6 +36,34 @@ def test_laplace_is_three_times_the_absolute_error(output, images):
     assert LIKELIHOODS["laplace"]().reconstruction_error(output, images).allclose(expected.sum((1, 2, 3)))
 
 
+DENSITIES = {
+    "bernoulli": lambda output: Bernoulli(logits=output),
+    "gaussian": lambda output: Normal(output.sigmoid(), 0.5**0.5),
+    "laplace": lambda output: Laplace(output.sigmoid(), 1 / 3),
+    "normal": lambda output: Normal(output, 0.1),
+    "normal-diagonal": lambda output: Normal(output, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_log_prob_is_the_normalised_density(name, output, images):
+    output, images = (output, images.round()) if name in FOR_IMAGES else (output[:, 0, 0], images[:, 0, 0])
+    likelihood = LIKELIHOODS[name](output.shape[1:]).double()
+    expected = DENSITIES[name](output).log_prob(images).flatten(1).sum(-1)
+    assert likelihood.log_prob(output, images).allclose(expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_information_is_the_mean_square_of_the_score(name):
+    output = torch.tensor([[-3.0, 0.2, 1.5]], dtype=torch.float64)
+    many = output.expand(200_000, 3).clone().requires_grad_()
+    torch.manual_seed(0)
+    samples = DENSITIES[name](output).sample((200_000,)).squeeze(1)
+    likelihood = LIKELIHOODS[name]((3,)).double()
+    (score,) = torch.autograd.grad(likelihood.log_prob(many, samples).sum(), many)
+    assert likelihood.information(output).allclose(score.square().mean(0), rtol=0.03)
+
+
 @pytest.mark.parametrize("name", FOR_IMAGES)
 def test_mean_image_lies_in_the_unit_interval_and_extreme_logits_stay_finite(name, images):
     likelihood = LIKELIHOODS[name]()

@@ -1,20 +1,22 @@
-"""The learnt mixture against scipy, closed forms and Monte Carlo."""
+"""The priors against scipy, closed forms and Monte Carlo."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 
 from vae.divergences import kl_divergence
-from vae.priors import GaussianMixture
+from vae.priors import LOGVAR_LIMIT, GaussianMixture, StandardNormal, SubspaceMixture
 
 
 def mixture(mean, logvar):
     """A mixture of these components, (K, latent_dim) each, in float64."""
     prior = GaussianMixture(len(mean), mean.shape[-1], network=False).double()
+    free = LOGVAR_LIMIT * (logvar.double() / LOGVAR_LIMIT).atanh()
     with torch.no_grad():
-        prior.moments.copy_(torch.cat([mean, logvar], dim=-1))
+        prior.moments.copy_(torch.cat([mean, free], dim=-1))
     return prior
 
 
@@ -90,6 +92,25 @@ def test_every_parameter_is_learnt_and_no_two_components_start_the_same(network)
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_the_density_is_finite_far_out():
-    prior = mixture(torch.zeros(2, 1), torch.full((2, 1), -30.0)).float()
-    assert math.isfinite(prior.log_prob(torch.tensor([[5.0]])).item())
+@pytest.mark.parametrize("free", [-1e4, 1e4])
+def test_widths_stay_in_their_bounds_with_a_finite_density_far_out(free):
+    prior = GaussianMixture(2, 1, network=False)
+    with torch.no_grad():
+        prior.moments[:, 1] = free
+    _, logvar = prior.components()
+    assert logvar.allclose(torch.full((2, 1), math.copysign(LOGVAR_LIMIT, free)))
+    density = prior.log_prob(torch.tensor([[1e6]]))
+    density.backward()
+    assert torch.isfinite(density)
+    assert torch.isfinite(prior.moments.grad).all()
+
+
+@pytest.mark.parametrize("prior", [StandardNormal(4), SubspaceMixture(classes=2, subspace_dim=2, scale=3.0)])
+def test_densities_of_the_fixed_priors_are_scipys_and_sit_where_samples_do(prior):
+    torch.manual_seed(0)
+    z = prior.sample(50)
+    means, logvars = (moments.numpy() for moments in prior.components())
+    density = sum(multivariate_normal(mean, np.exp(logvar)).pdf(z.numpy()) for mean, logvar in zip(means, logvars))
+    assert prior.log_prob(z).exp().numpy() == pytest.approx(density / len(means), rel=1e-4)
+    assert prior.log_prob(z.view(5, 10, 4)).shape == (5, 10)
+    assert prior.state_dict() == {}

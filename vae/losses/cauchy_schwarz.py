@@ -13,7 +13,7 @@ from vae.priors import GaussianMixture
 
 @register("CS")
 class CauchySchwarzLoss(Loss):
-    """weight D_CS(q(z|x), p(z)), p a mixture of Gaussians that is learnt with the model (Tran et al. 2021, eq. 9).
+    """weight D_CS(q(z|x), p(z)), p a mixture of Gaussians that is learnt with the model (Tran et al. 2021).
 
     The divergence is in closed form for each image. No single Gaussian is the mixture: for components far from each
     other it is log(K)/2 at least. `effective_components` is how many components the batch's latents tell apart, see

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from vae.likelihoods import LIKELIHOODS, Likelihood
 from vae.models.burgess import Decoder, Encoder
 from vae.models.mlp import VectorDecoder, VectorEncoder
-from vae.priors import StandardNormal
+from vae.priors import Prior, StandardNormal
 
 
 class VAEOutput(NamedTuple):
@@ -27,7 +27,7 @@ class VAE(nn.Module):
     What is said of images (N, C, H, W) holds for vectors (N, D) too.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: StandardNormal, likelihood: Likelihood):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: Prior, likelihood: Likelihood):
         super().__init__()
         self.encoder, self.decoder, self.prior, self.likelihood = encoder, decoder, prior, likelihood
 
@@ -40,6 +40,11 @@ class VAE(nn.Module):
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior's mean and log-variance, each (N, latent_dim)."""
         return self.encoder(images)
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """q(z|x) as a mixture of Gaussians: logits (N, K), means and log-variances (N, K, latent_dim); here K is 1."""
+        mean, logvar = self.encode(images)
+        return torch.zeros_like(mean[:, :1]), mean.unsqueeze(1), logvar.unsqueeze(1)
 
     def decode(self, z: Tensor) -> Tensor:
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""

@@ -45,21 +45,25 @@ def test_extreme_log_variances_are_finite_with_their_gradients(logvar):
 
 @pytest.mark.parametrize("network", [True, False])
 def test_both_modes_come_back_and_the_aggregate_is_nearer_to_the_mixture_than_to_the_standard_normal(network, tmp_path):
+    """In two latent dimensions: in one, the encoder of some seeds folds a mode around the other and stays so."""
     data = load_dataset("mixture2d", "train", tmp_path, 4000)
-    loss, model = make((2,), 1, "normal-diagonal", components=4, prior_network=network)
+    loss, model = make((2,), 2, "normal-diagonal", components=4, prior_network=network)
     reporter = Progress(20, bar=False)
     trainer = Trainer(model, loss, data.vectors, batch_size=64, lr=2e-3, seed=1, reporter=reporter)
     *_, last = trainer.train(20)
-    assert last["effective_components"] > 1.2
+    assert last["effective_components"] > 1.5
     model.eval()
     with torch.no_grad():
+        of_components = model.decode(model.prior.components()[0])[:, 0]
+        assert of_components.min() < -0.5
+        assert of_components.max() > 0.5
         drawn = model.likelihood.sample(model.decoder(model.prior.sample(4000)))[:, 0]
         left, right = (drawn < -0.5).double().mean().item(), (drawn > 0.5).double().mean().item()
-        assert 0.35 < left < 0.6
-        assert 0.35 < right < 0.6
-        assert left + right > 0.9
+        assert 0.3 < left < 0.6
+        assert 0.3 < right < 0.6
+        assert left + right > 0.8
         mean, logvar = model.encode(data.vectors[:1000])
-        learnt, normal = (*model.prior.components(), None), (torch.zeros(1, 1), torch.zeros(1, 1), None)
+        learnt, normal = (*model.prior.components(), None), (torch.zeros(1, 2), torch.zeros(1, 2), None)
         to_learnt, to_normal = (mixture_cauchy_schwarz_divergence(mean, logvar, None, *p) for p in (learnt, normal))
         assert to_learnt < 0.5 * to_normal
         z = sample_posterior(mean, logvar)
