@@ -87,7 +87,7 @@ def on_dataset(config: RunConfig, dataset: str) -> RunConfig:
     name = config.experiment.replace(run_name({"dataset": config.dataset}), run_name({"dataset": dataset}))
     presets = config.epochs == EPOCHS_OF.get(config.dataset, EPOCHS)
     epochs = EPOCHS_OF.get(dataset, EPOCHS) if presets else config.epochs
-    return replace(config, experiment=name, dataset=dataset, epochs=epochs)
+    return replace(config, experiment=name, dataset=dataset, epochs=epochs, is_metrics=False)  # factors: dSprites only
 
 
 def values_by_flag(configs: list[RunConfig]) -> dict[str, list[Any]]:

@@ -16,6 +16,9 @@ STYLE, SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for 
 # Nothing is fetched, whatever a name or a picture holds.
 FIGURE_SCALE = 2  # pixels of a figure to one of the page, for sharp screens
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+LEGEND = (
+    " The least of a data set is bold. A number leads to its runs below, a dash to the command that fills its place."
+)
 
 
 class Markup(str):
@@ -66,7 +69,7 @@ def introduction(findings: Findings) -> list[Markup]:
 
 def tables(findings: Findings) -> list[Markup]:
     """A table for each likelihood, and what has to be known of the paper's numbers."""
-    parts = [tag("h2", "Squared error"), tag("p", QUANTITY, " The least of a data set is bold.")]
+    parts = [tag("h2", "Squared error"), tag("p", QUANTITY, LEGEND)]
     places = [Place(row.config.rec_dist, row.config.dataset, row.label) for row in findings.rows]
     anchors = {place: f"#row-{number}" for number, place in enumerate(places)}
     anchors |= {place: f"#missing-{number}" for number, place in enumerate(findings.missing)}
@@ -172,19 +175,22 @@ def run(row: Row, member: Member) -> list[Markup]:
 
 
 def all_numbers(evaluation: dict[str, Any]) -> Markup:
-    """What evaluation.json holds."""
+    """What evaluation.json holds, a table for each part."""
     parts = []
-    for name, values in evaluation.items():
-        lines = [
-            tag("tr", tag("th", key.replace("_", " "), scope="row"), tag("td", text(v))) for key, v in values.items()
-        ]
-        parts.append(tag("table", tag("caption", name), *lines))
+    for part, values in evaluation.items():
+        lines = [tag("tr", tag("th", name, scope="row"), tag("td", text)) for name, text in numbers_by_name(values)]
+        parts.append(tag("table", tag("caption", part), *lines))
     return tag("div", *parts, class_="evaluation")
 
 
-def text(value: Any) -> str:
-    """A number of evaluation.json in short, and anything else as it is."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+def numbers_by_name(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """Numbers in short with the names on the way to them, of lists the elements in a row."""
+    if isinstance(value, dict):
+        return [
+            pair for key, v in value.items() for pair in numbers_by_name(v, f"{name} {key.replace('_', ' ')}".strip())
+        ]
+    values = value if isinstance(value, list) else [value]
+    return [(name, ", ".join(f"{v:.5g}" if isinstance(v, float) else str(v) for v in values))]
 
 
 def gaps(findings: Findings) -> list[Markup]:

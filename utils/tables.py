@@ -10,7 +10,7 @@ from typing import Any
 from scipy.stats import t as student_t
 
 from utils.commands import given_flags
-from utils.config import RunConfig
+from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.paper_numbers import DATASETS, PaperNumber, published
 from utils.presets import ALPHAS
 from utils.results import EVALUATION, ResultsError
@@ -22,7 +22,8 @@ SKEWED = ("GJS", "dGJS")  # with a given alpha, of which the best is chosen
 LOSS_ORDER = ["KL", "rKL", "betaH", "MMD", "GJS", "tGJS", "dGJS", "tdGJS"]  # Table 1's; others come after them
 SYMBOLS = {"GJS_A": "α", "GJS_B": "λ", "betaH_B": "β", "MMD_B": "λ"}
 ALWAYS_NAMED = {"GJS": "GJS_A", "dGJS": "GJS_A", "betaH": "betaH_B", "MMD": "MMD_B"}  # as the paper names them
-NOT_IN_LABELS = {"dataset", "rec_dist", "loss", "seed", "evaluate_every"}  # places of their own, or no matter
+NO_MATTER = {"evaluate_every", *EVALUATION_OPTIONS}  # to squared errors
+NOT_IN_LABELS = {"dataset", "rec_dist", "loss", "seed", *NO_MATTER}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def table_rows(members: list[Member]) -> list[Row]:
     varying = varying_flags([member.config for member in members])
     groups: dict[tuple, dict[int, Member]] = defaultdict(dict)
     for member in sorted(members, key=lambda m: (m.config.seed, m.ended)):
-        flags = {k: v for k, v in member.config.flags().items() if k not in ("seed", "evaluate_every")}
+        flags = {k: v for k, v in member.config.flags().items() if k not in {"seed", *NO_MATTER}}
         groups[tuple(flags.items())][member.config.seed] = member  # of two runs with the same seed one that has ended
     rows = []
     for group in groups.values():

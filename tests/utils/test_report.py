@@ -107,7 +107,8 @@ def test_rows_hold_the_seeds_of_a_configuration(results):
 def test_a_seed_counts_once_and_other_numbers_of_seeds_are_told(results):
     write_grid(results / "exp", lambda c: 10.0, loss=["KL", "rKL", "AE"], dataset="digits", seed=[1, 2])
     write_run(results / "exp" / "again", RunConfig("again", dataset="digits", loss="KL", seed=1), 10.0)
-    write_run(results / "exp" / "third", RunConfig("third", dataset="digits", loss="KL", seed=3), 10.0)
+    third = RunConfig("third", dataset="digits", loss="KL", seed=3, evaluate_every=1, importance_samples=8)
+    write_run(results / "exp" / "third", third, 10.0)
     write_grid(results / "one", lambda c: 12.5, loss=["KL", "rKL"], dataset="digits")
     text = (report(results), (results / "exp" / TABLE).read_text())[1]
     assert "| KL | 10.00 ± 0.00 (3 seeds) | 10.00 ± 0.00 (3 seeds) |" in text
@@ -356,6 +357,22 @@ def test_the_page_has_the_pictures_of_each_run(results):
         f"{name}.png of loss-{loss}" for loss in ("KL", "rKL") for name in ("reconstructions", "traversals", "curves")
     ]
     assert alternatives == expected
+
+
+def test_the_page_has_every_number_of_an_evaluation(results):
+    config = RunConfig("exp", dataset="digits", loss="KL", importance_samples=8)
+    write_run(results / "exp", config, 10.0)
+    evaluation = json.loads((results / "exp" / EVALUATION).read_text())
+    evaluation["test"]["evidence"] = {"mean": -123.456789, "interval": [-124.0, -122.5], "images": 10}
+    (results / "exp" / EVALUATION).write_text(json.dumps(evaluation))
+    report(results)
+    texts = Page((results / "exp" / PAGE).read_text()).texts
+    for name, value in {
+        "evidence mean": "-123.46",
+        "evidence interval": "-124, -122.5",
+        "evidence images": "10",
+    }.items():
+        assert texts[texts.index(name) + 1] == value
 
 
 def test_figures_have_a_curve_for_each_skewed_loss_and_lines_for_others(results):
