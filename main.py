@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Carry out one command line."""
     flags = vars(build_parser().parse_args(arguments))
     experiment, preset, jobs = flags.pop("experiment"), flags.pop("preset", None), flags.pop("jobs", 1)
-    report = flags.pop("report")
+    report = flags.pop("report", False)
     modes = [mode for mode in ("resume", "overwrite", "is_eval_only") if flags.pop(mode, False)]
     if len(modes) > 1:
         fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")

@@ -1,14 +1,16 @@
 """The command lines that make runs: of one run, of all runs of a grid, and the one that goes on with a run."""
 
 import shlex
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from utils.config import RunConfig
 from utils.presets import EPOCHS, EPOCHS_OF, PRESETS
 from utils.results import ResultsError
-from utils.sweeps import configurations, flags_in_order, run_name
+from utils.sweeps import configurations, flags_in_order, run_name, used_flags
 from vae.losses import resolve_options
 from vae.options import OptionError
 
@@ -37,30 +39,47 @@ def resume_command(folder: Path) -> str:
     return f"{command(folder, {})} --resume"
 
 
-def grid_command(folder: Path, configs: list[RunConfig]) -> str | None:
-    """The command that makes exactly these runs in the folder of an experiment; None if there is no such grid.
+@dataclass(frozen=True)
+class Grid:
+    """A command that makes several runs."""
 
-    Tried are a grid of the flags that vary, and each preset with what is not its own. What a command would make is
-    compared with the runs before it is told.
+    preset: str | None
+    flags: dict[str, Any]
+    runs: int
+
+    def command(self, folder: Path) -> str:
+        """The command line, for the experiment of that folder."""
+        return command(folder, self.flags, self.preset)
+
+
+def find_grid(
+    configs: list[RunConfig], presets: Sequence[str | None] = (None, *PRESETS), *, exact: bool = True
+) -> Grid | None:
+    """The shortest command that makes these runs, and unless `exact` perhaps others; None if there is none.
+
+    Tried are each preset with what is not its own and, for None, a grid of the flags that vary. What a command would
+    make is compared with the runs.
     """
     wanted = {config.experiment: config for config in configs}
-    for preset in (None, *PRESETS):
-        given: dict[str, Any] = {}
-        if preset is None:
-            found = {name: values_of(configs, name) for name in flags_in_order()}
-            given = {name: one_or_several(v) for name, v in found.items() if len(v) > 1 or name in ("dataset", "loss")}
+    values = values_by_flag(configs)
+    grids = []
+    for preset in presets:
+        alone = () if preset else ("dataset", "loss")
+        flags = {name: one_or_several(v) for name, v in values.items() if name in alone or (not preset and len(v) > 1)}
         try:
-            made = configurations(given, preset)
-            for name in flags_in_order():
-                values = values_of(configs, name)
-                if values and set(values) != set(values_of(made, name)):
-                    given[name] = one_or_several(values)
-                    made = configurations(given, preset)
-            if {config.experiment: config for config in made} == wanted:
-                return command(folder, given, preset)
+            made = configurations(flags, preset)
+            theirs = values_by_flag(made)
+            for name, own in values.items():
+                if set(own) != set(theirs.get(name, ())):
+                    flags[name] = one_or_several(own)
+                    made = configurations(flags, preset)
+                    theirs = values_by_flag(made)
         except (OptionError, ResultsError):
             continue
-    return None
+        found = {config.experiment: config for config in made}
+        if found == wanted or (not exact and wanted.items() <= found.items()):
+            grids.append(Grid(preset, flags, len(found)))
+    return min(grids, key=lambda grid: len(grid.flags), default=None)
 
 
 def on_dataset(config: RunConfig, dataset: str) -> RunConfig:
@@ -68,14 +87,24 @@ def on_dataset(config: RunConfig, dataset: str) -> RunConfig:
     name = config.experiment.replace(run_name({"dataset": config.dataset}), run_name({"dataset": dataset}))
     presets = config.epochs == EPOCHS_OF.get(config.dataset, EPOCHS)
     epochs = EPOCHS_OF.get(dataset, EPOCHS) if presets else config.epochs
-    return replace(config, experiment=name, dataset=dataset, epochs=epochs)
+    return replace(config, experiment=name, dataset=dataset, epochs=epochs, is_metrics=False)  # factors: dSprites only
 
 
-def values_of(configs: list[RunConfig], name: str) -> list[Any]:
-    """The values of a flag in runs that are named after it, else in all that have it; each once."""
-    having = [config for config in configs if name in config.flags()]
-    named = [config for config in having if is_named(config.experiment, name, config.flags()[name])]
-    return list(dict.fromkeys(config.flags()[name] for config in named or having))
+def values_by_flag(configs: list[RunConfig]) -> dict[str, list[Any]]:
+    """The values of each flag, each once: in the runs that are named after it, else in all that it may be given to."""
+    having, named = defaultdict(dict), defaultdict(dict)
+    for config in configs:
+        for name, value in given_flags(config).items():
+            having[name][value] = None
+            if is_named(config.experiment, name, value):
+                named[name][value] = None
+    return {name: list({**having, **named}[name]) for name in flags_in_order() if name in having}
+
+
+def given_flags(config: RunConfig) -> dict[str, Any]:
+    """The flags of a configuration, less a latent_dim that follows from others."""
+    own = "latent_dim" in used_flags(config.loss)
+    return {name: value for name, value in config.flags().items() if own or name != "latent_dim"}
 
 
 def one_or_several(values: list[Any]) -> Any:

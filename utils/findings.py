@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from utils.commands import default_flags, grid_command, on_dataset, run_command
+from utils.commands import Grid, default_flags, find_grid, on_dataset, run_command
 from utils.config import RunConfig
 from utils.paper_numbers import MARKS
 from utils.presets import EPOCHS, EPOCHS_OF
@@ -22,13 +22,16 @@ EMPTY = "What fills the empty places"
 
 
 @dataclass(frozen=True)
-class Missing:
-    """An empty place of a table."""
+class Place:
+    """Where something stands in the tables."""
 
     rec_dist: str
     dataset: str
     label: str
-    command: str  # that fills it
+
+    @property
+    def name(self) -> str:
+        return f"{self.label}, {self.dataset}, {self.rec_dist}"
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,10 @@ class Findings:
         return [member for member in self.members if not member.ended]
 
     @cached_property
-    def command(self) -> str | None:
-        """The command that makes all of the runs, where a single one does."""
+    def grid(self) -> Grid | None:
+        """The grid that all of the runs are of, and perhaps some that have not begun; None where there is none."""
         configs = [named_config(member) for row in self.rows for member in row.members]
-        return grid_command(self.folder, configs) if len(configs) > 1 else None
+        return find_grid(configs, exact=False) if len(configs) > 1 else None
 
     @property
     def marks(self) -> dict[str, str]:
@@ -63,39 +66,56 @@ class Findings:
         return {mark: text for mark, text in MARKS.items() if mark in used}
 
     @cached_property
-    def missing(self) -> list[Missing]:
-        """The empty places in the tables."""
-        return [
-            Missing(block.rec_dist, dataset, line.label, self.cell_command(line, dataset))
+    def commands(self) -> dict[Place, str]:
+        """The command that makes the runs of each place in the tables, whether they are there or not."""
+        return {
+            Place(block.rec_dist, dataset, line.label): self.runs_command(self.runs_of(line, dataset))
             for block in self.blocks
             for dataset in block.datasets
             for line in block.lines
-            if line.chosen_on is None and line.cells[dataset].row is None
-        ]
+            if line.chosen_on is None
+        }
 
-    def cell_command(self, line: Line, dataset: str) -> str | None:
-        """The command that makes the runs of one place; None for a best alpha that is not known yet."""
+    @cached_property
+    def missing(self) -> list[Place]:
+        """The places without a run."""
+        filled = {Place(row.config.rec_dist, row.config.dataset, row.label) for row in self.rows}
+        return [place for place in self.commands if place not in filled]
+
+    @cached_property
+    def whole(self) -> dict[str, str]:
+        """The command that makes all of the runs, by what it makes; none where no one command does."""
+        if self.grid is None:
+            return {}
+        more = self.grid.runs - len(self.members)
+        name = f"All {self.grid.runs} runs" + (f", of which {more} have not begun" if more else "")
+        return {name: self.grid.command(self.folder)}
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The commands that fill columns without a run, by what they make; none where no one command does."""
+        found = {}
+        for block in self.blocks if self.grid else []:
+            for dataset in [name for name in block.datasets if not block.has_runs(name)]:
+                runs = [self.runs_of(line, dataset) for line in block.lines if line.chosen_on is None]
+                grid = find_grid([config for one in runs for config in one.values()], [self.grid.preset])
+                if grid:
+                    found[f"All of {dataset}, {block.rec_dist}"] = grid.command(self.folder)
+        return found
+
+    def runs_of(self, line: Line, dataset: str) -> dict[Path, RunConfig]:
+        """The runs of a line on a data set by their folders; where it has none, those that it has on another, moved."""
         if row := line.cells[dataset].row:
-            return self.runs_command({m.folder.path: named_config(m) for m in row.members})
-        return self.runs_command(self.absent(line, dataset)) if line.chosen_on is None else None
-
-    def column_command(self, block: Block, dataset: str) -> str | None:
-        """The command that fills a column that has no runs; None for other columns, and if no one command does."""
-        if block.has_runs(dataset):
-            return None
-        absent = [self.absent(line, dataset) for line in block.lines if line.chosen_on is None]
-        return grid_command(self.folder, [config for runs in absent for config in runs.values()])
-
-    def absent(self, line: Line, dataset: str) -> dict[Path, RunConfig]:
-        """The runs that a line is without on a data set, by their folders: those that it has on another, moved."""
+            return {member.folder.path: named_config(member) for member in row.members}
         row = next(cell.row for cell in line.cells.values() if cell.row)
         configs = [on_dataset(named_config(member), dataset) for member in row.members]
         return {self.folder / config.experiment: config for config in configs}
 
     def runs_command(self, runs: dict[Path, RunConfig]) -> str:
-        """The command that makes runs in their folders: a grid if it can be, else one after the other."""
-        own = [run_command(folder, config) for folder, config in runs.items()]
-        return grid_command(self.folder, list(runs.values())) or " && ".join(own)
+        """The command that makes runs in their folders: of the preset if it can be, else one after the other."""
+        if self.grid and (own := find_grid(list(runs.values()), [self.grid.preset])):
+            return own.command(self.folder)
+        return " && ".join(run_command(folder, config) for folder, config in runs.items())
 
     def settings(self) -> dict[str, str]:
         """What the runs have in common or differ in, by data set, then the settings of all."""
@@ -110,9 +130,9 @@ class Findings:
                 several(m.record["data"]["source"] for m in own),
             ]
             told[dataset] = "; ".join(parts)
-        for name in ("latent_dim", "batch_size", "lr", "noise"):
-            told[f"--{name.replace('_', '-')}"] = several(setting_text(m.config, name) for m in self.members)
-        return told
+        others = ("latent_dim", "batch_size", "lr", "noise")
+        texts = [several(setting_text(member.config, name) for member in self.members) for name in others]
+        return {**told, "all": "; ".join(texts)}
 
     def scale_notice(self) -> str | None:
         """A warning if the table has the paper's numbers beside runs that are shorter than the presets', or smaller."""
@@ -130,7 +150,7 @@ class Findings:
             small += [f"{dataset} has {', '.join(parts)}"] if parts else []
         if not small:
             return None
-        return f"Not at the scale of the paper: {'; '.join(small)}. Its numbers are no match for these."
+        return f"Not at the scale of the paper: {'; '.join(small)}. The paper's numbers are no measure of these."
 
 
 def read_findings(folder: Path) -> Findings:
@@ -165,4 +185,4 @@ def amount(member: Member, split: str) -> str:
 def setting_text(config: RunConfig, name: str) -> str:
     """The value of a setting, and its default where that is another."""
     value, default = config.flags()[name], default_flags(config)[name]
-    return f"{value:g}" if value == default else f"{value:g} (default: {default:g})"
+    return f"{name.replace('_', '-')} {value:g}" + (f" (default {default:g})" if value != default else "")

@@ -5,8 +5,8 @@ import html
 from pathlib import Path
 from typing import Any
 
-from utils.commands import resume_command
-from utils.findings import EMPTY, QUANTITY, UNFINISHED, Findings, named_config
+from utils.commands import resume_command, run_command
+from utils.findings import EMPTY, QUANTITY, UNFINISHED, Findings, Place, named_config
 from utils.paper_numbers import REMARKS
 from utils.results import PICTURES, RECONSTRUCTIONS, SAMPLES
 from utils.sweeps import Member
@@ -14,7 +14,11 @@ from utils.tables import SPLITS, Block, Line, Row, count_of
 
 STYLE, SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
 # Nothing is fetched, whatever a name or a picture holds.
+FIGURE_SCALE = 2  # pixels of a figure to one of the page, for sharp screens
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+LEGEND = (
+    " The least of a data set is bold. A number leads to its runs below, a dash to the command that fills its place."
+)
 
 
 class Markup(str):
@@ -57,7 +61,7 @@ def introduction(findings: Findings) -> list[Markup]:
         parts.append(tag("p", notice, class_="notice"))
     settings = [tag("tr", tag("th", name, scope="row"), tag("td", text)) for name, text in findings.settings().items()]
     parts.append(tag("div", tag("table", *settings, class_="settings"), class_="scroll"))
-    return [*parts, command_box(findings.command)] if findings.command else parts
+    return [*parts, *labelled(findings.whole)]
 
 
 # Tables
@@ -65,9 +69,10 @@ def introduction(findings: Findings) -> list[Markup]:
 
 def tables(findings: Findings) -> list[Markup]:
     """A table for each likelihood, and what has to be known of the paper's numbers."""
-    parts = [tag("h2", "Squared error"), tag("p", QUANTITY, " The least of a data set is bold.")]
-    anchors = {(row.config.rec_dist, row.config.dataset, row.label): f"#row-{n}" for n, row in enumerate(findings.rows)}
-    anchors |= {(m.rec_dist, m.dataset, m.label): f"#missing-{n}" for n, m in enumerate(findings.missing)}
+    parts = [tag("h2", "Squared error"), tag("p", QUANTITY, LEGEND)]
+    places = [Place(row.config.rec_dist, row.config.dataset, row.label) for row in findings.rows]
+    anchors = {place: f"#row-{number}" for number, place in enumerate(places)}
+    anchors |= {place: f"#missing-{number}" for number, place in enumerate(findings.missing)}
     for block in findings.blocks:
         parts += [tag("h3", f"Trained with {block.rec_dist}"), table(block, anchors)]
     if findings.marks:
@@ -77,7 +82,7 @@ def tables(findings: Findings) -> list[Markup]:
     return parts
 
 
-def table(block: Block, anchors: dict[tuple[str, str, str], str]) -> Markup:
+def table(block: Block, anchors: dict[Place, str]) -> Markup:
     """One table: for each data set test, train, and the paper's numbers where it has any."""
     over, under = [tag("th", "loss", rowspan="2", scope="col")], []
     for dataset in block.datasets:
@@ -93,7 +98,7 @@ def table(block: Block, anchors: dict[tuple[str, str, str], str]) -> Markup:
     for line in block.lines:
         cells = [tag("th", line.label, scope="row")]
         for dataset in block.datasets:
-            anchor = anchors.get((block.rec_dist, dataset, line.label))
+            anchor = anchors.get(Place(block.rec_dist, dataset, line.label))
             cells += numbers(block, line, dataset, anchor)
         lines.append(tag("tr", *cells, class_="chosen" if line.chosen_on else ""))
     head = tag("thead", tag("tr", *over), tag("tr", *under))
@@ -127,81 +132,81 @@ def with_remark(text: str) -> list[str]:
 
 def pictures(figures: dict[str, bytes]) -> list[Markup]:
     """The figures."""
-    shown = [tag("figure", picture(content, name)) for name, content in figures.items()]
+    shown = [tag("figure", picture(content, name, FIGURE_SCALE)) for name, content in figures.items()]
     return [tag("h2", "Squared error against α"), *shown] if shown else []
 
 
-def picture(content: bytes, description: str) -> Markup:
-    """A PNG file within the page."""
+def picture(content: bytes, description: str, scale: int = 1) -> Markup:
+    """A PNG file within the page, so many of its pixels to one of the page's."""
+    width, height = (str(int.from_bytes(content[start : start + 4], "big") // scale) for start in (16, 20))
     source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return tag("img", src=source, alt=description, loading="lazy", decoding="async")
+    return tag("img", src=source, alt=description, width=width, height=height, loading="lazy")
 
 
 def runs(findings: Findings) -> list[Markup]:
-    """Each run with its command, its pictures and all of its numbers."""
+    """The runs of each row with their command, their pictures and all of their numbers."""
     parts = [tag("h2", "Runs")]
     for number, row in enumerate(findings.rows):
-        title = tag("h3", row.label, tag("small", f" {row.config.dataset}, {row.config.rec_dist}"), id=f"row-{number}")
-        parts.append(tag("article", title, *(part for member in row.members for part in run(findings, row, member))))
+        place = Place(row.config.rec_dist, row.config.dataset, row.label)
+        title = tag("h3", row.label, tag("small", f" {place.dataset}, {place.rec_dist}"), id=f"row-{number}")
+        each = [part for member in row.members for part in run(row, member)]
+        parts.append(tag("article", title, command_box(findings.commands[place]), *each))
     return parts
 
 
-def run(findings: Findings, row: Row, member: Member) -> list[Markup]:
+def run(row: Row, member: Member) -> list[Markup]:
     """One run."""
     seed = member.config.seed
     if not member.ended:
-        return [tag("p", f"Seed {seed}: not ended."), command_box(resume_command(member.folder.path))]
+        return [tag("p", f"Seed {seed}: not ended.")]
     evaluation = row.evaluations[seed]
     errors = ", ".join(f"{split} {evaluation[split]['squared_error']:.2f}" for split in SPLITS)
     paths = {name: member.folder / name for name in PICTURES if (member.folder / name).exists()}
     shown = {name: picture(path.read_bytes(), f"{name} of {path.parent.name}") for name, path in paths.items()}
     first = [shown[name] for name in (RECONSTRUCTIONS, SAMPLES) if name in shown][:1]
     more = [shown[name] for name in shown if name not in (RECONSTRUCTIONS, SAMPLES)]
+    own = command_box(run_command(member.folder.path, named_config(member)))
     return [
         tag("p", f"Seed {seed}: squared error {errors}."),
         *first,
-        command_box(findings.runs_command({member.folder.path: named_config(member)})),
+        *([own] if len(row.members) > 1 else []),
         tag("details", tag("summary", "Traversals, curves and every number"), *more, all_numbers(evaluation)),
     ]
 
 
 def all_numbers(evaluation: dict[str, Any]) -> Markup:
-    """What evaluation.json holds."""
+    """What evaluation.json holds, a table for each part."""
     parts = []
-    for name, values in evaluation.items():
-        lines = [
-            tag("tr", tag("th", key.replace("_", " "), scope="row"), tag("td", text(v))) for key, v in values.items()
-        ]
-        parts.append(tag("table", tag("caption", name), *lines))
+    for part, values in evaluation.items():
+        lines = [tag("tr", tag("th", name, scope="row"), tag("td", text)) for name, text in numbers_by_name(values)]
+        parts.append(tag("table", tag("caption", part), *lines))
     return tag("div", *parts, class_="evaluation")
 
 
-def text(value: Any) -> str:
-    """A number of evaluation.json in short, and anything else as it is."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+def numbers_by_name(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """Numbers in short with the names on the way to them, of lists the elements in a row."""
+    if isinstance(value, dict):
+        return [
+            pair for key, v in value.items() for pair in numbers_by_name(v, f"{name} {key.replace('_', ' ')}".strip())
+        ]
+    values = value if isinstance(value, list) else [value]
+    return [(name, ", ".join(f"{v:.5g}" if isinstance(v, float) else str(v) for v in values))]
 
 
 def gaps(findings: Findings) -> list[Markup]:
-    """The commands of runs that are not there yet."""
-    parts = []
-    if findings.unfinished:
-        parts.append(tag("h2", UNFINISHED))
-        for member in findings.unfinished:
-            parts += [tag("p", member.folder.path.name), command_box(resume_command(member.folder.path))]
+    """The commands of runs that have not ended, and of those that are not there yet."""
+    unfinished = {member.folder.path.name: resume_command(member.folder.path) for member in findings.unfinished}
+    parts = [tag("h2", UNFINISHED), *labelled(unfinished)] if unfinished else []
     if findings.missing:
-        parts.append(tag("h2", EMPTY))
-        for block in findings.blocks:
-            for dataset in block.datasets:
-                if command := findings.column_command(block, dataset):
-                    parts += [tag("p", f"All of {dataset}, {block.rec_dist}"), command_box(command)]
-        each = []
-        for number, one in enumerate(findings.missing):
-            each += [
-                tag("p", f"{one.label}, {one.dataset}, {one.rec_dist}", id=f"missing-{number}"),
-                command_box(one.command),
-            ]
-        parts.append(tag("div", *each, class_="each"))
+        parts += [tag("h2", EMPTY), *labelled(findings.columns)]
+        for number, place in enumerate(findings.missing):
+            parts += [tag("p", place.name, id=f"missing-{number}"), command_box(findings.commands[place])]
     return parts
+
+
+def labelled(commands: dict[str, str]) -> list[Markup]:
+    """Commands to copy, each below its name."""
+    return [part for name, command in commands.items() for part in (tag("p", name), command_box(command))]
 
 
 def command_box(command: str) -> Markup:

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from utils.commands import resume_command
 from utils.figures import Point, alpha_curves
-from utils.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, read_findings
-from utils.page import page
+from utils.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, Place, read_findings
+from utils.page import FIGURE_SCALE, page
 from utils.paper_numbers import REMARKS
+from utils.plots import DPI
 from utils.results import ResultsFolder, check_experiment_name
 from utils.sweeps import run_name
 from utils.tables import SPLITS, Block, Cell, Line, Row, count_of, families
@@ -77,7 +78,7 @@ def by_split(family: list[Row]) -> dict[str, list[Point]]:
 def png(figure: Figure) -> bytes:
     """A figure as a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png", dpi=DPI * FIGURE_SCALE)
     return buffer.getvalue()
 
 
@@ -123,22 +124,11 @@ def markdown_table(block: Block) -> str:
 
 def commands_by_title(findings: Findings) -> dict[str, dict[str, str]]:
     """The commands below the tables, by what they are for, and each by its name."""
-    made, columns = {}, {}
-    for block in findings.blocks:
-        for dataset in block.datasets:
-            if command := findings.column_command(block, dataset):
-                columns[f"All of {dataset}, {block.rec_dist}"] = command
-            for line in block.lines:
-                if line.chosen_on is None and line.cells[dataset].row:
-                    made[f"{line.label}, {dataset}, {block.rec_dist}"] = findings.cell_command(line, dataset)
-    absent = {f"{one.label}, {one.dataset}, {one.rec_dist}": one.command for one in findings.missing}
     unfinished = {member.folder.path.name: resume_command(member.folder.path) for member in findings.unfinished}
-    whole = {"All of them": findings.command} if findings.command else {}
-    titles = {
-        UNFINISHED: unfinished,
-        MADE: {**whole, **made},
-        EMPTY: {**columns, **absent},
-    }
+    each = {place.name: text for place, text in findings.commands.items()}
+    missing = {place.name: findings.commands[place] for place in findings.missing}
+    made = {name: text for name, text in each.items() if name not in missing}
+    titles = {UNFINISHED: unfinished, MADE: {**findings.whole, **made}, EMPTY: {**findings.columns, **missing}}
     return {title: commands for title, commands in titles.items() if commands}
 
 
@@ -174,4 +164,5 @@ def csv_line(findings: Findings, block: Block, line: Line, dataset: str, cell: C
     if cell.paper:
         values |= {"paper_test": cell.paper.test, "paper_train": cell.paper.train, "paper_marks": cell.paper.marks}
         values["paper_alpha"] = cell.paper_alpha
-    return {**values, "command": findings.cell_command(line, dataset)}
+    label = cell.row.label if cell.row else line.label
+    return {**values, "command": findings.commands.get(Place(block.rec_dist, dataset, label))}

@@ -9,7 +9,8 @@ from typing import Any
 
 from scipy.stats import t as student_t
 
-from utils.config import RunConfig
+from utils.commands import given_flags
+from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.paper_numbers import DATASETS, PaperNumber, published
 from utils.presets import ALPHAS
 from utils.results import EVALUATION, ResultsError
@@ -21,7 +22,8 @@ SKEWED = ("GJS", "dGJS")  # with a given alpha, of which the best is chosen
 LOSS_ORDER = ["KL", "rKL", "betaH", "MMD", "GJS", "tGJS", "dGJS", "tdGJS"]  # Table 1's; others come after them
 SYMBOLS = {"GJS_A": "α", "GJS_B": "λ", "betaH_B": "β", "MMD_B": "λ"}
 ALWAYS_NAMED = {"GJS": "GJS_A", "dGJS": "GJS_A", "betaH": "betaH_B", "MMD": "MMD_B"}  # as the paper names them
-NOT_IN_LABELS = {"dataset", "rec_dist", "loss", "seed", "evaluate_every"}  # places of their own, or no matter
+NO_MATTER = {"evaluate_every", *EVALUATION_OPTIONS}  # to squared errors
+NOT_IN_LABELS = {"dataset", "rec_dist", "loss", "seed", *NO_MATTER}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def table_rows(members: list[Member]) -> list[Row]:
     varying = varying_flags([member.config for member in members])
     groups: dict[tuple, dict[int, Member]] = defaultdict(dict)
     for member in sorted(members, key=lambda m: (m.config.seed, m.ended)):
-        flags = {k: v for k, v in member.config.flags().items() if k not in ("seed", "evaluate_every")}
+        flags = {k: v for k, v in member.config.flags().items() if k not in {"seed", *NO_MATTER}}
         groups[tuple(flags.items())][member.config.seed] = member  # of two runs with the same seed one that has ended
     rows = []
     for group in groups.values():
@@ -101,7 +103,7 @@ def varying_flags(configs: list[RunConfig]) -> set[tuple[str | None, str]]:
     """The flags that vary between runs on the same data with the same likelihood: (None, setting), (loss, option)."""
     values: dict[tuple, set] = defaultdict(set)
     for config in configs:
-        for name, value in config.flags().items():
+        for name, value in given_flags(config).items():
             if name not in NOT_IN_LABELS:
                 loss = config.loss if name in config.loss_options else None
                 values[config.dataset, config.rec_dist, loss, name].add(value)
@@ -110,7 +112,7 @@ def varying_flags(configs: list[RunConfig]) -> set[tuple[str | None, str]]:
 
 def told_flags(config: RunConfig, varying: set[tuple[str | None, str]]) -> list[str]:
     """The flags that a label tells: those that vary, and options that are not at their defaults."""
-    flags, defaults = config.flags(), resolve_options(config.loss, {})
+    flags, defaults = given_flags(config), resolve_options(config.loss, {})
 
     def told(name: str) -> bool:
         if name not in config.loss_options:
@@ -129,7 +131,7 @@ def flag_label(name: str, value: Any) -> str:
     """A flag and its value, in short."""
     if isinstance(value, bool):
         return ("" if value else "no-") + name.replace("_", "-")
-    text = "all" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    text = "all" if value is None else str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     return f"{SYMBOLS.get(name, name.replace('_', '-'))} = {text}"
 
 
@@ -138,7 +140,8 @@ def sort_key(config: RunConfig) -> tuple:
     order = [*LOSS_ORDER, *sorted(LOSSES.keys() - set(LOSS_ORDER))]
     names = [*sorted(config.loss_options, key=flags_in_order().index), *RunConfig.options()]
     values = [config.flags()[name] for name in names if name not in NOT_IN_LABELS]
-    return order.index(config.loss), [(value is not None, value or 0) for value in values]
+    dataset = DATASETS.index(config.dataset) if config.dataset in DATASETS else len(DATASETS)
+    return order.index(config.loss), [(value is not None, value or 0) for value in values], dataset
 
 
 # Tables
@@ -159,7 +162,7 @@ class Cell:
         if estimate is None:
             return "not ended" if self.row else ""
         interval = f" ± {estimate.half_width:.2f}" if estimate.half_width is not None else ""
-        remarks = [flag_label("GJS_A", self.alpha)] if self.alpha is not None else []
+        remarks = [flag_label("GJS_A", self.alpha)] if self.alpha is not None and split == "test" else []
         remarks += [count_of(len(estimate.values), "seed")] if len(estimate.values) != seeds else []
         return f"{estimate.mean:.2f}{interval}" + (f" ({', '.join(remarks)})" if remarks else "")
 
