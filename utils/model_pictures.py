@@ -10,7 +10,7 @@ from utils.experiment import load_model
 from utils.pictures import to_numpy, traversed
 from utils.plots import image_panels
 from utils.protocols import Protocol, evaluated
-from utils.result_figures import LEARNT, STYLES, columns, legend, plain_ticks, stars
+from utils.result_figures import LEARNT, STYLES, columns, finish, plain_ticks, stars
 from utils.sweeps import Member
 from vae.divergences import geometric_js_divergence
 from vae.models import VAE
@@ -106,7 +106,7 @@ def divergence_landscape(protocols: Sequence[Protocol]) -> Figure:
         axes.set(xlim=(0, 1), xlabel="α", yscale="log")
         plain_ticks(axes.yaxis)
     row[0].set_ylabel("divergence (nats)")
-    legend(figure, row)
+    finish(figure, row)
     return figure
 
 

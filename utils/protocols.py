@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.commands import command, values_of
+from utils.commands import command
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import Dataset, DatasetError, load_dataset
 from utils.results import MODEL
@@ -73,8 +73,8 @@ def read_grid(folder: str | Path, preset: str | None = None, *, over: str = "", 
     for protocol in protocols:
         grid.setdefault(protocol.settings["dataset"], []).append(protocol)
         # The runs of a preset are always named after both of these, others where there are several in the command.
-        together = [protocol] if preset else protocols
-        own = {name: values_of([one.runs[0].config for one in together], name) for name in ("dataset", "rec_dist")}
+        together = [one.settings for one in ([protocol] if preset else protocols)]
+        own = {name: list(dict.fromkeys(one[name] for one in together)) for name in ("dataset", "rec_dist")}
         describe(protocol, folder, preset, {**flags, **own})
     if absent := [dataset for dataset in dict.fromkeys(config.dataset for config in planned) if dataset not in grid]:
         print(f"{', '.join(absent)}: no runs in {folder} yet")

@@ -71,7 +71,7 @@ def skew_figure(protocols: Sequence[Protocol], loss: str) -> Figure:
         axes.set(xlim=(0, 1), xlabel="α", title="")
     above[0].set_ylabel(SQUARED_ERROR)
     below[0].set_ylabel("divergence (nats)")
-    legend(figure, [*above, *below])
+    finish(figure, [*above, *below])
     return figure
 
 
@@ -93,7 +93,7 @@ def skew_paths(protocols: Sequence[Protocol], loss: str) -> Figure:
         plain_ticks(axes.yaxis)
     row[0].set_ylabel("training reconstruction, z sampled")
     figure.colorbar(colors, ax=row, label="epoch")
-    legend(figure, row)
+    finish(figure, row)
     return figure
 
 
@@ -110,7 +110,7 @@ def learnt_skew(protocols: Sequence[Protocol]) -> Figure:
         axes.set(xlabel="epoch", ylim=(0, 1))
         axes.set_xlim(left=0)
     row[0].set_ylabel("α, mean over an epoch")
-    legend(figure, row)
+    finish(figure, row)
     return figure
 
 
@@ -126,7 +126,7 @@ def evidence_figure(protocols: Sequence[Protocol]) -> Figure:
         under.set(xlim=(0, 1), xlabel="α", title="")
     above[0].set_ylabel("log p(x) (nats)")
     below[0].set_ylabel("by prior sampling (nats)")
-    legend(figure, above)
+    finish(figure, above)
     return figure
 
 
@@ -161,7 +161,7 @@ def beta_figure(protocols: Sequence[Protocol]) -> Figure:
         axes.set_xticks(list(series), [f"{beta:g}" for beta in series])
         axes.set_xticks([], minor=True)
     row[0].set_ylabel(SQUARED_ERROR)
-    legend(figure, row)
+    finish(figure, row)
     return figure
 
 
@@ -178,7 +178,7 @@ def weight_figure(protocols: Sequence[Protocol]) -> Figure:
                 curve(axes, series, "squared_error", split, f"{STYLES['GJS'].label}, λ = {weight:g}", color)
         axes.set(xlim=(0, 1), xlabel="α")
     row[0].set_ylabel(SQUARED_ERROR)
-    legend(figure, row)
+    finish(figure, row)
     return figure
 
 
@@ -194,7 +194,7 @@ def noise_figure(protocols: Sequence[Protocol]) -> Figure:
         learnt.set(xlabel="standard deviation of the noise", ylim=(0, 1), title="")
     above[0].set_ylabel(SQUARED_ERROR)
     below[0].set_ylabel("learnt α")
-    legend(figure, above)
+    finish(figure, above)
     return figure
 
 
@@ -224,7 +224,7 @@ def rate_distortion(protocols: Sequence[Protocol]) -> Figure:
         plain_ticks(axes.xaxis)
         equal_elbo(axes)
     row[0].set_ylabel("distortion: reconstruction")
-    legend(figure, row)
+    finish(figure, row)
     return figure
 
 
@@ -317,10 +317,12 @@ def plain_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend at the right of a figure, of what its panels have, each label once."""
+def finish(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One legend at the right of a figure, of what its panels have, each label once; empty panels say that they are."""
     handles: dict[str, Any] = {}
     for axes in panels:
+        if not any(len(line.get_xdata()) for line in axes.lines):
+            axes.text(0.5, 0.5, "no runs yet", transform=axes.transAxes, ha="center", color="grey")
         for handle, label in zip(*axes.get_legend_handles_labels()):
             if len(handle.get_xdata()):
                 handles.setdefault(label, handle)

@@ -86,8 +86,10 @@ def test_figure_3_has_errors_above_and_divergences_below(reference, said, loss, 
 
 
 def test_what_is_not_there_is_not_drawn(reference):
-    figure = skew_figure([only(read_grid(reference / "table1", "table1", loss=["KL"]))], "GJS")
-    assert labels(figure) == ["KL(q‖p)", "train", "test"]
+    protocol = only(read_grid(reference / "table1", "table1", loss=["KL"]))
+    assert labels(skew_figure([protocol], "GJS")) == ["KL(q‖p)", "train", "test"]
+    (text,) = skew_paths([protocol], "tGJS").axes[0].texts
+    assert text.get_text() == "no runs yet"
 
 
 def test_a_line_goes_through_the_means_over_seeds(reference, said, tmp_path):
