@@ -19,6 +19,7 @@ from utils.environment import DeviceError, rank_count, rank_number
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
 from utils.ranks import joined
+from utils.report import write_report
 from utils.results import ResultsError
 from utils.sweeps import SweepFailed, configurations, sweep
 from vae.distributed import RankLost
@@ -130,6 +131,9 @@ def build_parser() -> Parser:
 
     folder_group = parser.add_argument_group("the results folder")
     folder_group.add_argument("--resume", action="store_true", help="go on with an interrupted run, to the same bits")
+    folder_group.add_argument(
+        "--report", action="store_true", help="write report.html, table.md, table.csv; alone it runs nothing"
+    )
     folder_group.add_argument("--overwrite", action="store_true", help="replace the run of that name")
     folder_group.add_argument("--is-eval-only", action="store_true", help="evaluate the saved model anew, do not train")
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
@@ -217,6 +221,7 @@ def main(arguments: list[str] | None = None) -> None:
     flags = vars(build_parser().parse_args(arguments))
     experiment, preset, jobs = flags.pop("experiment"), flags.pop("preset", None), flags.pop("jobs", 1)
     ensemble = flags.pop("ensemble", None)
+    report = flags.pop("report", False)
     modes = [mode for mode in ("resume", "overwrite", "is_eval_only") if flags.pop(mode, False)]
     if len(modes) > 1:
         fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")
@@ -237,22 +242,28 @@ def main(arguments: list[str] | None = None) -> None:
         flags["progress_bar"] = False
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
-    way = {"jobs": jobs, "ensemble": ensemble, "executor": executor, "mode": mode}
+    way = {"jobs": jobs, "ensemble": ensemble, "executor": executor}
     try:
         with joined(runtime.device):
             if several:
-                sweep(experiment, configurations(flags, preset), runtime, **way)
+                sweep(experiment, configurations(flags, preset), runtime, **way, mode=mode)
             elif mode == "resume":
                 resume(experiment, flags, runtime)
             elif mode == "is_eval_only":
                 evaluate_only(experiment, flags, runtime)
-            else:
+            elif flags or mode or not report:
                 run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
+            if report and rank_number() == 0:
+                write_report(experiment, runtime.results_dir)
     except (OptionError, DatasetError, DeviceError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
-    except (NonFiniteError, RankLost, SweepFailed) as error:
+    except SweepFailed as error:
+        if report:
+            write_report(experiment, runtime.results_dir)
+        fail(str(error), status=1)
+    except (NonFiniteError, RankLost) as error:
         fail(str(error), status=1)
     except Interrupted as interruption:
         fail(str(interruption), status=130)

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from utils.experiment import Job, Runtime
+from utils.sweeps import configurations, sweep
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
@@ -35,3 +38,26 @@ def descendants():
         return found
 
     return find
+
+
+DIGITS = {"dataset": "digits", "rec_dist": "gaussian", "train_size": 20, "test_size": 10, "epochs": 2}
+GRIDS = [  # folder, preset, flags
+    ("table1", "table1", {"loss": ["KL", "GJS"], "GJS_A": [0.1, 0.5], "importance_samples": 2}),
+    ("table1", "table1", {"loss": ["rKL", "betaH", "MMD", "tGJS", "dGJS", "tdGJS"], "GJS_A": [0.1, 0.5]}),
+    ("lambda", "lambda", {"GJS_A": [0.1, 0.5], "GJS_B": [1.0, 2.0]}),
+    ("beta", "beta", {"betaH_B": [0.5, 4.0]}),
+    ("alpha-starts", None, {"loss": ["tGJS", "tdGJS"], "GJS_A": [0.1, 0.9]}),
+    ("noise", None, {"loss": ["KL", "tGJS"], "noise": [0.5, 1.0]}),
+]
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory) -> Path:
+    """A folder that has, in results/reference/, small runs of the grids that notebooks read: on a few digits."""
+    root = tmp_path_factory.mktemp("project")
+    runtime = Runtime(results_dir=root / "results" / "reference", device="cpu", progress_bar=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "draw", lambda job: None)  # pictures take most of the time of runs as small as these
+        for folder, preset, flags in GRIDS:
+            sweep(folder, configurations({**DIGITS, **flags}, preset), runtime)
+    return root

@@ -116,6 +116,9 @@ MISTAKES = {
     "exp --preset beta --GJS-A 0.3": "--GJS-A is not an option of --loss betaH: it belongs to GJS, dGJS, tGJS, tdGJS",
     "--seed 0 1 exp": "--seed exp: expected a whole number (0 or more)",
     "--loss KL exp": "the following arguments are required: experiment, before the flags",
+    "exp --report": "results/exp does not exist: check the name, or give the flags of runs besides --report",
+    "../exp --report": "experiment name '../exp': expected one folder name",
+    "exp --report --jobs 2": "--jobs 2 is for several runs: give a flag several values, or a --preset",
     "exp --resume --overwrite": "--resume and --overwrite exclude each other",
     "exp --is-eval-only --resume": "--resume and --is-eval-only exclude each other",
 }

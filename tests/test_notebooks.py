@@ -1,5 +1,6 @@
 """The notebooks run from end to end: the mathematical ones as they are, the others beside short runs."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,11 @@ RUNS = {  # of each notebook that shows some
         RunConfig("digits-infovae", loss="InfoVAE", latent_dim=2, **SMALL),
     ],
 }
-MATHEMATICAL = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - RUNS.keys())
+OF_RESULTS = [
+    *("beta", "dgjs", "generative", "gjs", "noise", "rate_distortion", "reconstruction", "reconstruction_grid"),
+    *("table_1", "trainable_alpha"),
+]
+MATHEMATICAL = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - RUNS.keys() - set(OF_RESULTS))
 
 
 @pytest.fixture
@@ -42,6 +47,40 @@ def execute(monkeypatch, tmp_path):
         return nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def execute_results(tmp_path_factory):
+    """Runs the notebooks of results one after the other in one kernel; gives them with their outputs, by name."""
+
+    def run(root):
+        (root / "notebooks").mkdir(exist_ok=True)
+        joined = nbformat.v4.new_notebook(metadata=read(OF_RESULTS[0]).metadata)
+        notebooks = {name: read(name) for name in OF_RESULTS}
+        for name, notebook in notebooks.items():
+            start = nbformat.v4.new_code_cell(f"%cd -q {root / 'notebooks'}", id=name)
+            joined.cells += [start, *notebook.cells]
+        for number, cell in enumerate(joined.cells):
+            cell.id = f"cell-{number}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+            patch.setenv("OMP_NUM_THREADS", "1")
+            patch.setenv("PYTHONPATH", str(ROOT))
+            patch.setenv("VAE_DATA", str(root))  # no data set is there by chance
+            nbclient.NotebookClient(joined, timeout=300).execute()
+        return notebooks
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def with_runs(execute_results, results):
+    return execute_results(results)
+
+
+@pytest.fixture(scope="module")
+def without_runs(execute_results, tmp_path_factory):
+    return execute_results(tmp_path_factory.mktemp("empty"))
 
 
 def read(name):
@@ -84,3 +123,20 @@ def test_a_notebook_shows_runs_that_are_there(execute, name, monkeypatch, tmp_pa
     folder.mkdir()
     assert pictures(execute(name, folder)) >= 1
     assert {path.name for path in Path("results").iterdir()} == {config.experiment for config in RUNS[name]}
+
+
+@pytest.mark.parametrize("name", OF_RESULTS)
+def test_a_notebook_of_results_shows_the_runs_that_are_there(with_runs, name):
+    notebook = with_runs[name]
+    assert any("digits, gaussian: " in text for text in printed(notebook))
+    tables = sum("text/markdown" in output.get("data", {}) for output in outputs(notebook))
+    assert pictures(notebook) + tables >= 1
+
+
+@pytest.mark.parametrize("name", OF_RESULTS)
+def test_a_notebook_of_results_without_runs_says_how_to_make_them(without_runs, name):
+    assert pictures(without_runs[name]) == 0
+    folders = re.findall(
+        r"^    python main.py (\S+) --results-dir results/reference ", "".join(printed(without_runs[name])), re.M
+    )
+    assert folders

@@ -1,5 +1,7 @@
 """The pictures of a trained model: reconstructions, samples, latent traversals; of its classes; those of vectors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -76,18 +78,25 @@ def traversals(model: VAE, latent_dim: int, *, title: str) -> Figure:
     mean of the class that the dimension belongs to.
     Of more than 32 dimensions the first 32 are shown.
     """
-    device = next(model.parameters()).device
-    shown = min(latent_dim, TRAVERSED_DIMENSIONS)
-    values = torch.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS, device=device)
-    origins, unit = (tensor[:shown].to(device) for tensor in model.prior.traversal())
-    z = origins.unsqueeze(1) + torch.einsum("p,i,ij->ipj", values, unit, torch.eye(shown, latent_dim, device=device))
-    grid = model.decode(z.flatten(0, 1)).unflatten(0, (shown, TRAVERSAL_POINTS))
+    shown = range(min(latent_dim, TRAVERSED_DIMENSIONS))
     return image_grid(
-        to_numpy(grid),
+        to_numpy(traversed(model, shown)),
         title=f"{title}: latent traversals",
-        row_labels=[f"$z_{{{dimension + 1}}}$" for dimension in range(shown)],
-        column_labels=[f"{value:.2f}" for value in values.tolist()],
+        row_labels=[f"$z_{{{dimension + 1}}}$" for dimension in shown],
+        column_labels=[f"{value:.2f}" for value in np.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS)],
     )
+
+
+@torch.inference_mode()
+def traversed(model: VAE, dimensions: Sequence[int]) -> Tensor:
+    """The images of `traversals` for some latent dimensions, in [0, 1]: (dimensions, ten, C, H, W)."""
+    device = next(model.parameters()).device
+    values = torch.linspace(-TRAVERSAL_LIMIT, TRAVERSAL_LIMIT, TRAVERSAL_POINTS, device=device)
+    origins, unit = (tensor.to(device) for tensor in model.prior.traversal())
+    index = torch.tensor(dimensions, device=device)
+    steps = torch.einsum("p,i,ij->ipj", values, unit[index], torch.eye(len(unit), device=device)[index])
+    z = origins[index].unsqueeze(1) + steps
+    return model.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
 
 
 @torch.inference_mode()
