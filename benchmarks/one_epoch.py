@@ -71,9 +71,9 @@ def resident_mib(pid: int) -> float:
 
 def pythae_epoch(data_dir: str) -> float:
     """Seconds of pythae's epoch."""
-    command = [pythae_python(), HERE / "pythae_epoch.py", data_dir]
+    command = [pythae_python(), HERE / "pythae_epoch.py", data_dir, "60000"]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return float(answer.stdout.split()[-1])
+    return json.loads(answer.stdout.splitlines()[-1])["seconds"]
 
 
 def main() -> None:

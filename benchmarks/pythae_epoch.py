@@ -2,15 +2,17 @@
 """Seconds that pythae (https://github.com/clementchadebec/benchmark_VAE) takes for one epoch of MNIST.
 
 The networks are those of `vae/models/burgess.py` as a user of pythae would write them; the training is pythae's
-default: batches of 64, Adam with learning rate 1e-4, squared error. `one_epoch.py` runs this in an environment that
-has pythae, and reads the seconds it prints: from before the first batch to after the last.
+default: batches of 64, Adam with learning rate 1e-4, squared error. `one_epoch.py` and `epoch.py` run this in an
+environment that has pythae, with the data directory and the number of images, and read the JSON it prints: the seconds
+from before the first batch to after the last, and the CPU time of all threads together.
 """
 
+import json
 import logging
 import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import torch
 from pythae.models import VAE, VAEConfig
@@ -83,14 +85,14 @@ class Stopwatch(TrainingCallback):
     """The time of the training step, which pythae begins and ends once an epoch."""
 
     def on_train_step_begin(self, training_config, **kwargs):
-        self.start = perf_counter()
+        self.start, self.cpu_start = perf_counter(), process_time()
 
     def on_train_step_end(self, training_config, **kwargs):
-        self.seconds = perf_counter() - self.start
+        self.times = {"seconds": perf_counter() - self.start, "cpu_seconds": process_time() - self.cpu_start}
 
 
-def epoch_seconds(images: torch.Tensor) -> float:
-    """Seconds of one epoch on images (N, 1, 32, 32) in [0, 1], without preparing the data and saving the model."""
+def epoch_times(images: torch.Tensor) -> dict[str, float]:
+    """The times of one epoch on images (N, 1, 32, 32) in [0, 1], without preparing the data and saving the model."""
     config = VAEConfig(input_dim=(1, 32, 32), latent_dim=LATENT_DIM, reconstruction_loss="mse")
     stopwatch = Stopwatch()
     with tempfile.TemporaryDirectory() as output_dir:
@@ -99,10 +101,10 @@ def epoch_seconds(images: torch.Tensor) -> float:
         )
         pipeline = TrainingPipeline(model=VAE(config, encoder=Encoder(), decoder=Decoder()), training_config=training)
         pipeline(train_data=images, callbacks=[stopwatch])
-    return stopwatch.seconds
+    return stopwatch.times
 
 
 if __name__ == "__main__":
     logging.disable(logging.INFO)
-    data = load_dataset("mnist", "train", sys.argv[1])
-    print(f"{epoch_seconds(data.images.float().div_(255)):.2f}")
+    data = load_dataset("mnist", "train", sys.argv[1], int(sys.argv[2]))
+    print(json.dumps(epoch_times(data.images.float().div_(255))))

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""An epoch of training, in every way this project has, beside a plain DataLoader loop and pythae.
+
+    python benchmarks/epoch.py [--rounds N] [--images N] [--no-scaling]
+
+The same networks, batches and images (MNIST, squared error) for all. Each measurement is a process of its own; rounds
+alternate; the table holds medians over rounds, as seconds of an epoch without evaluation, and ratios to pythae's (to
+the plain loop's where pythae cannot be installed). Then come other batch sizes, latent dimensions and image sizes. All
+is also written to benchmarks/epoch.json. pythae is installed on the first call, into benchmarks/.venv-pythae. CPU
+seconds are of all threads together, and mean something on a busy machine too; for the others it should do nothing else.
+Linux only.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from one_epoch import pythae_python, resident_mib
+from training import DATA_LOADER, KINDS
+
+HERE = Path(__file__).resolve().parent
+REPORT = HERE / "epoch.json"
+PYTHAE = "pythae"
+SAMPLE_SECONDS = 0.05  # between looks at the memory
+COLUMNS = {  # of the tables, with their formats
+    "seconds": ".2f",
+    "cpu_seconds": ".2f",
+    "ratio": ".2f",
+    "cpu_ratio": ".2f",
+    "first_step": ".1f",
+    "first_epoch": ".1f",
+    "peak_mib": ".0f",
+}
+BATCH_SIZES, LATENT_DIMS, IMAGE_SIZES = (16, 64, 256, 1024), (2, 10, 128), (32, 64)
+
+
+def measure(kind: str, settings: dict[str, Any]) -> dict[str, float]:
+    """One measurement in a process of its own, with the peak of the resident memory of its process tree in MiB."""
+    if kind == PYTHAE:
+        command = [pythae_python(), HERE / "pythae_epoch.py", settings["data_dir"], str(settings["images"])]
+    else:
+        command = [sys.executable, HERE / "training.py", kind, json.dumps(settings)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, resident_mib(process.pid))
+        time.sleep(SAMPLE_SECONDS)
+    if process.returncode:
+        raise SystemExit(f"{kind} ended with status {process.returncode}: {' '.join(map(str, command))}")
+    return {**json.loads(process.stdout.read().splitlines()[-1]), "peak_mib": peak}
+
+
+def medians(kinds: list[str], settings: dict[str, Any], rounds: int) -> dict[str, dict[str, float]]:
+    """The medians over alternating rounds of each kind, by name."""
+    results: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind in kinds:
+            results[kind].append(measure(kind, settings))
+    return {
+        kind: {name: statistics.median(row[name] for row in rows) for name in rows[0]} for kind, rows in results.items()
+    }
+
+
+def print_table(title: str, rows: dict[str, dict[str, float]]) -> None:
+    """Print rows by name, each with the columns that it has."""
+    print(f"\n{title:24}" + "".join(f"{name:>13}" for name in COLUMNS))
+    for name, row in rows.items():
+        cells = (format(row[column], spec) if column in row else "" for column, spec in COLUMNS.items())
+        print(f"{name:24}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each (default: 3)")
+    parser.add_argument("--images", type=int, default=60_000, help="images in an epoch (default: 60000)")
+    parser.add_argument("--epochs", type=int, default=1, help="epochs measured in each process (default: 1)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of ours (default: all)")
+    parser.add_argument("--no-scaling", action="store_true", help="only the table of one configuration")
+    parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST lies")
+    arguments = parser.parse_args()
+    settings = {"data_dir": arguments.data_dir, "images": arguments.images, "epochs": arguments.epochs}
+    settings |= {"batch_size": 64, "latent_dim": 10, "size": 32}
+    kinds = [*arguments.kinds, DATA_LOADER, PYTHAE]
+    try:
+        pythae_python()
+    except subprocess.CalledProcessError:
+        print("pythae could not be installed, and is left out")
+        kinds.remove(PYTHAE)
+    rows = medians(kinds, settings, arguments.rounds)
+    for row in rows.values():
+        row["ratio"] = row["seconds"] / rows[kinds[-1]]["seconds"]
+        row["cpu_ratio"] = row["cpu_seconds"] / rows[kinds[-1]]["cpu_seconds"]
+    print_table("", rows)
+    report = {"settings": settings, "rounds": arguments.rounds, "epoch": rows, "scaling": {}}
+    for name, values in {"batch_size": BATCH_SIZES, "latent_dim": LATENT_DIMS, "size": IMAGE_SIZES}.items():
+        if not arguments.no_scaling:
+            scaled = {
+                f"{kind}, {value}": row
+                for value in values
+                for kind, row in medians(arguments.kinds, {**settings, name: value}, 1).items()
+            }
+            print_table(name, scaled)
+            report["scaling"][name] = scaled
+    report["machine"] = {
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
