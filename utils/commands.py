@@ -64,22 +64,28 @@ def find_grid(
     values = values_by_flag(configs)
     grids = []
     for preset in presets:
-        alone = () if preset else ("dataset", "loss")
-        flags = {name: one_or_several(v) for name, v in values.items() if name in alone or (not preset and len(v) > 1)}
+        several = {name for name in values if len(values[name]) > 1 and not preset}
+        flags = {name: one_or_several(own) for name, own in values.items() if name in {"dataset", "loss", *several}}
         try:
-            made = configurations(flags, preset)
-            theirs = values_by_flag(made)
+            theirs = values_by_flag(configurations(flags, preset))
             for name, own in values.items():
                 if set(own) != set(theirs.get(name, ())):
                     flags[name] = one_or_several(own)
-                    made = configurations(flags, preset)
-                    theirs = values_by_flag(made)
+                    theirs = values_by_flag(configurations(flags, preset))
+            made = runs_of_grid(flags, preset)
         except (OptionError, ResultsError):
             continue
-        found = {config.experiment: config for config in made}
-        if found == wanted or (not exact and wanted.items() <= found.items()):
-            grids.append(Grid(preset, flags, len(found)))
+        if made == wanted or (not exact and wanted.items() <= made.items()):
+            for name in ("dataset", "loss") if preset else ():
+                without = {key: value for key, value in flags.items() if key != name}
+                flags = without if runs_of_grid(without, preset) == made else flags
+            grids.append(Grid(preset, flags, len(made)))
     return min(grids, key=lambda grid: len(grid.flags), default=None)
+
+
+def runs_of_grid(flags: dict[str, Any], preset: str | None) -> dict[str, RunConfig]:
+    """The configurations of a grid by the names of their runs."""
+    return {config.experiment: config for config in configurations(flags, preset)}
 
 
 def on_dataset(config: RunConfig, dataset: str) -> RunConfig:

@@ -23,6 +23,7 @@ from utils.results import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
 from utils.sweeps import configurations
 from utils.tables import Estimate
 
+PARSER = command_line.build_parser()
 RECORD = {"git_revision": None, "versions": {}, "machine": {}}
 
 
@@ -70,7 +71,7 @@ def table(results, name="exp"):
 def made_by(command):
     """The configurations of the runs that a command makes, by their folders."""
     assert command.startswith("python main.py ")
-    flags = vars(command_line.build_parser().parse_args(shlex.split(command)[2:]))
+    flags = vars(PARSER.parse_args(shlex.split(command)[2:]))
     experiment, preset, parent = flags.pop("experiment"), flags.pop("preset", None), flags.pop("results_dir", "results")
     if preset or any(isinstance(value, list) for value in flags.values()):
         configs = configurations(flags, preset)
@@ -285,7 +286,7 @@ def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(result
     assert f"    {command}\n" in text
     assert f"<code>{command}</code>" in page
     assert "3 runs, 2 of them ended" in page
-    parsed = vars(command_line.build_parser().parse_args(command.split()[2:]))
+    parsed = vars(PARSER.parse_args(command.split()[2:]))
     assert (parsed["experiment"], parsed["resume"]) == ("loss-AE", True)
     assert [line["test_mean"] for line in table(results)] == ["10.0", "10.0", ""]
 
