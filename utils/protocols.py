@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.commands import command
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import Dataset, DatasetError, load_dataset
+from utils.report.commands import command
+from utils.report.tables import count_of, flag_label
 from utils.results import MODEL
 from utils.sweeps import Member, configurations, members
-from utils.tables import count_of, flag_label
 from vae.losses import resolve_options
 
 LATER = ("evaluate_every", *EVALUATION_OPTIONS)  # what was measured of a run

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from utils.paper_numbers import published
 from utils.plots import DPI
 from utils.protocols import Protocol, evaluated
+from utils.report.paper_numbers import published
 from utils.sweeps import Member
 
 

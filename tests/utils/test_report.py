@@ -12,16 +12,16 @@ import pytest
 from scipy import stats
 
 import main as command_line
-from utils.commands import find_grid, resume_command, run_command
 from utils.config import RunConfig
-from utils.findings import Place, read_findings
-from utils.paper_numbers import published
 from utils.plots import image_grid
 from utils.presets import ALPHAS, PRESETS
-from utils.report import CSV, PAGE, TABLE, figures, write_report
+from utils.report.commands import find_grid, resume_command, run_command
+from utils.report.findings import Place, read_findings
+from utils.report.paper_numbers import published
+from utils.report.report import CSV, PAGE, TABLE, figures, write_report
+from utils.report.tables import Estimate
 from utils.results import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
 from utils.sweeps import configurations
-from utils.tables import Estimate
 
 PARSER = command_line.build_parser()
 RECORD = {"git_revision": None, "versions": {}, "machine": {}}

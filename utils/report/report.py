@@ -9,15 +9,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from utils.commands import resume_command
-from utils.figures import Point, alpha_curves
-from utils.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, Place, read_findings
-from utils.page import FIGURE_SCALE, page
-from utils.paper_numbers import REMARKS
 from utils.plots import DPI
+from utils.report.commands import resume_command
+from utils.report.curves import Point, alpha_curves
+from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, Place, read_findings
+from utils.report.page import FIGURE_SCALE, page
+from utils.report.paper_numbers import REMARKS
+from utils.report.tables import SPLITS, Block, Cell, Line, Row, count_of, families
 from utils.results import ResultsFolder, check_experiment_name
 from utils.sweeps import run_name
-from utils.tables import SPLITS, Block, Cell, Line, Row, count_of, families
 
 PAGE, TABLE, CSV = "report.html", "table.md", "table.csv"
 CSV_COLUMNS = (

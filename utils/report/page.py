@@ -5,12 +5,12 @@ import html
 from pathlib import Path
 from typing import Any
 
-from utils.commands import resume_command, run_command
-from utils.findings import EMPTY, QUANTITY, UNFINISHED, Findings, Place, named_config
-from utils.paper_numbers import REMARKS
+from utils.report.commands import resume_command, run_command
+from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, Findings, Place, named_config
+from utils.report.paper_numbers import REMARKS
+from utils.report.tables import SPLITS, Block, Line, Row, count_of
 from utils.results import PICTURES, RECONSTRUCTIONS, SAMPLES
 from utils.sweeps import Member
-from utils.tables import SPLITS, Block, Line, Row, count_of
 
 STYLE, SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
 # Nothing is fetched, whatever a name or a picture holds.

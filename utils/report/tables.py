@@ -9,10 +9,10 @@ from typing import Any
 
 from scipy.stats import t as student_t
 
-from utils.commands import given_flags
 from utils.config import EVALUATION_OPTIONS, RunConfig
-from utils.paper_numbers import DATASETS, PaperNumber, published
 from utils.presets import ALPHAS
+from utils.report.commands import given_flags
+from utils.report.paper_numbers import DATASETS, PaperNumber, published
 from utils.results import EVALUATION, ResultsError
 from utils.sweeps import Member, flags_in_order, run_name
 from vae.losses import LOSSES, resolve_options

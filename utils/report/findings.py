@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from utils.commands import Grid, default_flags, find_grid, on_dataset, run_command
 from utils.config import RunConfig
-from utils.paper_numbers import MARKS
 from utils.presets import EPOCHS, EPOCHS_OF
+from utils.report.commands import Grid, default_flags, find_grid, on_dataset, run_command
+from utils.report.paper_numbers import MARKS
+from utils.report.tables import Block, Line, Row, blocks, count_of, table_rows
 from utils.results import CONFIG, ResultsError
 from utils.sweeps import Member, members, read_member
-from utils.tables import Block, Line, Row, blocks, count_of, table_rows
 
 QUANTITY = (
     "Squared error per image, summed over pixels, at z = posterior mean: the mean over seeds ± half of its 95 % "
