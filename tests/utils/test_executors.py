@@ -42,9 +42,9 @@ def recorded(runtime):
     return {path.parent.name: ResultsFolder(path.parent).read_metrics() for path in paths}
 
 
-def wait_for_epochs(runtime, count, busy=lambda: True):
-    """Wait until two runs have so many epochs behind them."""
-    while sum(len(lines) >= count for lines in recorded(runtime).values()) < 2:
+def wait_for_epochs(runtime, count, *, runs, busy=lambda: True):
+    """Wait until so many runs have so many epochs behind them."""
+    while sum(len(lines) >= count for lines in recorded(runtime).values()) < runs:
         assert busy()
         time.sleep(0.05)
 
@@ -81,11 +81,12 @@ def test_ray_goes_on_with_the_run_of_a_killed_worker_and_after_ctrl_c(runtime, d
         subprocess.Popen, command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
     process = start()
-    wait_for_epochs(runtime, 2, lambda: process.poll() is None)
+    wait_for_epochs(runtime, 2, runs=2, busy=lambda: process.poll() is None)
     before = recorded(runtime)
     worker = next(pid for pid, words in descendants(process.pid).items() if words.startswith("ray::on_worker"))
     os.kill(worker, signal.SIGKILL)
-    wait_for_epochs(runtime, max(map(len, before.values())) + 2, lambda: process.poll() is None)
+    done = max(map(len, before.values()))
+    wait_for_epochs(runtime, done + 2, runs=2, busy=lambda: process.poll() is None)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
@@ -110,7 +111,7 @@ def test_submitit_packs_runs_and_goes_on_with_that_of_a_killed_process(runtime, 
     before = {}
 
     def kill_one():
-        wait_for_epochs(runtime, 2)
+        wait_for_epochs(runtime, 2, runs=3)
         before.update(recorded(runtime))
         workers = [pid for pid, words in descendants(os.getpid()).items() if "multiprocessing.spawn" in words]
         os.kill(workers[0], signal.SIGKILL)
@@ -120,7 +121,7 @@ def test_submitit_packs_runs_and_goes_on_with_that_of_a_killed_process(runtime, 
     executor = partial(on_slurm, gpus_per_run=0.5, logs=logs, cluster="local")
     sweep("exp", configurations(FLAGS), runtime, executor=executor)
     killer.join()
-    assert len(before) >= 2
+    assert len(before) == 3
     assert len(list(logs.glob("*_submitted.pkl"))) == 3, "two jobs, and one again"
     assert capsys.readouterr().out.count(": ended, test squared error") == 3
     check_went_on(runtime, before)
