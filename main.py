@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
-from utils.environment import DeviceError
+from utils.environment import DeviceError, is_out_of_memory
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
 from utils.results import ResultsError
 from utils.sweeps import SweepFailed, configurations, sweep
+from utils.tensorboard import check_tensorboard
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import Option, OptionError
@@ -35,7 +36,7 @@ SHORT_FLAGS = {
     "reg_anneal": ["-a"],
 }
 CHOICES = {"dataset": dataset_choices()}
-RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
+RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every", "tensorboard")
 
 
 class OneOrSeveral(argparse.Action):
@@ -119,6 +120,12 @@ def build_parser() -> Parser:
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     add_option(folder_group, every, several=False)
     folder_group.add_argument(
+        "--tensorboard",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed",
+    )
+    folder_group.add_argument(
         "--results-dir", type=Path, metavar="DIR", help="where experiments lie (default: results)"
     )
 
@@ -187,6 +194,8 @@ def main(arguments: list[str] | None = None) -> None:
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
     try:
+        if runtime.tensorboard:
+            check_tensorboard()
         if several:
             sweep(experiment, configurations(flags, preset), runtime, jobs=jobs, mode=mode)
         elif mode == "resume":
@@ -201,10 +210,14 @@ def main(arguments: list[str] | None = None) -> None:
         fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
     except (NonFiniteError, SweepFailed) as error:
         fail(str(error), status=1)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        fail("there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less")
     except Interrupted as interruption:
         fail(str(interruption), status=130)
     except KeyboardInterrupt:
-        fail("interrupted before anything was written", status=130)
+        fail("interrupted; what was saved before is untouched", status=130)
 
 
 if __name__ == "__main__":

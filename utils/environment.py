@@ -1,5 +1,7 @@
 """The machine that a run is made on, and the code that makes it."""
 
+import math
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -27,6 +29,19 @@ def choose_device(name: str) -> torch.device:
         count = torch.cuda.device_count()
         raise DeviceError(f"--device {name}: this machine has {count} CUDA devices; --device cpu always works")
     return device
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory, the device's or the machine's, has run out."""
+    kinds = (MemoryError, torch.cuda.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(
+        error
+    )  # PyTorch's on a CPU has no type of its own
+
+
+def memory_bytes() -> float:
+    """The main memory of this machine; infinity where the system has no name for it, as on Windows."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
 
 
 def keep_freed_memory() -> None:

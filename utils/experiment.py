@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from utils.results import (
     MODEL,
     ResultsError,
     ResultsFolder,
-    check_experiment_name,
+    experiment_folder,
 )
+from utils.tensorboard import write_scalars
 from vae.evaluation import Evaluator
 from vae.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import LOSSES, Loss, build_loss, resolve_options
@@ -49,6 +51,7 @@ class Runtime:
     device: str = "auto"
     progress_bar: bool = True
     checkpoint_every: int = 1
+    tensorboard: bool = False  # scalars beside metrics.jsonl
 
 
 class Interrupted(Exception):
@@ -61,7 +64,7 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> dict
     Raises ResultsError if the experiment exists (unless overwrite) or cannot be written, DatasetError for the data
     and OptionError for the configuration, all before anything is written; NonFiniteError and Interrupted later on.
     """
-    folder = ResultsFolder(runtime.results_dir / config.experiment)
+    folder = experiment_folder(runtime.results_dir, config.experiment)
     folder.check_free(overwrite=overwrite)
     job = Job(config, runtime, folder)
     with folder.create():
@@ -104,18 +107,19 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> d
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
-    saved, record = read_config(folder)
-    config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
-    model, loss, _ = load_model(folder.path, choose_device(runtime.device))
-    splits = load_splits(config, runtime)
-    check_same_data(record["data"], splits)
-    evaluation = evaluate(model, loss, config, splits, runtime)
-    with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
-        before = folder.read_json(EVALUATION)
-        evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
-    folder.write_json(EVALUATION, evaluation)
-    summarise(evaluation, folder.path)
-    return evaluation
+    with folder.create():
+        saved, record = read_config(folder)
+        config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
+        model, loss, _ = load_model(folder.path, choose_device(runtime.device))
+        splits = load_splits(config, runtime)
+        check_same_data(record["data"], splits)
+        evaluation = evaluate(model, loss, config, splits, runtime)
+        with contextlib.suppress(ResultsError, TypeError):  # a damaged evaluation.json is made anew
+            before = folder.read_json(EVALUATION)
+            evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
+        folder.write_json(EVALUATION, evaluation)
+        summarise(evaluation, folder.path)
+        return evaluation
 
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[VAE, Loss, RunConfig]:
@@ -126,10 +130,11 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[
     folder = ResultsFolder(Path(folder))
     config, record = read_config(folder)
     if record["ended_after"] is None:
-        raise ResultsError(f"{folder.path} has not ended: python main.py {folder.path.name} --resume goes on with it")
+        again = resume_command(folder.path.name, Runtime(results_dir=folder.path.parent))
+        raise ResultsError(f"{folder.path} has not ended: {again} goes on with it")
     state = folder.load_model()
-    model, loss = build(config, tuple(record["data"]["image_shape"]), record["data"]["train_images"], device)
     with folder.refusing_misfits(MODEL):
+        model, loss = build(config, tuple(record["data"]["image_shape"]), record["data"]["train_images"], device)
         model.load_state_dict(state["model"])
         loss.load_state_dict(state["loss"])
     return model.eval(), loss.eval(), config
@@ -180,6 +185,8 @@ class Job:
             if afresh:
                 self.folder.clear()
             self.write_config(ended_after=None)
+            if self.runtime.tensorboard:
+                write_scalars(self.folder, self.folder.read_metrics(), afresh=True)
             self.train()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
             evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
@@ -189,7 +196,7 @@ class Job:
         except KeyboardInterrupt:
             if self.unsaved is not None:
                 self.folder.save_checkpoint(self.unsaved)
-            again = f"python main.py {self.folder.path.name} --resume"
+            again = resume_command(self.folder.path.name, self.runtime)
             raise Interrupted(
                 f"interrupted; {self.what_is_saved()}, what came after is lost: {again} goes on"
             ) from None
@@ -216,6 +223,8 @@ class Job:
     def log(self, record: dict[str, Any]) -> None:
         """Record one line of metrics and show it."""
         self.folder.append_metrics(record)
+        if self.runtime.tensorboard:
+            write_scalars(self.folder, [record], afresh=False)
         self.progress.epoch_line(record)
 
     def write_config(self, *, ended_after: int | None) -> None:
@@ -244,10 +253,17 @@ class Job:
         return f"the checkpoint holds epochs 1 to {checkpoint['epoch']}" if checkpoint else "no epoch is saved"
 
 
+def resume_command(experiment: str, runtime: Runtime) -> str:
+    """The command that goes on with a run."""
+    places = {"--results-dir": runtime.results_dir, "--data-dir": runtime.data_dir}
+    defaults = (Runtime.results_dir, Runtime.data_dir)
+    flags = [word for flag, place in places.items() if place not in defaults for word in (flag, str(place))]
+    return shlex.join(["python", "main.py", experiment, "--resume", *flags])
+
+
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     """The folder of an existing experiment. Raises ResultsError if there is none."""
-    check_experiment_name(experiment)
-    folder = ResultsFolder(runtime.results_dir / experiment)
+    folder = experiment_folder(runtime.results_dir, experiment)
     if not (folder / CONFIG).exists():
         raise ResultsError(f"there is no experiment {folder.path}: check the name, or start it without this flag")
     return folder

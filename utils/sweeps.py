@@ -20,7 +20,7 @@ from utils.environment import choose_device
 from utils.experiment import Interrupted, Runtime, evaluate_only, load_splits, resume, run
 from utils.presets import as_list, preset_grids
 from utils.processes import in_turn, side_by_side
-from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, check_experiment_name
+from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, experiment_folder
 from vae.losses import LOSSES, loss_name, resolve_options
 from vae.means import NonFiniteError
 from vae.options import OptionError
@@ -127,8 +127,7 @@ def sweep(
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
     Interrupted once all that are at work are saved.
     """
-    check_experiment_name(experiment)
-    folder = runtime.results_dir / experiment
+    folder = experiment_folder(runtime.results_dir, experiment).path
     runtime = replace(runtime, results_dir=folder)
     pending = pending_runs(configs, runtime, mode)
     labels = {config.experiment: f"[{n}/{len(configs)}] {config.experiment}" for n, config in enumerate(configs, 1)}
@@ -168,7 +167,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
     choose_device(runtime.device)
     begun: dict[str, Member] = {}
     for config in configs:
-        folder = ResultsFolder(runtime.results_dir / config.experiment)
+        folder = experiment_folder(runtime.results_dir, config.experiment)
         if mode != "overwrite" and (folder / CONFIG).exists():
             begun[config.experiment] = read_member(folder.path)
             check_same_configuration(begun[config.experiment], config, mode)
