@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vae.divergences.numerics import widen
 from vae.likelihoods import LIKELIHOODS, Likelihood
 from vae.models.burgess import HIDDEN_UNITS, Decoder, Encoder
 from vae.models.vae import VAE, sample_posterior
@@ -94,7 +95,7 @@ class CategoricalVAE(VAE):
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits of q(c|x), (N, K), and the mean and log-variance of each q(z|x,c), each (N, K, latent_dim)."""
-        logits, offset, logvar = self.encoder(images)
+        logits, offset, logvar = map(widen, self.encoder(images))
         return logits, self.prior.mean + offset, logvar
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:

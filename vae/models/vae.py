@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from vae.divergences.numerics import widen
 from vae.likelihoods import LIKELIHOODS, Likelihood
 from vae.models.burgess import Decoder, Encoder
 from vae.models.mlp import VectorDecoder, VectorEncoder
@@ -38,8 +39,9 @@ class VAE(nn.Module):
         return VAEOutput(mean, logvar, z, self.decoder(z))
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The posterior's mean and log-variance, each (N, latent_dim)."""
-        return self.encoder(images)
+        """The posterior's mean and log-variance, each (N, latent_dim), under autocast too in float32."""
+        mean, logvar = self.encoder(images)
+        return widen(mean), widen(logvar)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q(z|x) as a mixture of Gaussians: logits (N, K), means and log-variances (N, K, latent_dim); here K is 1."""
