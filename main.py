@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
-from utils.environment import DeviceError, rank_count, rank_number
+from utils.environment import DeviceError, is_out_of_memory, rank_count, rank_number
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
 from utils.ranks import joined
 from utils.report import write_report
 from utils.results import ResultsError
 from utils.sweeps import SweepFailed, configurations, sweep
+from utils.tensorboard import check_tensorboard
 from vae.distributed import RankLost
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
@@ -40,7 +41,7 @@ SHORT_FLAGS = {
 }
 EXECUTORS = ("ray", "submitit")
 CHOICES = {"dataset": dataset_choices()}
-RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every")
+RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every", "tensorboard")
 
 
 class OneOrSeveral(argparse.Action):
@@ -138,6 +139,12 @@ def build_parser() -> Parser:
     folder_group.add_argument("--is-eval-only", action="store_true", help="evaluate the saved model anew, do not train")
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     add_option(folder_group, every, several=False)
+    folder_group.add_argument(
+        "--tensorboard",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed",
+    )
     folder_group.add_argument(
         "--results-dir", type=Path, metavar="DIR", help="where experiments lie (default: results)"
     )
@@ -239,11 +246,13 @@ def main(arguments: list[str] | None = None) -> None:
     if ensemble and (jobs > 1 or executor):
         fail(f"--ensemble and {'--executor' if executor else f'--jobs {jobs}'} exclude each other: give one of them")
     if rank_number():
-        flags["progress_bar"] = False
+        flags |= {"progress_bar": False, "tensorboard": False}  # the first one's
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**{name: flags.pop(name) for name in RUNTIME_FLAGS if name in flags})
     way = {"jobs": jobs, "ensemble": ensemble, "executor": executor}
     try:
+        if runtime.tensorboard:
+            check_tensorboard()
         with joined(runtime.device):
             if several:
                 sweep(experiment, configurations(flags, preset), runtime, **way, mode=mode)
@@ -265,10 +274,14 @@ def main(arguments: list[str] | None = None) -> None:
         fail(str(error), status=1)
     except (NonFiniteError, RankLost) as error:
         fail(str(error), status=1)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        fail("there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less")
     except Interrupted as interruption:
         fail(str(interruption), status=130)
     except KeyboardInterrupt:
-        fail("interrupted before anything was written", status=130)
+        fail("interrupted; what was saved before is untouched", status=130)
 
 
 if __name__ == "__main__":

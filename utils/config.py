@@ -11,6 +11,7 @@ from vae.options import Option, OptionError
 
 # What config.json holds beside the configuration.
 RECORDED = ("data", "git_revision", "versions", "machine", "compiled", "resumed_with", "ended_after")
+DATA_KINDS = {"name": str, "source": str, "sha256": dict, "image_shape": list, "train_images": int}  # of its "data"
 
 EVALUATION_OPTIONS = ("is_metrics", "importance_samples")  # what --is-eval-only may set anew
 
@@ -65,7 +66,8 @@ class RunConfig:
     def __post_init__(self):
         check_experiment_name(self.experiment)
         for name in ("dataset", "loss"):
-            object.__setattr__(self, name, getattr(self, name) or self.options()[name].default)
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, self.options()[name].default)
         object.__setattr__(self, "loss", loss_name(self.loss))
         object.__setattr__(self, "loss_options", resolve_options(self.loss, self.loss_options))
         if not is_dataset(self.dataset):
@@ -117,10 +119,15 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
     """
     record = folder.read_json(CONFIG)
     try:
-        _ = [record[name] for name in ("data", "git_revision", "versions", "machine", "ended_after")]
-        _ = [record["data"][name] for name in ("name", "source", "sha256", "image_shape", "train_images")]
+        for name in ("git_revision", "versions", "machine"):
+            _ = record[name]
+        for name, kind in DATA_KINDS.items():
+            if not isinstance(record["data"][name], kind):
+                raise TypeError(f"the data's {name} is {record['data'][name]!r}")
+        if not isinstance(record["ended_after"], int | None):
+            raise TypeError(f"ended_after is {record['ended_after']!r}")
         return RunConfig(**{name: value for name, value in record.items() if name not in RECORDED}), record
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ResultsError) as error:
         raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error!r})") from None
 
 

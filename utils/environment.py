@@ -1,5 +1,6 @@
 """The machine that a run is made on, and the code that makes it."""
 
+import math
 import os
 import platform
 import shutil
@@ -67,6 +68,19 @@ def missing_for_compile(device: torch.device) -> str | None:
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         return "Python's headers, such as those of python3-dev"
     return "Triton" if device.type == "cuda" and find_spec("triton") is None else None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory, the device's or the machine's, has run out."""
+    kinds = (MemoryError, torch.cuda.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(
+        error
+    )  # PyTorch's on a CPU has no type of its own
+
+
+def memory_bytes() -> float:
+    """The main memory of this machine; infinity where the system has no name for it, as on Windows."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
 
 
 def keep_freed_memory() -> None:

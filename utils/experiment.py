@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+import shlex
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,8 +31,9 @@ from utils.results import (
     ForeignFolder,
     ResultsError,
     ResultsFolder,
-    check_experiment_name,
+    experiment_folder,
 )
+from utils.tensorboard import write_scalars
 from vae.distributed import RankLost, rank, ranks, together
 from vae.evaluation import Evaluator
 from vae.evidence import MOST_IMAGES, estimate_evidence
@@ -59,6 +61,7 @@ class Runtime:
     device: str = "auto"
     progress_bar: bool = True
     checkpoint_every: int = 1
+    tensorboard: bool = False  # scalars beside metrics.jsonl
 
 
 class Interrupted(Exception):
@@ -97,7 +100,7 @@ def new_course(
     config: RunConfig, runtime: Runtime, *, overwrite: bool = False, splits: dict[str, Dataset] | None = None
 ) -> Course:
     """The course of `run`, on splits that are in memory already, if they are given."""
-    folder = results_folder(runtime.results_dir / config.experiment)
+    folder = results_folder(config.experiment, runtime)
     with together():
         folder.check_free(overwrite=overwrite)
         job = Job(config, runtime, folder, splits)
@@ -143,19 +146,20 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
-    with together():
-        saved, record = read_config(folder)
-        config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
-        model, loss, _ = load_model(folder.path, choose_device(runtime.device))
-        splits = load_splits(config, runtime)
-        check_same_data(record["data"], splits)
-    evaluation = evaluate(model, loss, config, splits, runtime)
-    with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
-        before = folder.read_json(EVALUATION)
-        evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
-    folder.write_json(EVALUATION, evaluation)
-    summarise(evaluation, folder.path)
-    return evaluation
+    with folder.create():
+        with together():
+            saved, record = read_config(folder)
+            config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
+            model, loss, _ = load_model(folder.path, choose_device(runtime.device))
+            splits = load_splits(config, runtime)
+            check_same_data(record["data"], splits)
+        evaluation = evaluate(model, loss, config, splits, runtime)
+        with contextlib.suppress(ResultsError, TypeError):  # a damaged evaluation.json is made anew
+            before = folder.read_json(EVALUATION)
+            evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
+        folder.write_json(EVALUATION, evaluation)
+        summarise(evaluation, folder.path)
+        return evaluation
 
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[VAE, Loss, RunConfig]:
@@ -166,10 +170,11 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[
     folder = ResultsFolder(Path(folder))
     config, record = read_config(folder)
     if record["ended_after"] is None:
-        raise ResultsError(f"{folder.path} has not ended: python main.py {folder.path.name} --resume goes on with it")
+        again = resume_command(folder.path.name, Runtime(results_dir=folder.path.parent))
+        raise ResultsError(f"{folder.path} has not ended: {again} goes on with it")
     state = folder.load_model()
-    model, loss = build(config, tuple(record["data"]["image_shape"]), record["data"]["train_images"], device)
     with folder.refusing_misfits(MODEL):
+        model, loss = build(config, tuple(record["data"]["image_shape"]), record["data"]["train_images"], device)
         model.load_state_dict(state["model"])
         loss.load_state_dict(state["loss"])
     return model.eval(), loss.eval(), config
@@ -238,6 +243,8 @@ class Job:
             if afresh:
                 self.folder.clear()
             self.write_config(ended_after=None)
+            if self.runtime.tensorboard:
+                write_scalars(self.folder, self.folder.read_metrics(), afresh=True)
             yield from self.train()
             self.model.eval()
             self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
@@ -248,7 +255,7 @@ class Job:
         except (KeyboardInterrupt, RankLost) as end:
             if self.unsaved is not None:
                 self.folder.save_checkpoint(self.unsaved)
-            again = f"python main.py {self.folder.path.name} --resume"
+            again = resume_command(self.folder.path.name, self.runtime)
             rest = f"{self.what_is_saved()}, what came after is lost: {again} goes on"
             if isinstance(end, RankLost):
                 raise RankLost(f"{end}; {rest}") from None
@@ -278,6 +285,8 @@ class Job:
     def log(self, record: dict[str, Any]) -> None:
         """Record one line of metrics and show it."""
         self.folder.append_metrics(record)
+        if self.runtime.tensorboard:
+            write_scalars(self.folder, [record], afresh=False)
         self.progress.epoch_line(record)
 
     def write_config(self, *, ended_after: int | None) -> None:
@@ -306,15 +315,23 @@ class Job:
         return f"the checkpoint holds epochs 1 to {checkpoint['epoch']}" if checkpoint else "no epoch is saved"
 
 
-def results_folder(path: Path) -> ResultsFolder:
-    """The folder of a run, which the first rank writes and the others only read."""
-    return ForeignFolder(path) if rank() else ResultsFolder(path)
+def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
+    """The folder of a run, which the first rank writes and the others only read. Raises ResultsError for its name."""
+    folder = experiment_folder(runtime.results_dir, experiment)
+    return ForeignFolder(folder.path) if rank() else folder
+
+
+def resume_command(experiment: str, runtime: Runtime) -> str:
+    """The command that goes on with a run."""
+    places = {"--results-dir": runtime.results_dir, "--data-dir": runtime.data_dir}
+    defaults = (Runtime.results_dir, Runtime.data_dir)
+    flags = [word for flag, place in places.items() if place not in defaults for word in (flag, str(place))]
+    return shlex.join(["python", "main.py", experiment, "--resume", *flags])
 
 
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     """The folder of an existing experiment. Raises ResultsError if there is none."""
-    check_experiment_name(experiment)
-    folder = results_folder(runtime.results_dir / experiment)
+    folder = results_folder(experiment, runtime)
     if not (folder / CONFIG).exists():
         raise ResultsError(f"there is no experiment {folder.path}: check the name, or start it without this flag")
     return folder

@@ -1,9 +1,9 @@
 """A run's folder results/<experiment>/: what is in it, written so that a crash at any moment leaves it whole."""
 
+import hashlib
 import io
 import json
 import os
-import pickle
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,9 +19,12 @@ MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT = "model.pt", "checkpoint.pt", "checkpoin
 RECONSTRUCTIONS, SAMPLES, TRAVERSALS = "reconstructions.png", "samples.png", "traversals.png"
 CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with classes
 LATENT, CURVES = "latent.png", "curves.png"
+EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 PICTURES = (RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, CURVES)  # no run has them all
-FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, *PICTURES)
+FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, *PICTURES)
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
+
+END_OF_ZIP = b"PK\5\6"  # begins the last 22 bytes of an archive without a comment, of which the last two are 0
 
 
 class ResultsError(Exception):
@@ -77,25 +80,29 @@ class ResultsFolder:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write config.json or evaluation.json."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        self.replace(name, lambda file: file.write(text.encode()))
+        text = to_json(content)
+        self.replace(name, lambda file: file.write(text))
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read config.json or evaluation.json. Raises ResultsError if it is missing or damaged."""
         path = self / name
         remedy = "--is-eval-only makes it anew" if name == EVALUATION else "restore it, or choose another name"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError(f"it holds a {type(content).__name__} instead of an object")
+            to_json(content)  # what it refuses, infinity say, this file has never held
+            return content
         except OSError as error:
             raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ResultsError(f"{path} is damaged ({error}): {remedy}") from None
 
     # Metrics
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add one line to metrics.jsonl, and make sure that it is on the disk."""
-        with open(self / METRICS, "a", encoding="utf-8") as file:
+        with self.writing(METRICS), open(self / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -107,16 +114,26 @@ class ResultsFolder:
         records = []
         for number, line in enumerate(lines, start=1):
             try:
-                records.append(json.loads(line))
-            except ValueError:
+                record = json.loads(line)
+                if not (isinstance(record, dict) and isinstance(record.get("epoch"), int) and "split" in record):
+                    raise ValueError("no record of an epoch")
+                records.append(record)
+            except (ValueError, RecursionError):
                 if number < len(lines):
                     raise ResultsError(f"line {number} of {path} is damaged: mend it, or take it out") from None
         return records
 
     def drop_metrics_after(self, epoch: int) -> None:
-        """Keep only the lines up to that epoch, which is the checkpoint's."""
-        kept = "".join(json.dumps(record) + "\n" for record in self.read_metrics() if record["epoch"] <= epoch)
-        self.replace(METRICS, lambda file: file.write(kept.encode()))
+        """Keep only the lines up to that epoch, which is the checkpoint's. Raises ResultsError if one is missing."""
+        kept = [record for record in self.read_metrics() if record["epoch"] <= epoch]
+        found = [record["epoch"] for record in kept if record["split"] == "train"]
+        if found != list(range(1, epoch + 1)):
+            raise ResultsError(
+                f"{self / METRICS} does not have a train line for each of the checkpoint's epochs 1 to {epoch}: "
+                "restore it, or run again under another name"
+            )
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        self.replace(METRICS, lambda file: file.write(text.encode()))
 
     # Weights and checkpoints
 
@@ -148,7 +165,7 @@ class ResultsFolder:
         """Turn what goes wrong on taking over another run's state into a ResultsError that names the file."""
         try:
             yield
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ResultsError(f"{self / name} does not belong to the config.json beside it ({reason})") from None
 
@@ -158,18 +175,26 @@ class ResultsFolder:
         Raises ResultsError if it cannot be written; what stood there before is then untouched.
         """
         partial = self / partial_name(name)
-        try:
+        with self.writing(name):
             try:
-                with open(partial, "wb") as file:
+                partial.unlink(missing_ok=True)
+                with open(partial, "xb") as file:
                     write(file)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(partial, self / name)
             finally:
                 partial.unlink(missing_ok=True)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Turn what the system says against writing a file into a ResultsError that names the file."""
+        try:
+            yield
         except OSError as error:
             raise ResultsError(
-                f"cannot write {self / name} ({error.strerror}): what stood there is untouched"
+                f"cannot write {self / name} ({error.strerror or error}): what was saved before is untouched; "
+                "put that right, then --resume goes on"
             ) from None
 
 
@@ -196,12 +221,24 @@ class ForeignFolder(ResultsFolder):
         pass
 
 
+def experiment_folder(results_dir: Path, name: str) -> ResultsFolder:
+    """The folder of an experiment, which lies in results_dir and nowhere else.
+
+    Raises ResultsError for a name that is not one folder name, or that of a link.
+    """
+    check_experiment_name(name)
+    path = results_dir / name
+    if path.is_symlink():
+        raise ResultsError(f"{path} is a link to {path.readlink()}: go there by --results-dir, or choose another name")
+    return ResultsFolder(path)
+
+
 def check_experiment_name(name: str) -> None:
     """Raise ResultsError unless the name is one component of a path that names a folder."""
     forbidden = (
         not isinstance(name, str) or name.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in name)
     )
-    if forbidden or not 0 < len(name.encode()) <= 200:
+    if forbidden or name != name.strip() or not 0 < len(name.encode()) <= 200:
         raise ResultsError(f"experiment name {name!r}: expected one folder name, such as mnist-dgjs")
 
 
@@ -210,26 +247,50 @@ def partial_name(name: str) -> str:
     return f".{name}.partial"
 
 
+def to_json(content: dict[str, Any]) -> bytes:
+    """JSON for people, in UTF-8. Raises ValueError for numbers that are not finite."""
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
 def to_bytes(state: dict[str, Any]) -> bytes:
-    """What torch.save makes of a state; in memory, because on a full disk it does not say what is wrong."""
+    """What torch.save makes of a state, with a seal of all of it as the comment that ends a zip archive.
+
+    In memory, because on a full disk torch.save does not say what is wrong.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    return buffer.getvalue()
+    content = buffer.getvalue()[:-2] + len(seal(b"")).to_bytes(2, "little")
+    return content + seal(content)
+
+
+def seal(content: bytes) -> bytes:
+    """The SHA-256 of some bytes, as a text that says so."""
+    return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
 
 
 def load_tensors(path: Path, *, remedy: str) -> dict[str, Any]:
-    """Read a file that torch.save wrote, tensors and plain values only, into main memory.
+    """Read a file of `to_bytes`, or of torch.save itself, tensors and plain values only, into main memory.
 
-    Raises ResultsError if it is missing or damaged.
+    Raises ResultsError if it is missing or damaged: no bit of a sealed file changes without notice, nor of the tensors
+    in one without a seal.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch.load does not verify the checksums
-        if damaged:
-            raise ValueError(f"the checksum of {damaged} is wrong")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = path.read_bytes()
+        size = len(content) - len(seal(b""))
+        bare = content[-22:-18] == END_OF_ZIP and content[-2:] == b"\0\0"
+        if not bare and content[size:] != seal(content[:size]):
+            raise ValueError("its checksum is wrong or missing")
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("it is compressed, which torch.save does not do")
+            if damaged := archive.testzip():  # torch.load does not verify the checksums
+                raise ValueError(f"the checksum of {damaged} is wrong")
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError(f"it holds a {type(state).__name__} instead of a dictionary")
+        return state
     except OSError as error:
         raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
-    except (EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # of any kind: zipfile and PyTorch parse what the file says of itself
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ResultsError(f"{path} is damaged ({reason}): {remedy}") from None

@@ -33,7 +33,7 @@ from utils.experiment import (
 from utils.presets import as_list, preset_grids
 from utils.processes import Task, in_turn, side_by_side
 from utils.progress import Progress
-from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, check_experiment_name
+from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, experiment_folder
 from vae.losses import LOSSES, loss_name, resolve_options
 from vae.means import NonFiniteError
 from vae.options import OptionError
@@ -149,8 +149,7 @@ def sweep(
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
     Interrupted once all that are at work are saved.
     """
-    check_experiment_name(experiment)
-    folder = runtime.results_dir / experiment
+    folder = experiment_folder(runtime.results_dir, experiment).path
     runtime = replace(runtime, results_dir=folder)
     if executor is None:
         choose_device(runtime.device)
@@ -204,7 +203,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
         raise ResultsError(f"{runtime.results_dir} is a single run: choose another name for several")
     begun: dict[str, Member] = {}
     for config in configs:
-        folder = ResultsFolder(runtime.results_dir / config.experiment)
+        folder = experiment_folder(runtime.results_dir, config.experiment)
         if mode != "overwrite" and (folder / CONFIG).exists():
             begun[config.experiment] = read_member(folder.path)
             check_same_configuration(begun[config.experiment], config, mode)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from operator import index
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -91,8 +92,8 @@ class Trainer:
         self.reporter.start_epoch(self.epoch + 1, count)
         start = perf_counter()
         try:
-            for batch, index in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
-                images = to_network(self.data.index_select(0, index))
+            for batch, chosen in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
+                images = to_network(self.data.index_select(0, chosen))
                 self.optimizer.zero_grad()
                 loss = self.full_batch_loss if len(images) == self.batch_size else self.loss
                 terms = loss(self.model, images, add_noise(images, self.noise))
@@ -139,11 +140,11 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from such a state. Raises KeyError, RuntimeError or ValueError if it is of another model or loss."""
+        """Go on from such a state. Raises KeyError, RuntimeError, TypeError or ValueError if it is of another."""
         self.model.load_state_dict(state["model"])
         self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.step = state["epoch"], state["step"]
+        self.epoch, self.step = index(state["epoch"]), index(state["step"])
 
 
 class Stream:

@@ -22,6 +22,7 @@ __all__ = ["Cached", "Splits", "cached"]
 
 Arrays = dict[str, np.ndarray]
 Splits = dict[str, Arrays]  # arrays by their names, by split
+Form = dict[str, tuple[np.dtype, tuple[int, ...]]]  # of the arrays of a split: type and shape of one element, by name
 
 _IN_MEMORY: dict[Path, tuple[Splits, str]] = {}
 
@@ -39,7 +40,7 @@ class Cached(NamedTuple):
         return array if count == len(array) else array[:count].clone()
 
 
-def cached(path: Path, recipe: str, split: str, prepare: Callable[[], tuple[Splits, str]]) -> Cached:
+def cached(path: Path, recipe: str, split: str, form: Form, prepare: Callable[[], tuple[Splits, str]]) -> Cached:
     """A split from the cache at `path`, which is made by `prepare()` unless it is there.
 
     Several processes may ask at once: one prepares, the others wait. If `prepare` fails, nothing is left behind.
@@ -48,12 +49,13 @@ def cached(path: Path, recipe: str, split: str, prepare: Callable[[], tuple[Spli
         path: of the HDF5 file.
         recipe: how the images are prepared, in words; a cache made by another recipe is replaced.
         split: "train" or "test".
+        form: what arrays there have to be; a cache with others is replaced.
         prepare: gives the arrays of both splits, and their origin.
     """
-    if found := _read(path, recipe, split):
+    if found := _read(path, recipe, split, form):
         return found
     with _lock(path.parent):
-        if found := _read(path, recipe, split):  # another process has made it meanwhile
+        if found := _read(path, recipe, split, form):  # another process has made it meanwhile
             return found
         if path in _IN_MEMORY:
             splits, origin = _IN_MEMORY[path]
@@ -77,7 +79,7 @@ def _digest(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, recipe: str, split: str) -> Cached | None:
+def _read(path: Path, recipe: str, split: str, form: Form) -> Cached | None:
     """A split of the cache; None if there is no cache, or none that can be used."""
     if not path.is_file():
         return None
@@ -86,6 +88,10 @@ def _read(path: Path, recipe: str, split: str) -> Cached | None:
             if file.attrs["recipe"] != recipe:
                 return None
             group = file[split]
+            if len({len(group[name]) for name in group}) != 1 or form != {
+                name: (group[name].dtype, group[name].shape[1:]) for name in group
+            }:
+                return None
             found = Cached({name: group[name][()] for name in group}, file.attrs["origin"], group.attrs["sha256"])
         return found if _digest(found.arrays) == found.sha256 else None
     except Exception:  # h5py has no error of its own for damage

@@ -26,6 +26,7 @@ MD5 = {  # as torchvision publishes them
 }
 PARTS = {"train": "01", "test": "2"}  # of the official partition: 0 train, 1 validation, 2 test
 SIDE = 64
+FORM = {"images": (np.uint8, (3, SIDE, SIDE))}
 RECIPE = f"central 178x178, colour, {SIDE}x{SIDE} by area, validation in train"
 
 
@@ -41,7 +42,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
         DatasetError: a file is missing (they cannot be downloaded by a program) or is not the official one.
     """
     folder = data_dir / "celeba"
-    found = cached(folder / "celeba_64.h5", RECIPE, split, lambda: _prepare(folder))
+    found = cached(folder / "celeba_64.h5", RECIPE, split, FORM, lambda: _prepare(folder))
     count = first(size, len(found.arrays["images"]), name, split)
     return Dataset(
         name=name, split=split, images=found.first("images", count), source=found.origin, sha256=found.sha256

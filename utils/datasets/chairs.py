@@ -33,6 +33,7 @@ SPLIT_SEED = 2014
 FRAME = 600  # side of a render, in pixels
 CROP = 400  # of its centre: around it there is hardly anything but white
 SIDE = 64
+FORM = {"images": (np.uint8, (1, SIDE, SIDE)), "labels": (np.int64, ())}
 RECIPE = f"central {CROP}x{CROP} of {FRAME}x{FRAME}, grey, {SIDE}x{SIDE} by area, split by model"
 
 
@@ -49,7 +50,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     has the digest that was found. `sha256` is that of the split's images and labels.
     """
     folder = data_dir / "chairs"
-    found = cached(folder / "chairs_64.h5", RECIPE, split, lambda: _prepare(folder / ARCHIVE))
+    found = cached(folder / "chairs_64.h5", RECIPE, split, FORM, lambda: _prepare(folder / ARCHIVE))
     count = first(size, len(found.arrays["images"]), name, split)
     return Dataset(
         name=name,

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from utils.environment import memory_bytes
+
 from .dataset import Dataset, DatasetError
 from .download import file_digest
 from .registry import first, register_path
@@ -60,6 +62,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     if not zipfile.is_zipfile(path):
         raise DatasetError(f"{path} is not an npz archive or is cut short; np.savez(path, images=...) writes one")
     try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > (most := memory_bytes()):
+            raise ValueError(f"its arrays take {unpacked:,} bytes and this machine has {most:,}")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in ARRAYS if key in archive.files}
             found = ", ".join(archive.files) or "none at all"

@@ -24,7 +24,7 @@ def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:
 def check_same_data(saved: dict[str, Any], splits: dict[str, Dataset]) -> None:
     """Raise DatasetError unless the splits come from the data of a saved record."""
     found = data_record(splits)
-    if any(saved[key] != found[key] for key in ("sha256", "image_shape")):
+    if any(saved[key] != found[key] for key in ("sha256", "image_shape", "train_images")):
         kind = path_kind(saved["name"])
         place, flag = (kind, f"--dataset {kind}:PATH") if kind else ("directory", "--data-dir")
         raise DatasetError(

@@ -4,6 +4,7 @@ them exact where the textbook formulas cancel.
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,16 +13,17 @@ from torch import Tensor
 _HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
+def widen(argument: Any) -> Any:
+    """A tensor of half precision in float32; anything else as it is."""
+    return argument.float() if isinstance(argument, Tensor) and argument.dtype in _HALF_PRECISION else argument
+
+
 def full_precision(function):
     """Run `function` in float32 at least: half-precision arguments are widened and autocast is switched off.
 
     In float16 exp overflows at a log-variance of 11, and bfloat16 keeps three digits. float32 and float64
     stay as they are.
     """
-
-    def widen(argument):
-        is_half = isinstance(argument, Tensor) and argument.dtype in _HALF_PRECISION
-        return argument.float() if is_half else argument
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):

@@ -1,12 +1,14 @@
 """The variational autoencoder: encoder q(z|x), prior p(z), decoder and likelihood p(x|z)."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vae.distributed import gather, share
+from vae.divergences.numerics import widen
 from vae.likelihoods import LIKELIHOODS, Likelihood
 from vae.models.burgess import Decoder, Encoder
 from vae.models.mlp import VectorDecoder, VectorEncoder
@@ -42,16 +44,15 @@ class VAE(nn.Module):
         return VAEOutput(mean, logvar, z, self.run(self.decoder, share(z)))
 
     def run(self, network: Callable[[Tensor], Any], inputs: Tensor) -> Any:
-        """What the encoder or the decoder makes of its inputs: a float32 tensor, or several.
+        """What the encoder or the decoder makes of its inputs: a tensor or several, under autocast too in float32.
 
         With `mixed_precision`, in training mode, their matrix products and convolutions are computed in bfloat16, which
         has the range of float32 and three digits. Weights, and all that is made of what networks give, stay float32.
         """
-        if not (self.training and self.mixed_precision):
-            return network(inputs)
-        with torch.autocast(inputs.device.type, torch.bfloat16):
+        mixed = self.training and self.mixed_precision
+        with torch.autocast(inputs.device.type, torch.bfloat16) if mixed else nullcontext():
             outputs = network(inputs)
-        return outputs.float() if isinstance(outputs, Tensor) else tuple(output.float() for output in outputs)
+        return widen(outputs) if isinstance(outputs, Tensor) else tuple(map(widen, outputs))
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior's mean and log-variance, each (N, latent_dim)."""

@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""Whether a run survives whatever befalls it: killed at random moments, and at every single operation on a file.
+
+    python benchmarks/soak.py [--kills N] [--steps kill full] [--every N] [--quick] [--output FILE]
+
+The yardstick is a run that nothing befalls. Then
+
+- processes of `python main.py` are killed (SIGKILL) at random moments and resumed, again and again until a run has
+  ended, with N kills in all;
+- a run is made to end at the first, the second, ... the last of its operations on files: killed there (a write is cut
+  in half), or told from there on that the disk is full; then it is resumed.
+
+In each case the weights, the evaluation and metrics.jsonl (less timings) are compared with the yardstick's, byte by
+byte.
+A full disk has to be told in one line, with exit status 2. The exit status is 1 if anything was not as it should be.
+The run is three epochs of 40 of scikit-learn's digits; the whole takes minutes, `--quick` (no kills at random, no
+pictures) seconds.
+"""
+
+import argparse
+import builtins
+import contextlib
+import errno
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import main as command_line  # noqa: E402
+from utils.datasets import load_dataset  # noqa: E402
+from utils.experiment import Job  # noqa: E402
+from utils.results import CONFIG, EVALUATION, METRICS, MODEL  # noqa: E402
+
+RUN = (
+    "exp --dataset digits --loss tGJS --epochs 3 --train-size 40 --test-size 16 --batch-size 16 --latent-dim 3".split()
+)
+QUIET = "--evaluate-every 2 --no-progress-bar --no-cuda".split()
+TIMINGS = ("seconds", "images_per_second")
+
+
+def outcome(results_dir: Path) -> dict[str, object]:
+    """What has to be the same whatever befell a run."""
+    folder = results_dir / "exp"
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    config = json.loads((folder / CONFIG).read_text())
+    return {
+        MODEL: (folder / MODEL).read_bytes(),
+        EVALUATION: (folder / EVALUATION).read_bytes(),
+        METRICS: [{name: value for name, value in line.items() if name not in TIMINGS} for line in lines],
+        "ended_after": config["ended_after"],
+        "partial": [path.name for path in folder.iterdir() if path.name.startswith(".")],
+    }
+
+
+def command(results_dir: Path) -> list[str]:
+    """The command that begins the run there or, where it has begun, goes on with it."""
+    if (results_dir / "exp" / CONFIG).exists():
+        return ["exp", "--resume", *QUIET[-2:], "--results-dir", str(results_dir)]
+    return [*RUN, *QUIET, "--results-dir", str(results_dir)]
+
+
+# Kills at random moments
+
+
+def begin(results_dir: Path) -> subprocess.Popen:
+    """A process of main.py."""
+    arguments = [sys.executable, ROOT / "main.py", *command(results_dir)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    )
+
+
+def random_kills(kills: int, place: Path, expected: dict[str, object], dice: random.Random) -> Counter:
+    """Kill processes at random moments, each run until it has ended in spite of that."""
+    start = time.monotonic()
+    begin(place / "timed").communicate()
+    whole = time.monotonic() - start
+    counts = Counter(kills=0, runs=0, identical=0)
+    while counts["kills"] < kills:
+        results_dir = place / f"run-{counts['runs']}"
+        ended = False
+        while not ended:
+            process = begin(results_dir)
+            # Half of the time of so small a run goes by before it does anything: most kills are to come later.
+            patience = dice.uniform(0.4, 1.05) * whole if counts["kills"] < kills else None
+            try:
+                _, err = process.communicate(timeout=patience)
+                ended = True
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                counts["kills"] += 1
+        counts["runs"] += 1
+        same = process.returncode == 0 and outcome(results_dir) == expected
+        counts["identical"] += same
+        if not same:
+            print(f"{results_dir}: not identical; {err}", file=sys.stderr)
+        else:
+            shutil.rmtree(results_dir)
+    return counts
+
+
+# Every operation on a file
+
+
+class Interference:
+    """Counts operations that change files below a folder and, from operation number `at` on, interferes.
+
+    "kill" ends the process, in the middle of what is written if that is the operation; "full" is a full disk.
+    """
+
+    def __init__(self, folder: Path, at: int, kind: str):
+        self.folder, self.at, self.kind, self.count = str(folder), at, kind, 0
+
+    def concerns(self, path: object) -> bool:
+        return isinstance(path, str | os.PathLike) and os.path.abspath(path).startswith(self.folder)
+
+    def step(self, half_done: Callable[[], object] = lambda: None) -> None:
+        """One operation is about to be carried out; `half_done` does half of it."""
+        self.count += 1
+        if self.count == self.at and self.kind == "kill":
+            half_done()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.count >= self.at and self.kind == "full":
+            half_done()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def install(self) -> None:
+        """Get between the program and the system, for the rest of this process."""
+        open_, fsync, replace, mkdir, unlink = builtins.open, os.fsync, os.replace, os.mkdir, os.unlink
+        interference = self
+
+        class Raw(io.FileIO):
+            def write(self, content):
+                half = bytes(content)[: len(bytes(content)) // 2]
+                interference.step(lambda: io.FileIO.write(self, half))
+                return super().write(content)
+
+        def opening(file, mode="r", *arguments, **options):
+            if not interference.concerns(file) or mode.startswith("r"):
+                return open_(file, mode, *arguments, **options)
+            interference.step()
+            raw = io.BufferedWriter(Raw(file, mode.replace("b", "")))
+            return raw if "b" in mode else io.TextIOWrapper(raw, encoding="utf-8")
+
+        def syncing(handle):
+            interference.step()
+            fsync(handle)
+
+        def replacing(source, target):
+            interference.step()
+            replace(source, target)
+
+        def making(path, *arguments, **options):
+            if interference.concerns(path):
+                interference.step()
+            mkdir(path, *arguments, **options)
+
+        def unlinking(path, *arguments, **options):
+            if interference.concerns(path) and os.path.lexists(path) and interference.kind == "kill":
+                interference.step()
+            unlink(path, *arguments, **options)
+
+        builtins.open, os.fsync, os.replace, os.mkdir, os.unlink = opening, syncing, replacing, making, unlinking
+
+
+def import_all() -> None:
+    """Import what is imported on first use, so that forked processes need not: it takes most of their time."""
+    load_dataset("digits", "test", ".")
+    weight = torch.nn.Parameter(torch.zeros(()))
+    weight.grad = torch.zeros(())
+    torch.optim.Adam([weight], fused=True).step()
+
+
+def in_a_process(results_dir: Path, interference: Interference | None, *, pictures: bool) -> tuple[int, str]:
+    """Exit status (-9: killed) and standard error of the command in a process forked from this one: 3 s are saved."""
+    errors = results_dir.with_suffix(".stderr")
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status), errors.read_text()
+    code = 3
+    with open(errors, "w") as err, open(os.devnull, "w") as out:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                if not pictures:
+                    Job.draw = lambda job: None
+                if interference:
+                    interference.install()
+                command_line.main(command(results_dir))
+                code = 0 if not interference or interference.count < interference.at else 4
+            except SystemExit as exit:
+                code = exit.code
+            except BaseException:
+                traceback.print_exc()
+        err.flush()
+        os._exit(code)
+
+
+def every_operation(kind: str, every: int, place: Path, expected: dict[str, object], *, pictures: bool) -> Counter:
+    """Interfere at each operation on a file in turn (each `every`-th), and go on with the run after that."""
+    counts = Counter(steps=0, identical=0)
+    for at in range(1, 10_000, every):
+        results_dir = place / f"{kind}-{at}"
+        status, err = in_a_process(results_dir, Interference(results_dir, at, kind), pictures=pictures)
+        if status == 0:
+            shutil.rmtree(results_dir)
+            return counts
+        counts["steps"] += 1
+        told = status == -signal.SIGKILL if kind == "kill" else status == 2 and err.count("\n") == 1
+        status, later = in_a_process(results_dir, None, pictures=pictures)
+        if told and status == 0 and outcome(results_dir) == expected:
+            counts["identical"] += 1
+            shutil.rmtree(results_dir)
+        else:
+            print(f"{kind} at operation {at}: not as it should be; {err}{later}", file=sys.stderr)
+    raise RuntimeError("the run never ends")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50, help="kills at random moments")
+    parser.add_argument("--steps", nargs="*", default=["kill", "full"], choices=["kill", "full"])
+    parser.add_argument("--every", type=int, default=1, help="interfere at each N-th operation only")
+    parser.add_argument("--quick", action="store_true", help="no kills at random moments, and no pictures")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--output", type=Path, help="write the figures as JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    import_all()
+    figures = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch).resolve()
+        status, err = in_a_process(place / "whole", None, pictures=not options.quick)
+        if status:
+            sys.exit(f"the run fails by itself: {err}")
+        expected = outcome(place / "whole")
+        for kind in options.steps:
+            figures[kind] = every_operation(kind, options.every, place, expected, pictures=not options.quick)
+            print(f"{kind} at every operation on a file: {figures[kind]['steps']} runs, ", end="")
+            print(f"{figures[kind]['identical']} resumed to the same bits", flush=True)
+        if not options.quick:
+            figures["random"] = random_kills(options.kills, place, expected, random.Random(options.seed))
+            print(
+                "{kills} kills at random moments of {runs} runs, {identical} ended in the same bits".format(
+                    **figures["random"]
+                )
+            )
+    if options.output:
+        options.output.write_text(json.dumps(figures, indent=2) + "\n")
+    if any(counts["identical"] != counts.get("steps", counts["runs"]) for counts in figures.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

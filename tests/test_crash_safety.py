@@ -1,0 +1,106 @@
+"""Whatever ends a run, what it has saved is whole, and going on with it gives the bits of a run that nothing ended.
+
+The short version of benchmarks/soak.py, and obstacles that are none of a process's own making.
+"""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from utils.results import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
+
+ROOT = Path(__file__).parent.parent
+RUN = "exp -d digits -l tGJS -e 12 -z 3 --train-size 40 --test-size 10 -b 8 --no-progress-bar --no-cuda".split()
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # bits may depend on the number of threads
+
+
+def start(results_dir, *arguments, **options):
+    """A process of main.py."""
+    command = [sys.executable, ROOT / "main.py", *arguments, "--results-dir", results_dir]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
+    return subprocess.Popen(command, **pipes, **options)
+
+
+def outcome(results_dir):
+    """What has to be the same however often a run was ended."""
+    folder = results_dir / "exp"
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    metrics = [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+    return (folder / MODEL).read_bytes(), (folder / EVALUATION).read_bytes(), metrics
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The outcome of a run of 12 epochs that nothing ended."""
+    results_dir = tmp_path_factory.mktemp("uninterrupted")
+    _, err = start(results_dir, *RUN).communicate()
+    assert err == ""
+    return outcome(results_dir)
+
+
+def test_every_operation_on_a_file_may_be_the_last(tmp_path):
+    """Each seventh, that is: killed in its middle, and with the disk full from there on."""
+    command = [sys.executable, ROOT / "benchmarks/soak.py", "--quick", "--every", "7", "--output", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert (done.returncode, done.stderr) == (0, "")
+    figures = json.loads((tmp_path / "out").read_text())
+    assert figures.keys() == {"kill", "full"}
+    for counts in figures.values():
+        assert counts["identical"] == counts["steps"] > 6
+
+
+def test_killed_again_and_again_at_random_moments(tmp_path, uninterrupted):
+    dice = random.Random(0)
+    arguments = RUN
+    for _ in range(2):
+        process = start(tmp_path, *arguments)
+        process.stdout.readline()  # of the first epoch, whose checkpoint is being written now
+        time.sleep(dice.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        arguments = ["exp", "--resume", "--no-cuda"]
+    process = start(tmp_path, *arguments)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert outcome(tmp_path) == uninterrupted
+
+
+def test_ctrl_c_saves_and_names_the_command_that_goes_on(tmp_path, uninterrupted):
+    process = start(tmp_path, *RUN, "--checkpoint-every", "100")
+    assert process.stdout.readline().startswith("epoch 1/12")
+    assert process.stdout.readline().startswith("epoch 2/12")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.count("\n") == 1
+    command = f"python main.py exp --resume --results-dir {tmp_path}"
+    assert f": {command} goes on\n" in err
+    assert not (tmp_path / "exp" / MODEL).exists()
+    resumed = subprocess.run(
+        [sys.executable, *command.split()[1:], "--no-cuda"], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT
+    )
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert outcome(tmp_path) == uninterrupted
+
+
+def test_a_checkpoint_larger_than_a_file_may_be(tmp_path, uninterrupted):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    process = start(tmp_path, *RUN, preexec_fn=limit)
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.startswith(f"main.py: cannot write {tmp_path / 'exp' / CHECKPOINT} (File too large)")
+    assert err.endswith("put that right, then --resume goes on\n") and err.count("\n") == 1
+    assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == [CONFIG, METRICS]
+    process = start(tmp_path, "exp", "--resume", "--no-cuda")
+    assert process.communicate()[1] == ""
+    assert outcome(tmp_path) == uninterrupted

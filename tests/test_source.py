@@ -1,0 +1,37 @@
+"""What the source must not do: run what a file holds, or let an archive say where files go."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = [path for name in ("*.py", "utils", "vae", "benchmarks", "notebooks") for path in sorted(ROOT.glob(name))]
+SOURCES = [file for path in SOURCES for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
+FORBIDDEN = {"eval", "exec", "extract", "extractall", "unpack_archive", "read_pickle", "loads_pickle", "system"}
+SAFE = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False), "numpy.load": ("allow_pickle", False)}
+
+
+def calls(path):
+    """Every call in a file: its line, what is called as it is written, and the constants among its keywords."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            constants = {k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)}
+            yield node.lineno, ast.unparse(node.func), len(node.args), constants
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_in_a_file_is_run_or_decides_where_files_go(path):
+    for line, function, arguments, keywords in calls(path):
+        name = function.rpartition(".")[2]
+        place = f"{path.relative_to(ROOT)}:{line}: {function}"
+        assert name not in FORBIDDEN or function.endswith("model.eval") or (name == "eval" and not arguments), place
+        assert "pickle" not in function, place
+        if function in SAFE:
+            keyword, value = SAFE[function]
+            assert keywords.get(keyword) is value, f"{place} without {keyword}={value}"
+
+
+def test_the_sources_are_found():
+    assert len(SOURCES) > 50
+    assert {"utils/results.py", "main.py"} <= {str(path.relative_to(ROOT)) for path in SOURCES}
