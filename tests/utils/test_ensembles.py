@@ -10,7 +10,18 @@ import main as command_line
 from utils import ensembles
 from utils.ensembles import packs
 from utils.experiment import Interrupted, Job, Runtime, load_model, resume, run
-from utils.results import CHECKPOINT, CONFIG, EVALUATION, FILES, METRICS, MODEL, PICTURES, ResultsError, ResultsFolder
+from utils.results import (
+    CHECKPOINT,
+    CONFIG,
+    EVALUATION,
+    EVENTS,
+    FILES,
+    METRICS,
+    MODEL,
+    PICTURES,
+    ResultsError,
+    ResultsFolder,
+)
 from utils.sweeps import SweepFailed, configurations, sweep
 
 SMALL = {"dataset": "mixture2d", "train_size": 100, "test_size": 20, "batch_size": 16, "epochs": 3}
@@ -105,7 +116,7 @@ def test_the_folders_are_those_of_runs_alone(runtime, trained, capsys):
         run(config, runtime)
         folder = runtime.results_dir / "exp" / config.experiment
         check_same(folder, runtime.results_dir / config.experiment)
-        assert {path.name for path in folder.iterdir()} == set(FILES) - set(PICTURES)
+        assert {path.name for path in folder.iterdir()} == set(FILES) - {EVENTS, *PICTURES}
     load_model(runtime.results_dir / "exp" / "loss-tGJS_seed-1")
     sweep("exp", configs, runtime, ensemble=True)
     assert "[1/6] loss-KL_seed-0: ended before, skipped\n" in capsys.readouterr().out
