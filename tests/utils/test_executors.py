@@ -71,35 +71,43 @@ def no_pictures(monkeypatch):
     monkeypatch.setattr("utils.experiment.Job.draw", lambda job: None)
 
 
-@on_linux
-@needs("ray", "requirements-ray.txt")
-def test_ray_goes_on_with_the_run_of_a_killed_worker_and_after_ctrl_c(runtime, descendants):
-    flags = "exp -d mixture2d --train-size 300 --test-size 50 -e 100 --seed 0 1 2 --executor ray"
+def start_on_ray(runtime, epochs):
+    """Start the grid as a process, on a cluster of two CPUs."""
+    flags = f"exp -d mixture2d --train-size 300 --test-size 50 -e {epochs} --seed 0 1 2 --executor ray"
     command = [sys.executable, command_line.__file__, *flags.split(), "--results-dir", runtime.results_dir]
     environment = {**os.environ, "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 2})}
-    start = partial(
-        subprocess.Popen, command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    process = start()
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@on_linux
+@needs("ray", "requirements-ray.txt")
+def test_ray_goes_on_with_the_run_of_a_killed_worker(runtime, descendants):
+    process = start_on_ray(runtime, FLAGS["epochs"])
     wait_for_epochs(runtime, 2, runs=2, busy=lambda: process.poll() is None)
     before = recorded(runtime)
     worker = next(pid for pid, words in descendants(process.pid).items() if words.startswith("ray::on_worker"))
     os.kill(worker, signal.SIGKILL)
-    done = max(map(len, before.values()))
-    wait_for_epochs(runtime, done + 2, runs=2, busy=lambda: process.poll() is None)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130
-    assert out.startswith("[1/3] seed-0: begins, once there is room\n[2/3] seed-1: begins")
-    assert "main.py: interrupted; " in err
-    process = start()
     out, err = process.communicate()
     assert process.returncode == 0, err
-    assert "seed-0: goes on, once there is room" in out
+    assert out.startswith("[1/3] seed-0: begins, once there is room\n[2/3] seed-1: begins")
     check_went_on(runtime, before)
     check_same_bits(runtime)
-    out, _ = start().communicate()
+    out, _ = start_on_ray(runtime, FLAGS["epochs"]).communicate()
     assert out.count("ended before, skipped") == 3
+
+
+@needs("ray", "requirements-ray.txt")
+def test_ctrl_c_leaves_nobody_at_work_on_ray(runtime):
+    process = start_on_ray(runtime, 100_000)
+    wait_for_epochs(runtime, 2, runs=2, busy=lambda: process.poll() is None)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "main.py: interrupted; 0 of 3 runs have ended, " in err
+    for name in recorded(runtime):
+        folder = ResultsFolder(runtime.results_dir / "exp" / name)
+        with folder.create():
+            assert folder.load_checkpoint()["epoch"] >= 2
 
 
 @on_linux
