@@ -82,7 +82,7 @@ def test_ctrl_c_saves_and_names_the_command_that_goes_on(tmp_path, uninterrupted
     assert process.returncode == 130
     assert err.count("\n") == 1
     command = f"python main.py exp --resume --results-dir {tmp_path}"
-    assert f": {command} goes on\n" in err
+    assert f": {command}" in err
     assert not (tmp_path / "exp" / MODEL).exists()
     resumed = subprocess.run(
         [sys.executable, *command.split()[1:], "--no-cuda"], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT

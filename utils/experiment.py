@@ -170,7 +170,7 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[
     folder = ResultsFolder(Path(folder))
     config, record = read_config(folder)
     if record["ended_after"] is None:
-        again = resume_command(folder.path.name, Runtime(results_dir=folder.path.parent))
+        again = resume_command(folder.path)
         raise ResultsError(f"{folder.path} has not ended: {again} goes on with it")
     state = folder.load_model()
     with folder.refusing_misfits(MODEL):
@@ -255,7 +255,7 @@ class Job:
         except (KeyboardInterrupt, RankLost) as end:
             if self.unsaved is not None:
                 self.folder.save_checkpoint(self.unsaved)
-            again = resume_command(self.folder.path.name, self.runtime)
+            again = resume_command(self.folder.path, self.runtime.data_dir)
             rest = f"{self.what_is_saved()}, what came after is lost: {again} goes on"
             if isinstance(end, RankLost):
                 raise RankLost(f"{end}; {rest}") from None
@@ -321,12 +321,11 @@ def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     return ForeignFolder(folder.path) if rank() else folder
 
 
-def resume_command(experiment: str, runtime: Runtime) -> str:
-    """The command that goes on with a run."""
-    places = {"--results-dir": runtime.results_dir, "--data-dir": runtime.data_dir}
-    defaults = (Runtime.results_dir, Runtime.data_dir)
-    flags = [word for flag, place in places.items() if place not in defaults for word in (flag, str(place))]
-    return shlex.join(["python", "main.py", experiment, "--resume", *flags])
+def resume_command(folder: Path, data_dir: Path = Runtime.data_dir) -> str:
+    """The command that goes on with the run in a folder."""
+    places = {"--results-dir": (folder.parent, Runtime.results_dir), "--data-dir": (data_dir, Runtime.data_dir)}
+    flags = [word for flag, (place, default) in places.items() if place != default for word in (flag, str(place))]
+    return shlex.join(["python", "main.py", folder.name, "--resume", *flags])
 
 
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:

@@ -13,9 +13,10 @@ from scipy import stats
 
 import main as command_line
 from utils.config import RunConfig
+from utils.experiment import resume_command
 from utils.plots import image_grid
 from utils.presets import ALPHAS, PRESETS
-from utils.report.commands import find_grid, resume_command, run_command
+from utils.report.commands import find_grid, run_command
 from utils.report.findings import Place, read_findings
 from utils.report.paper_numbers import published
 from utils.report.report import CSV, PAGE, TABLE, figures, write_report
@@ -279,7 +280,7 @@ def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(result
     config = RunConfig("loss-AE", dataset="digits", loss="AE")
     write_run(results / "exp" / "loss-AE", config, 10.0, ended=False)
     report(results)
-    command = "python main.py loss-AE --results-dir results/exp --resume"
+    command = "python main.py loss-AE --resume --results-dir results/exp"
     assert resume_command(results.relative_to(results.parent) / "exp" / "loss-AE") == command
     text, page = ((results / "exp" / name).read_text() for name in (TABLE, PAGE))
     assert "| AE | not ended | not ended |" in text
@@ -407,9 +408,9 @@ def test_the_same_files_give_the_same_report(results):
     ("file", "content", "message"),
     [
         (CONFIG, "{", "config.json is damaged"),
-        (CONFIG, "[]", "config.json is not a configuration of this version"),
+        (CONFIG, "[]", "config.json is damaged (it holds a list instead of an object)"),
         (EVALUATION, "{", "evaluation.json is damaged"),
-        (EVALUATION, "[1]", "evaluation.json has no squared error of each split: --is-eval-only makes it anew"),
+        (EVALUATION, "[1]", "evaluation.json is damaged (it holds a list instead of an object): --is-eval-only"),
         (EVALUATION, '{"test": {}}', "evaluation.json has no squared error of each split"),
     ],
 )

@@ -34,11 +34,6 @@ def default_flags(config: RunConfig) -> dict[str, Any]:
     return {**bare.flags(), **resolve_options(config.loss, {})}
 
 
-def resume_command(folder: Path) -> str:
-    """The command that goes on with the run in a folder."""
-    return f"{command(folder, {})} --resume"
-
-
 @dataclass(frozen=True)
 class Grid:
     """A command that makes several runs."""

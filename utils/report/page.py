@@ -5,7 +5,8 @@ import html
 from pathlib import Path
 from typing import Any
 
-from utils.report.commands import resume_command, run_command
+from utils.experiment import resume_command
+from utils.report.commands import run_command
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, Findings, Place, named_config
 from utils.report.paper_numbers import REMARKS
 from utils.report.tables import SPLITS, Block, Line, Row, count_of

@@ -9,8 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from utils.experiment import resume_command
 from utils.plots import DPI
-from utils.report.commands import resume_command
 from utils.report.curves import Point, alpha_curves
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, Place, read_findings
 from utils.report.page import FIGURE_SCALE, page
