@@ -30,6 +30,7 @@ def open_picture(file: Path | BinaryIO, formats: Sequence[str]) -> Image.Image:
         except UnidentifiedImageError:
             raise ValueError("not a picture in any known format") from None
     if picture.width * picture.height > MOST_PIXELS:
+        picture.close()
         raise ValueError("it has {}x{} pixels; expected at most {:,} in all".format(*picture.size, MOST_PIXELS))
     return picture
 
