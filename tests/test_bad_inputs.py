@@ -229,6 +229,7 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ("link to elsewhere, to run", link_elsewhere, "exp --overwrite", "results/exp is a link to /"),
     ("link to elsewhere, to resume", link_elsewhere, "exp --resume -e 3", "results/exp is a link to /"),
     ("link to elsewhere, to evaluate", link_elsewhere, "exp --is-eval-only", "results/exp is a link to /"),
+    ("link to elsewhere, to report", link_elsewhere, "exp --report", "results/exp is a link to /"),
     ("link to elsewhere, of a grid", link_elsewhere, "exp -s 0 1 -d digits", "results/exp is a link to /"),
     ("grid in the place of a run", lambda: None, "exp -s 0 1 -d digits", "results/exp is a single run"),
     ("no such run", lambda: None, "other --resume", "there is no experiment results/other: check the name"),

@@ -16,7 +16,7 @@ from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, P
 from utils.report.page import FIGURE_SCALE, page
 from utils.report.paper_numbers import REMARKS
 from utils.report.tables import SPLITS, Block, Cell, Line, Row, count_of, families
-from utils.results import ResultsFolder, check_experiment_name
+from utils.results import ResultsFolder, experiment_folder
 from utils.sweeps import run_name
 
 PAGE, TABLE, CSV = "report.html", "table.md", "table.csv"
@@ -33,8 +33,7 @@ def write_report(experiment: str, results_dir: Path) -> None:
 
     Raises ResultsError if there is no such experiment, a file of it is damaged, or the folder cannot be written to.
     """
-    check_experiment_name(experiment)
-    folder = results_dir / experiment
+    folder = experiment_folder(results_dir, experiment).path
     findings = read_findings(folder)
     pictures = {name: png(figure) for name, figure in figures(findings).items()}
     texts = {TABLE: markdown(findings), CSV: comma_separated(findings), PAGE: page(findings, pictures)}
