@@ -73,9 +73,8 @@ def missing_for_compile(device: torch.device) -> str | None:
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory, the device's or the machine's, has run out."""
     kinds = (MemoryError, torch.cuda.OutOfMemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(
-        error
-    )  # PyTorch's on a CPU has no type of its own
+    # PyTorch's own on a CPU is a RuntimeError like any other.
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
 def memory_bytes() -> float:

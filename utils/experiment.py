@@ -132,8 +132,8 @@ def resumed_course(
             check_same_data(record["data"], job.splits)
             if checkpoint is not None:
                 job.restore(checkpoint)
-        folder.drop_metrics_after(job.trainer.epoch)
-        job.note_environment(record)
+            folder.drop_metrics_after(job.trainer.epoch)
+            job.note_environment(record)
         return (yield from job.carry_out(afresh=False))
 
 
