@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
-from utils.environment import DeviceError, is_out_of_memory, rank_count, rank_number
+from utils.environment import MachineError, is_out_of_memory, rank_count, rank_number
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
 from utils.ranks import joined
@@ -219,7 +219,7 @@ def take_executor(flags: dict[str, Any], experiment: str, *, several: bool, jobs
     logs = flags.get("results_dir", Runtime.results_dir) / experiment / ".jobs"
     try:
         return find_executor(name, gpus_per_run or 0, logs)
-    except OptionError as error:
+    except MachineError as error:
         fail(str(error))
 
 
@@ -253,9 +253,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if runtime.tensorboard:
             check_tensorboard()
+        failure = None
         with joined(runtime.device):
             if several:
-                sweep(experiment, configurations(flags, preset), runtime, **way, mode=mode)
+                try:
+                    sweep(experiment, configurations(flags, preset), runtime, **way, mode=mode)
+                except SweepFailed as error:
+                    failure = error  # for after the report of the others
             elif mode == "resume":
                 resume(experiment, flags, runtime)
             elif mode == "is_eval_only":
@@ -264,15 +268,13 @@ def main(arguments: list[str] | None = None) -> None:
                 run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
             if report and rank_number() == 0:
                 write_report(experiment, runtime.results_dir)
-    except (OptionError, DatasetError, DeviceError, ResultsError) as error:
+        if failure:
+            raise failure
+    except (OptionError, DatasetError, MachineError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
-    except SweepFailed as error:
-        if report:
-            write_report(experiment, runtime.results_dir)
-        fail(str(error), status=1)
-    except (NonFiniteError, RankLost) as error:
+    except (NonFiniteError, RankLost, SweepFailed) as error:
         fail(str(error), status=1)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

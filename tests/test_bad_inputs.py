@@ -505,7 +505,7 @@ def test_a_run_that_another_process_is_at(place, ended):
 
 def test_tensorboard_that_is_not_installed(place, monkeypatch):
     monkeypatch.setattr(tensorboard.importlib.util, "find_spec", lambda name: None)
-    check("exp --tensorboard", "--tensorboard: the package is not installed: pip install tensorboard", place)
+    check("exp --tensorboard", "--tensorboard: tensorboard is not installed: pip install tensorboard", place)
     check("exp --seed 0 1 --tensorboard", "pip install tensorboard", place)
 
 

@@ -1,4 +1,4 @@
-"""What the source must not do: run what a file holds, or let an archive say where files go."""
+"""What the source must not do: run what a file holds, let an archive say where files go, import against the arrows."""
 
 import ast
 from pathlib import Path
@@ -35,3 +35,29 @@ def test_nothing_in_a_file_is_run_or_decides_where_files_go(path):
 def test_the_sources_are_found():
     assert len(SOURCES) > 50
     assert {"utils/results.py", "main.py"} <= {str(path.relative_to(ROOT)) for path in SOURCES}
+
+
+# In utils these know the science: what joins it to data and folders, what draws on a model, and what names its options.
+KNOW_VAE = {
+    *("config.py", "experiment.py", "ensembles.py", "ranks.py"),
+    *("pictures.py", "model_pictures.py", "notebooks.py"),
+}
+
+
+def imported(path):
+    """The packages of this project that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            names |= {node.module} if isinstance(node, ast.ImportFrom) else {alias.name for alias in node.names}
+    return {name.partition(".")[0] for name in names}
+
+
+def test_dependencies_point_one_way():
+    for path in SOURCES:
+        packages, place = imported(path), str(path.relative_to(ROOT))
+        if path.is_relative_to(ROOT / "vae"):
+            assert not packages & {"utils", "main"}, place
+        if path.is_relative_to(ROOT / "utils"):
+            assert "main" not in packages, place
+            assert "vae" not in packages or (path.parent == ROOT / "utils" and path.name in KNOW_VAE), place

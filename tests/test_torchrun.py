@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import main as command_line
-from utils.environment import DeviceError, rank_count, rank_number
+from utils.environment import MachineError, rank_count, rank_number
 from utils.experiment import Job
 from utils.ranks import take_device
 from utils.results import CONFIG, MODEL, ResultsFolder
@@ -125,7 +125,7 @@ def test_each_rank_takes_a_device_of_its_own(monkeypatch):
     take_device("cuda", 1)
     take_device("cpu", 1)
     assert taken == [1]
-    with pytest.raises(DeviceError, match="this machine has 2 CUDA devices: --nproc-per-node=2, or --device cpu"):
+    with pytest.raises(MachineError, match="this machine has 2 CUDA devices: --nproc-per-node=2, or --device cpu"):
         take_device("cuda", 2)
-    with pytest.raises(DeviceError, match="--device cuda:0: each process of torchrun takes a CUDA device of its own"):
+    with pytest.raises(MachineError, match="--device cuda:0: each process of torchrun takes a CUDA device of its own"):
         take_device("cuda:0", 1)

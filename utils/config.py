@@ -1,4 +1,7 @@
-"""The configuration of a run: every setting with its default and bounds, and its way to config.json and back."""
+"""The configuration of a run: every setting with its default and bounds, and its way to config.json and back.
+
+What the rest of utils has to know of the objectives, their names, flags and defaults, it knows from here.
+"""
 
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -107,9 +110,31 @@ class RunConfig:
             raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {config.latent_dim}: leave it out")
         return config
 
+    @property
+    def batchable(self) -> bool:
+        """Whether it may be trained together with others as one model, see vae.ensemble."""
+        return LOSSES[self.loss].batchable and not self.compile
+
     def flags(self) -> dict[str, Any]:
         """Every setting and every option of the loss, by name."""
         return {**{name: getattr(self, name) for name in self.options()}, **self.loss_options}
+
+
+def flags_in_order() -> list[str]:
+    """Every flag of a configuration, settings first: the order in a run's name."""
+    options = dict.fromkeys(option.name for loss in LOSSES.values() for option in loss.options)
+    return [*RunConfig.options(), *options]
+
+
+def used_flags(loss: str) -> set[str]:
+    """Of the flags that are not for all losses, those that a loss uses."""
+    options = default_options(loss)
+    return {*options, *(["latent_dim"] if LOSSES[loss].fixed_latent_dim(options) is None else [])}
+
+
+def default_options(loss: str) -> dict[str, Any]:
+    """The options of a loss with their defaults."""
+    return resolve_options(loss, {})
 
 
 def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:

@@ -18,12 +18,12 @@ import torch.distributed
 COMPILE_FROM = 10_000
 
 
-class DeviceError(Exception):
-    """The device asked for is not there; the message is one line that says what to do."""
+class MachineError(Exception):
+    """What was asked for is not on this machine; the message is one line that says what to do."""
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one. Raises DeviceError if it is not there."""
+    """The device of a name; "auto" is CUDA where there is one. Raises MachineError if it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -31,10 +31,10 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+        raise MachineError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise DeviceError(f"--device {name}: this machine has {count} CUDA devices; --device cpu always works")
+        raise MachineError(f"--device {name}: this machine has {count} CUDA devices; --device cpu always works")
     return device
 
 
@@ -43,19 +43,19 @@ def choose_compile(asked: bool | None, device: torch.device, steps: int) -> bool
 
     It does in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time in
     convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits. Raises
-    DeviceError if it was asked for and what it needs is missing; where it was not, a line says so. Steps that ranks
+    MachineError if it was asked for and what it needs is missing; where it was not, a line says so. Steps that ranks
     share are not compiled.
     """
     if rank_count() > 1:
         if asked:
-            raise DeviceError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
+            raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
         return False
     pays = steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in torch.backends.cpu.get_cpu_capability())
     if not (pays if asked is None else asked):
         return False
     missing = missing_for_compile(device)
     if missing and asked:
-        raise DeviceError(f"training that is compiled needs {missing}: install it, or begin with --no-compile")
+        raise MachineError(f"training that is compiled needs {missing}: install it, or begin with --no-compile")
     if missing:
         print(f"note: training is not compiled, which needs {missing}")
     return missing is None

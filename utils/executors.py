@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from utils.environment import MachineError
 from utils.processes import Task, interrupt, side_by_side
-from vae.options import OptionError
 
 CODE = Path(__file__).parent.parent
 RETRIES = 5  # of a task whose process, or whose machine, is lost
@@ -27,15 +27,15 @@ POLL_SECONDS = 1
 def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., Iterator[tuple[Task, Any | None]]]:
     """The executor "ray" or "submitit", whose jobs write into the folder `logs`.
 
-    Raises OptionError if the package is missing, or SLURM is.
+    Raises MachineError if the package is missing, or SLURM is.
     """
     if importlib.util.find_spec(name) is None:
         file = {"ray": "requirements-ray.txt", "submitit": "requirements-slurm.txt"}[name]
-        raise OptionError(f"--executor {name}: {name} is not installed: pip install -r {file}")
+        raise MachineError(f"--executor {name}: {name} is not installed: pip install -r {file}")
     if name == "ray":
         return partial(on_ray, gpus_per_run=gpus_per_run)
     if shutil.which("srun") is None:
-        raise OptionError("--executor submitit: there is no SLURM here (no srun): use a machine that submits jobs")
+        raise MachineError("--executor submitit: there is no SLURM here (no srun): use a machine that submits jobs")
     return partial(on_slurm, gpus_per_run=gpus_per_run, logs=logs)
 
 

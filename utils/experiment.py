@@ -12,14 +12,15 @@ from typing import Any
 import torch
 
 from utils import pictures
-from utils.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
+from utils.config import EVALUATION_OPTIONS, RunConfig, default_options, read_config, reconcile
 from utils.datasets import (
     Dataset,
+    DatasetError,
     load_dataset,
     portable_name,
 )
 from utils.datasets.record import check_same_data, data_record
-from utils.environment import choose_compile, choose_device, environment, keep_freed_memory
+from utils.environment import MachineError, choose_compile, choose_device, environment, keep_freed_memory
 from utils.plots import training_curves
 from utils.progress import Progress, image_bar, summarise
 from utils.results import (
@@ -37,13 +38,16 @@ from utils.tensorboard import write_scalars
 from vae.distributed import RankLost, rank, ranks, together
 from vae.evaluation import Evaluator
 from vae.evidence import MOST_IMAGES, estimate_evidence
-from vae.losses import LOSSES, Loss, build_loss, resolve_options
+from vae.losses import LOSSES, Loss, build_loss
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.options import OptionError
 from vae.training import Stream, Trainer, seed_everything
 
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
+
+# What ends a run with a line for people.
+RUN_ERRORS = (OptionError, DatasetError, ResultsError, MachineError, NonFiniteError, OSError)
 
 Evaluation = dict[str, dict[str, Any]]  # what evaluation.json holds
 
@@ -299,7 +303,7 @@ class Job:
         """Write the pictures."""
         config = self.config
         name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
-        defaults = resolve_options(config.loss, {})
+        defaults = default_options(config.loss)
         chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
         title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
         seed_everything(config.seed, Stream.PICTURES)

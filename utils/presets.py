@@ -6,8 +6,7 @@ that one data set after the other can go into the same folder; any other flag ha
 
 from typing import Any
 
-from vae.losses.base import loss_name
-from vae.options import OptionError
+from utils.config import OptionError, loss_name
 
 ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.config import EVALUATION_OPTIONS, RunConfig
+from utils.config import EVALUATION_OPTIONS, RunConfig, default_options
 from utils.datasets import Dataset, DatasetError, load_dataset
 from utils.report.commands import command
 from utils.report.tables import count_of, flag_label
 from utils.results import MODEL
 from utils.sweeps import Member, configurations, members
-from vae.losses import resolve_options
 
 LATER = ("evaluate_every", *EVALUATION_OPTIONS)  # what was measured of a run
 NOT_SHARED = ("loss", "seed", *LATER)  # by the runs of a protocol
@@ -37,7 +36,7 @@ class Protocol:
 
     def of(self, loss: str, *, over: str = "", **options: Any) -> list[Member]:
         """The runs with a loss, whose options are as given or else the defaults, but for the flag `over`."""
-        wanted = {name: value for name, value in {**resolve_options(loss, {}), **options}.items() if name != over}
+        wanted = {name: value for name, value in {**default_options(loss), **options}.items() if name != over}
         return [run for run in self.runs if run.config.loss == loss and wanted.items() <= run.config.flags().items()]
 
     def over(self, flag: str, loss: str, **options: Any) -> dict[float, list[Member]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 import torch.distributed as group
 
-from utils.environment import DeviceError, choose_device, rank_count, rank_number
+from utils.environment import MachineError, choose_device, rank_count, rank_number
 from vae.distributed import together
 
 
@@ -15,7 +15,7 @@ from vae.distributed import together
 def joined(device: str) -> Iterator[None]:
     """Share the work in the block with the other ranks, each on a device of its own; alone, do nothing.
 
-    Raises DeviceError on all ranks if one of them lacks its device.
+    Raises MachineError on all ranks if one of them lacks its device.
     """
     if rank_count() == 1:
         yield
@@ -36,7 +36,7 @@ def take_device(name: str, number: int) -> None:
     if device.type == "cpu":
         return
     if device.index is not None:
-        raise DeviceError(f"--device {name}: each process of torchrun takes a CUDA device of its own: --device cuda")
+        raise MachineError(f"--device {name}: each process of torchrun takes a CUDA device of its own: --device cuda")
     if number >= (count := torch.cuda.device_count()):
-        raise DeviceError(f"this machine has {count} CUDA devices: --nproc-per-node={count}, or --device cpu")
+        raise MachineError(f"this machine has {count} CUDA devices: --nproc-per-node={count}, or --device cpu")
     torch.cuda.set_device(number)

@@ -14,12 +14,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from utils.config import EVALUATION_OPTIONS, RunConfig, read_config
-from utils.datasets import Dataset, DatasetError, portable_name
+from utils.config import (
+    EVALUATION_OPTIONS,
+    OptionError,
+    RunConfig,
+    flags_in_order,
+    loss_name,
+    read_config,
+    used_flags,
+)
+from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data
 from utils.ensembles import as_one, packs
 from utils.environment import choose_device
 from utils.experiment import (
+    RUN_ERRORS,
     Course,
     Evaluation,
     Interrupted,
@@ -34,9 +43,6 @@ from utils.presets import as_list, preset_grids
 from utils.processes import Task, in_turn, side_by_side
 from utils.progress import Progress
 from utils.results import CONFIG, EVALUATION, ResultsError, ResultsFolder, experiment_folder
-from vae.losses import LOSSES, loss_name, resolve_options
-from vae.means import NonFiniteError
-from vae.options import OptionError
 
 
 class SweepFailed(Exception):
@@ -104,18 +110,6 @@ def combinations(grids: list[dict[str, Any]]) -> list[dict[str, Any]]:
             flags["loss"] = loss = loss_name(flags["loss"])
             found[tuple((name, v) for name, v in flags.items() if name in used[loss] or name not in optional)] = None
     return [dict(flags) for flags in found]
-
-
-def used_flags(loss: str) -> set[str]:
-    """Of the flags that are not for all losses, those that a loss uses."""
-    options = resolve_options(loss, {})
-    return {*options, *(["latent_dim"] if LOSSES[loss].fixed_latent_dim(options) is None else [])}
-
-
-def flags_in_order() -> list[str]:
-    """Every flag of a configuration, settings first: the order in a run's name."""
-    options = dict.fromkeys(option.name for loss in LOSSES.values() for option in loss.options)
-    return [*RunConfig.options(), *options]
 
 
 def run_name(flags: dict[str, Any]) -> str:
@@ -281,7 +275,7 @@ def outcome_of(result: Evaluation | Exception) -> tuple[bool, str]:
     """Whether a run that ended with this succeeded, and what to say of it."""
     if not isinstance(result, Exception):
         return True, f"test squared error {result['test']['squared_error']:.4g}"
-    if isinstance(result, (OptionError, DatasetError, ResultsError, NonFiniteError, OSError)):
+    if isinstance(result, RUN_ERRORS):
         return False, str(result)
     traceback.print_exception(result)
     return False, f"{type(result).__name__}, see above"

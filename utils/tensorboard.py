@@ -5,16 +5,18 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from utils.environment import MachineError
 from utils.results import EVENTS, ResultsFolder
-from vae.options import OptionError
 
 NOT_SCALARS = ("epoch", "step", "split")
 
 
 def check_tensorboard() -> None:
-    """Raise OptionError unless the package is installed."""
+    """Raise MachineError unless the package is installed."""
     if importlib.util.find_spec("tensorboard") is None:
-        raise OptionError("--tensorboard: the package is not installed: pip install tensorboard, or leave the flag out")
+        raise MachineError(
+            "--tensorboard: tensorboard is not installed: pip install tensorboard, or leave the flag out"
+        )
 
 
 def write_scalars(folder: ResultsFolder, records: Iterable[dict[str, Any]], *, afresh: bool) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from utils import environment
-from utils.environment import COMPILE_FROM, DeviceError, choose_compile
+from utils.environment import COMPILE_FROM, MachineError, choose_compile
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -39,7 +39,7 @@ def test_without_a_compiler_one_line_says_so(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
     assert not choose_compile(None, CPU, steps=COMPILE_FROM)
     assert capsys.readouterr().out == "note: training is not compiled, which needs a C++ compiler, such as g++\n"
-    with pytest.raises(DeviceError, match=r"needs a C\+\+ compiler, .*: install it, or begin with --no-compile"):
+    with pytest.raises(MachineError, match=r"needs a C\+\+ compiler, .*: install it, or begin with --no-compile"):
         choose_compile(True, CPU, steps=1)
     assert not choose_compile(None, CPU, steps=1)
     assert capsys.readouterr().out == ""

@@ -14,11 +14,11 @@ import pytest
 
 import main as command_line
 from utils import executors
+from utils.environment import MachineError
 from utils.executors import find_executor, on_slurm
 from utils.experiment import Runtime
 from utils.results import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
 from utils.sweeps import configurations, members, sweep
-from vae.options import OptionError
 
 FLAGS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50, "seed": [0, 1, 2], "epochs": 100}
 
@@ -156,14 +156,14 @@ def test_overwritten_runs_are_cleared_first_so_that_a_second_attempt_goes_on(run
 @pytest.mark.parametrize("name", ["ray", "submitit"])
 def test_a_missing_package_is_named_with_the_command_to_get_it(name, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=rf"^--executor {name}: .* pip install -r requirements-(ray|slurm).txt$"):
+    with pytest.raises(MachineError, match=rf"^--executor {name}: .* pip install -r requirements-(ray|slurm).txt$"):
         find_executor(name, 0, tmp_path)
 
 
 @needs("submitit", "requirements-slurm.txt")
 def test_without_slurm_submitit_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OptionError, match="there is no SLURM here"):
+    with pytest.raises(MachineError, match="there is no SLURM here"):
         find_executor("submitit", 0.25, tmp_path)
 
 

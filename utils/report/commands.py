@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.config import RunConfig
+from utils.config import OptionError, RunConfig, default_options, flags_in_order, used_flags
+from utils.experiment import Runtime
 from utils.presets import EPOCHS, EPOCHS_OF, PRESETS
 from utils.results import ResultsError
-from utils.sweeps import configurations, flags_in_order, run_name, used_flags
-from vae.losses import resolve_options
-from vae.options import OptionError
-
-RESULTS_DIR = Path("results")  # the default of --results-dir
+from utils.sweeps import configurations, run_name
 
 
 def run_command(folder: Path, config: RunConfig) -> str:
@@ -31,7 +28,7 @@ def run_command(folder: Path, config: RunConfig) -> str:
 def default_flags(config: RunConfig) -> dict[str, Any]:
     """The flags that a configuration would have with its data set and its loss alone."""
     bare = RunConfig("bare", dataset=config.dataset, loss=config.loss, loss_options=config.loss_options)
-    return {**bare.flags(), **resolve_options(config.loss, {})}
+    return {**bare.flags(), **default_options(config.loss)}
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ def is_named(run: str, name: str, value: Any) -> bool:
 def command(folder: Path, flags: dict[str, Any], preset: str | None = None) -> str:
     """A command line with these flags, for the experiment of that folder."""
     words = ["python", "main.py", folder.name]
-    if folder.parent != RESULTS_DIR:
+    if folder.parent != Runtime.results_dir:
         words += ["--results-dir", str(folder.parent)]
     if preset:
         words += ["--preset", preset]

@@ -9,13 +9,12 @@ from typing import Any
 
 from scipy.stats import t as student_t
 
-from utils.config import EVALUATION_OPTIONS, RunConfig
+from utils.config import EVALUATION_OPTIONS, RunConfig, default_options, flags_in_order
 from utils.presets import ALPHAS
 from utils.report.commands import given_flags
 from utils.report.paper_numbers import DATASETS, PaperNumber, published
 from utils.results import EVALUATION, ResultsError
-from utils.sweeps import Member, flags_in_order, run_name
-from vae.losses import LOSSES, resolve_options
+from utils.sweeps import Member, run_name
 
 SPLITS = ("test", "train")
 SKEWED = ("GJS", "dGJS")  # with a given alpha, of which the best is chosen
@@ -112,7 +111,7 @@ def varying_flags(configs: list[RunConfig]) -> set[tuple[str | None, str]]:
 
 def told_flags(config: RunConfig, varying: set[tuple[str | None, str]]) -> list[str]:
     """The flags that a label tells: those that vary, and options that are not at their defaults."""
-    flags, defaults = given_flags(config), resolve_options(config.loss, {})
+    flags, defaults = given_flags(config), default_options(config.loss)
 
     def told(name: str) -> bool:
         if name not in config.loss_options:
@@ -137,11 +136,11 @@ def flag_label(name: str, value: Any) -> str:
 
 def sort_key(config: RunConfig) -> tuple:
     """The place of a configuration in a table: by its loss, then by its options, then by its settings."""
-    order = [*LOSS_ORDER, *sorted(LOSSES.keys() - set(LOSS_ORDER))]
+    place = LOSS_ORDER.index(config.loss) if config.loss in LOSS_ORDER else len(LOSS_ORDER)
     names = [*sorted(config.loss_options, key=flags_in_order().index), *RunConfig.options()]
     values = [config.flags()[name] for name in names if name not in NOT_IN_LABELS]
     dataset = DATASETS.index(config.dataset) if config.dataset in DATASETS else len(DATASETS)
-    return order.index(config.loss), [(value is not None, value or 0) for value in values], dataset
+    return place, config.loss, [(value is not None, value or 0) for value in values], dataset
 
 
 # Tables
