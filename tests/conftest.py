@@ -40,6 +40,13 @@ def descendants():
     return find
 
 
+@pytest.fixture
+def no_pictures(request, monkeypatch):
+    """Pictures take most of the time of runs as small as those of tests: only a test marked `pictures` draws them."""
+    if "pictures" not in request.keywords:
+        monkeypatch.setattr(Job, "draw", lambda job: None)
+
+
 DIGITS = {"dataset": "digits", "rec_dist": "gaussian", "train_size": 20, "test_size": 10, "epochs": 2}
 GRIDS = [  # folder, preset, flags
     ("table1", "table1", {"loss": ["KL", "GJS"], "GJS_A": [0.1, 0.5], "importance_samples": 2}),

@@ -11,20 +11,16 @@ import torch
 
 import main as command_line
 from utils.environment import MachineError, rank_count, rank_number
-from utils.experiment import Job
 from utils.ranks import take_device
 from utils.results import CONFIG, MODEL, ResultsFolder
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 MAIN = Path(command_line.__file__)
 SMALL = "--dataset mixture2d --train-size 300 --test-size 50 --batch-size 70 --no-cuda".split()
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the ranks in /proc")
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(Job, "draw", lambda job: None)
 
 
 def start(results_dir, *arguments):

@@ -9,7 +9,7 @@ import torch
 import main as command_line
 from utils import ensembles
 from utils.ensembles import packs
-from utils.experiment import Interrupted, Job, Runtime, load_model, resume, run
+from utils.experiment import Interrupted, load_model, resume, run
 from utils.results import (
     CHECKPOINT,
     CONFIG,
@@ -24,19 +24,10 @@ from utils.results import (
 )
 from utils.sweeps import SweepFailed, configurations, sweep
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 SMALL = {"dataset": "mixture2d", "train_size": 100, "test_size": 20, "batch_size": 16, "epochs": 3}
 TIMINGS = ("seconds", "images_per_second")
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Pictures take most of the time of runs as small as these."""
-    monkeypatch.setattr(Job, "draw", lambda job: None)
-
-
-@pytest.fixture
-def runtime(tmp_path):
-    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu", progress_bar=False)
 
 
 @pytest.fixture

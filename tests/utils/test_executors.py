@@ -20,6 +20,8 @@ from utils.experiment import Runtime
 from utils.results import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
 from utils.sweeps import configurations, members, sweep
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 FLAGS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50, "seed": [0, 1, 2], "epochs": 100}
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
@@ -64,11 +66,6 @@ def check_same_bits(runtime):
     for name in (MODEL, EVALUATION):
         for path in (runtime.results_dir / "in-turn").glob(f"*/{name}"):
             assert path.read_bytes() == (runtime.results_dir / "exp" / path.parent.name / name).read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("utils.experiment.Job.draw", lambda job: None)
 
 
 def start_on_ray(runtime, epochs):

@@ -13,7 +13,7 @@ from utils import experiment
 from utils.config import RunConfig
 from utils.datasets import DatasetError
 from utils.environment import environment, missing_for_compile
-from utils.experiment import Interrupted, Job, Runtime, evaluate_only, load_model, resume, run
+from utils.experiment import Interrupted, Job, evaluate_only, load_model, resume, run
 from utils.results import (
     CHECKPOINT,
     CLASSES,
@@ -35,20 +35,10 @@ from vae.means import NonFiniteError
 from vae.options import OptionError
 from vae.training import Trainer
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
 TIMINGS = ("seconds", "images_per_second")
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(request, monkeypatch):
-    """Pictures take most of the time of a run as small as these: only one test draws them."""
-    if "pictures" not in request.keywords:
-        monkeypatch.setattr(Job, "draw", lambda job: None)
-
-
-@pytest.fixture
-def runtime(tmp_path):
-    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu", progress_bar=False)
 
 
 def config(experiment="exp", epochs=2, **others):

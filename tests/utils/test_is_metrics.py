@@ -7,10 +7,12 @@ import pytest
 from utils import experiment
 from utils.config import RunConfig
 from utils.datasets import load_dataset
-from utils.experiment import Job, Runtime, evaluate_only, resume, run
+from utils.experiment import evaluate_only, resume, run
 from utils.results import CONFIG, EVALUATION, ResultsError
 from utils.sweeps import configurations, sweep
 from vae.options import OptionError
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SCORES = {
     "mig_sample",
@@ -36,13 +38,7 @@ def loaded(monkeypatch):
         return load_dataset(name, split, data_dir, size or WHOLE[split])
 
     monkeypatch.setattr(experiment, "load_dataset", load)
-    monkeypatch.setattr(Job, "draw", lambda job: None)
     return calls
-
-
-@pytest.fixture
-def runtime(tmp_path):
-    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu", progress_bar=False)
 
 
 def config(**settings):

@@ -15,25 +15,16 @@ import pytest
 import main as command_line
 from utils.config import RunConfig
 from utils.datasets import DatasetError
-from utils.experiment import Interrupted, Job, Runtime, run
+from utils.experiment import Interrupted, run
 from utils.presets import PRESETS
 from utils.results import EVALUATION, METRICS, MODEL, ResultsError, ResultsFolder
 from utils.sweeps import SweepFailed, configurations, members, sweep
 from vae.options import OptionError
 from vae.training import Trainer
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 SMALL = {"dataset": "digits", "train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "epochs": 2}
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Pictures take most of the time of runs as small as these."""
-    monkeypatch.setattr(Job, "draw", lambda job: None)
-
-
-@pytest.fixture
-def runtime(tmp_path):
-    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu", progress_bar=False)
 
 
 def names(flags, preset=None):

@@ -6,17 +6,14 @@ import pytest
 
 from utils import experiment
 from utils.config import RunConfig
-from utils.experiment import Job, Runtime, resume, run
+from utils.experiment import Runtime, resume, run
 from utils.results import EVENTS, METRICS, ResultsError, ResultsFolder
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 pytest.importorskip("tensorboard", reason="TensorBoard is optional: pip install tensorboard")
 
 SMALL = {"dataset": "digits", "loss": "tGJS", "latent_dim": 3, "batch_size": 8, "train_size": 20, "test_size": 8}
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(Job, "draw", lambda job: None)
 
 
 @pytest.fixture

@@ -1,0 +1,10 @@
+"""What tests of runs share."""
+
+import pytest
+
+from utils.experiment import Runtime
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return Runtime(data_dir=tmp_path / "data", results_dir=tmp_path / "results", device="cpu", progress_bar=False)
