@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from small_runs import metrics_of
 from utils.results import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
 
 ROOT = Path(__file__).parent.parent
@@ -32,9 +33,7 @@ def start(results_dir, *arguments, **options):
 def outcome(results_dir):
     """What has to be the same however often a run was ended."""
     folder = results_dir / "exp"
-    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-    metrics = [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
-    return (folder / MODEL).read_bytes(), (folder / EVALUATION).read_bytes(), metrics
+    return (folder / MODEL).read_bytes(), (folder / EVALUATION).read_bytes(), metrics_of(folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import main as command_line
+from small_runs import metrics_of
 from utils import ensembles
 from utils.ensembles import packs
 from utils.experiment import Interrupted, load_model, resume, run
@@ -16,7 +17,6 @@ from utils.results import (
     EVALUATION,
     EVENTS,
     FILES,
-    METRICS,
     MODEL,
     PICTURES,
     ResultsError,
@@ -27,7 +27,6 @@ from utils.sweeps import SweepFailed, configurations, sweep
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SMALL = {"dataset": "mixture2d", "train_size": 100, "test_size": 20, "batch_size": 16, "epochs": 3}
-TIMINGS = ("seconds", "images_per_second")
 
 
 @pytest.fixture
@@ -46,12 +45,6 @@ def trained(monkeypatch):
 
 def grid(**flags):
     return configurations(SMALL | flags)
-
-
-def metrics_of(folder):
-    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-    assert all(line.keys() >= set(TIMINGS) for line in lines if line["split"] == "train")
-    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in lines]
 
 
 def check_same(ours, theirs):

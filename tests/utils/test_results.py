@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from mistakes import Bomb
 from utils import results
 from utils.results import CHECKPOINT, CONFIG, METRICS, MODEL, PREVIOUS_CHECKPOINT, ResultsError, ResultsFolder
 
@@ -149,11 +150,6 @@ def test_what_torch_itself_wrote_is_read_and_what_is_written_can_be_read_by_torc
     assert folder.load_checkpoint() == {"epoch": 7}
     folder.save_model({"model": {"weight": torch.ones(2)}})
     assert torch.load(folder / MODEL, weights_only=True)["model"]["weight"].tolist() == [1, 1]
-
-
-class Bomb:
-    def __reduce__(self):
-        return os.system, ("touch exploded",)
 
 
 def test_code_in_a_weights_file_is_not_run(folder, tmp_path, monkeypatch):

@@ -1,0 +1,25 @@
+"""Runs of seconds, and what is compared of their folders."""
+
+import json
+
+from utils.config import RunConfig
+from utils.results import METRICS
+
+SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
+TIMINGS = ("seconds", "images_per_second")
+
+
+def config(experiment="exp", epochs=2, **others):
+    return RunConfig(experiment, epochs=epochs, **{**SMALL, **others})
+
+
+def files_of(runtime, experiment="exp"):
+    """The content of each file of a run, by its name."""
+    return {path.name: path.read_bytes() for path in (runtime.results_dir / experiment).iterdir()}
+
+
+def metrics_of(folder):
+    """The lines of a run's metrics without what the clock says, which lines of training have."""
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    assert all(line.keys() >= set(TIMINGS) for line in lines if line["split"] == "train")
+    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in lines]

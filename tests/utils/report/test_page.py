@@ -1,0 +1,156 @@
+"""The page, the figures, and how a report is asked for."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import main as command_line
+from utils.config import RunConfig
+from utils.plots import image_grid
+from utils.report.report import PAGE, TABLE, figures
+from utils.results import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
+from written_runs import report, write_grid, write_run
+
+
+class Page(HTMLParser):
+    """What a page consists of, and whether each of its elements is closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_the_page_shows_names_as_they_are_and_fetches_nothing(results):
+    name = "folder:<script>alert(1)</script>&\"'|*x*"
+    config = RunConfig("<b>run", dataset=name, loss="KL")
+    write_run(results / "a<i>" / "<b>run", config, 10.0)
+    picture = image_grid(np.zeros((2, 3, 1, 32, 32)), title="digits")
+    picture.savefig(results / "a<i>" / "<b>run" / RECONSTRUCTIONS, format="png")
+    report(results, "a<i>")
+    text = (results / "a<i>" / PAGE).read_text()
+    page = Page(text)
+    assert page.open == []
+    assert "<script>alert" not in text and "<b>" not in text and "<i>" not in text
+    assert name in page.texts and "a<i>" in page.texts
+    assert [attributes for tag, attributes in page.elements if tag == "script"] == [{}]
+    addresses = [a for _, attributes in page.elements for key, a in attributes.items() if key in ("src", "href")]
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
+    assert sum(tag == "img" for tag, _ in page.elements) == 1
+    anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert {address[1:] for address in addresses if address[0] == "#"} <= anchors
+    assert "url(" not in text and "@import" not in text
+    text = (results / "a<i>" / TABLE).read_text()
+    assert "<" not in re.sub(r"^    .*$", "", text, flags=re.MULTILINE)  # but in commands, which are literal
+
+
+def test_the_page_has_the_pictures_of_each_run(results):
+    write_grid(results / "exp", lambda c: 10.0, loss=["KL", "rKL"], dataset="digits")
+    for name in ("reconstructions", "traversals", "curves", "samples"):
+        figure = image_grid(np.zeros((1, 2, 1, 8, 8)), title=name)
+        for run in ("loss-KL", "loss-rKL"):
+            figure.savefig(results / "exp" / run / f"{name}.png", format="png")
+    report(results)
+    alternatives = [a["alt"] for tag, a in Page((results / "exp" / PAGE).read_text()).elements if tag == "img"]
+    expected = [
+        f"{name}.png of loss-{loss}" for loss in ("KL", "rKL") for name in ("reconstructions", "traversals", "curves")
+    ]
+    assert alternatives == expected
+
+
+def test_the_page_has_every_number_of_an_evaluation(results):
+    config = RunConfig("exp", dataset="digits", loss="KL", importance_samples=8)
+    write_run(results / "exp", config, 10.0)
+    evaluation = json.loads((results / "exp" / EVALUATION).read_text())
+    evaluation["test"]["evidence"] = {"mean": -123.456789, "interval": [-124.0, -122.5], "images": 10}
+    (results / "exp" / EVALUATION).write_text(json.dumps(evaluation))
+    report(results)
+    texts = Page((results / "exp" / PAGE).read_text()).texts
+    for name, value in {
+        "evidence mean": "-123.46",
+        "evidence interval": "-124, -122.5",
+        "evidence images": "10",
+    }.items():
+        assert texts[texts.index(name) + 1] == value
+
+
+def test_figures_have_a_curve_for_each_skewed_loss_and_lines_for_others(results):
+    flags = {"loss": ["KL", "GJS", "dGJS"], "GJS_A": [0.1, 0.3], "dataset": "mnist", "seed": [0, 1]}
+    write_grid(results / "exp", lambda c: (c.loss_options.get("GJS_A", 2.0) + c.seed, 1.0), **flags)
+    found = figures(report(results))
+    (name,) = found
+    assert (results / "exp" / name).read_bytes().startswith(b"\x89PNG")
+    for axes in found[name].axes:
+        lines = [line for line in axes.lines if list(line.get_xdata()) == [0, 1]]
+        horizontal = {line.get_linestyle(): line.get_ydata()[0] for line in lines}
+        assert horizontal["-"] == 2.5 and horizontal["--"] == 1.0
+        test, train = (container.lines[0] for container in axes.containers)
+        assert (test.get_linestyle(), train.get_linestyle()) == ("-", "--")
+        assert test.get_xdata().tolist() == [0.1, 0.3]
+        assert test.get_ydata() == pytest.approx([0.6, 0.8])
+
+
+def test_the_same_files_give_the_same_report(results):
+    write_grid(results / "exp", lambda c: 10.0, "figure3", GJS_A=[0.1, 0.3], loss="GJS")
+    report(results)
+    first = {path.name: path.read_bytes() for path in (results / "exp").iterdir() if path.is_file()}
+    report(results)
+    assert {path.name: path.read_bytes() for path in (results / "exp").iterdir() if path.is_file()} == first
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (CONFIG, "{", "config.json is damaged"),
+        (CONFIG, "[]", "config.json is damaged (it holds a list instead of an object)"),
+        (EVALUATION, "{", "evaluation.json is damaged"),
+        (EVALUATION, "[1]", "evaluation.json is damaged (it holds a list instead of an object): --is-eval-only"),
+        (EVALUATION, '{"test": {}}', "evaluation.json has no squared error of each split"),
+    ],
+)
+def test_a_damaged_file_is_one_line_and_nothing_is_written(file, content, message, results, capsys):
+    write_grid(results / "exp", lambda c: 10.0, loss=["KL", "rKL"], dataset="digits")
+    (results / "exp" / "loss-KL" / file).write_text(content)
+    with pytest.raises(SystemExit) as exit:
+        command_line.main(["exp", "--report"])
+    out, err = capsys.readouterr()
+    assert (exit.value.code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert not (results / "exp" / PAGE).exists()
+
+
+def test_no_such_experiment(results):
+    with pytest.raises(ResultsError, match="results/exp does not exist: check the name, or give the flags of runs"):
+        report(results)
+    (results / "exp").mkdir(parents=True)
+    with pytest.raises(ResultsError, match="results/exp holds no runs: check the name, or give the flags of runs"):
+        report(results)
+    with pytest.raises(ResultsError, match=re.escape("experiment name '../exp': expected one folder name")):
+        report(results, "../exp")
+
+
+def test_runs_are_made_and_then_reported(results, capsys):
+    flags = "--dataset digits --loss GJS --GJS-A 0.1 0.3 -e 1 -b 8 --train-size 16 --test-size 8 --no-cuda".split()
+    command_line.main(["exp", *flags, "--report"])
+    assert (
+        "report of 2 of 2 runs in results/exp/report.html, beside it table.md, table.csv, alpha_"
+        in capsys.readouterr().out
+    )
+    first = (results / "exp" / PAGE).read_bytes()
+    assert first.count(b"<img") == 1 + 2 * 3
+    command_line.main(["exp", "--report"])
+    assert (results / "exp" / PAGE).read_bytes() == first

@@ -1,0 +1,131 @@
+"""The numbers of a report, and the paper's beside them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from utils.config import RunConfig
+from utils.presets import ALPHAS
+from utils.report.paper_numbers import published
+from utils.report.report import TABLE
+from utils.report.tables import Estimate
+from written_runs import report, table, write_grid, write_run
+
+
+def lines_of(findings, block=0):
+    return {line.label: line.cells for line in findings.blocks[block].lines}
+
+
+def test_mean_and_interval_are_students():
+    values = {0: 10.0, 1: 11.0, 2: 13.0}
+    estimate = Estimate(values)
+    low, high = stats.t.interval(0.95, 2, np.mean([10, 11, 13]), stats.sem([10, 11, 13]))
+    assert estimate.mean == pytest.approx(34 / 3)
+    assert estimate.half_width == pytest.approx((high - low) / 2)
+    assert estimate.half_width == pytest.approx(4.302652729911275 * np.sqrt(7 / 3) / np.sqrt(3))
+    assert Estimate({5: 2.0}).half_width is None
+
+
+def test_rows_hold_the_seeds_of_a_configuration(results):
+    write_grid(results / "exp", lambda c: 10 + c.seed**2, loss=["KL", "rKL"], seed=[0, 1, 10], dataset="mnist")
+    findings = report(results)
+    assert [row.label for row in findings.rows] == ["KL", "rKL"]
+    assert findings.rows[0].estimate("test").values == {0: 10, 1: 11, 10: 110}
+    assert findings.rows[0].estimate("test", "evidence") is None
+    assert "| KL | 43.67 ± 142.71 | 43.67 ± 142.71 |" in (results / "exp" / TABLE).read_text()
+    assert (
+        "| loss | mnist, 3 seeds, test | mnist, 3 seeds, train | mnist, paper |"
+        in (results / "exp" / TABLE).read_text()
+    )
+
+
+def test_a_seed_counts_once_and_other_numbers_of_seeds_are_told(results):
+    write_grid(results / "exp", lambda c: 10.0, loss=["KL", "rKL", "AE"], dataset="digits", seed=[1, 2])
+    write_run(results / "exp" / "again", RunConfig("again", dataset="digits", loss="KL", seed=1), 10.0)
+    third = RunConfig("third", dataset="digits", loss="KL", seed=3, evaluate_every=1, importance_samples=8)
+    write_run(results / "exp" / "third", third, 10.0)
+    write_grid(results / "one", lambda c: 12.5, loss=["KL", "rKL"], dataset="digits")
+    text = (report(results), (results / "exp" / TABLE).read_text())[1]
+    assert "| KL | 10.00 ± 0.00 (3 seeds) | 10.00 ± 0.00 (3 seeds) |" in text
+    assert "| rKL | 10.00 ± 0.00 | 10.00 ± 0.00 |" in text
+    report(results, "one")
+    assert "| loss | digits, one seed, test | digits, one seed, train |" in (results / "one" / TABLE).read_text()
+    assert "| KL | 12.50 | 12.50 |" in (results / "one" / TABLE).read_text()
+
+
+def test_the_best_alpha_is_chosen_on_train_and_on_test(results):
+    errors = {0.1: (9.0, 7.0), 0.3: (8.0, 7.5), 0.5: (8.5, 9.0)}  # test, train
+    flags = {"loss": ["KL", "GJS", "dGJS"], "GJS_A": [0.1, 0.3, 0.5], "dataset": "digits"}
+    write_grid(results / "exp", lambda c: errors[c.loss_options["GJS_A"]] if c.loss == "GJS" else 20.0, **flags)
+    lines = lines_of(report(results))
+    assert list(lines) == [
+        *("KL", "GJS α = 0.1", "GJS α = 0.3", "GJS α = 0.5", "GJS, best α on train", "GJS, best α on test"),
+        *("dGJS α = 0.1", "dGJS α = 0.3", "dGJS α = 0.5", "dGJS, best α on train", "dGJS, best α on test"),
+    ]
+    on_train, on_test = (lines[f"GJS, best α on {split}"]["digits"] for split in ("train", "test"))
+    assert (on_train.alpha, on_train.text("test", 1), on_train.text("train", 1)) == (0.1, "9.00 (α = 0.1)", "7.00")
+    assert (on_test.alpha, on_test.text("test", 1), on_test.text("train", 1)) == (0.3, "8.00 (α = 0.3)", "7.50")
+
+
+def test_other_flags_that_vary_are_labels_and_best_alphas_are_by_them(results):
+    flags = {"loss": ["KL", "GJS"], "lr": [1e-3, 1e-4], "GJS_A": [0.1, 0.3], "GJS_B": 2.0, "dataset": "digits"}
+    write_grid(results / "exp", lambda c: c.lr * 1e4 + c.loss_options.get("GJS_A", 0), **flags)
+    lines = lines_of(report(results))
+    assert list(lines)[:3] == ["KL lr = 0.0001", "KL lr = 0.001", "GJS α = 0.1, λ = 2, lr = 0.0001"]
+    assert lines["GJS λ = 2, lr = 0.001, best α on test"]["digits"].text("test", 1) == "10.10 (α = 0.1)"
+    assert len(lines) == 2 + 4 + 4
+
+
+def test_csv_has_every_digit(results):
+    values = iter(np.random.default_rng(0).uniform(5, 20, 100).tolist())
+    write_grid(
+        results / "exp", lambda c: (next(values), next(values)), loss=["KL", "rKL"], seed=[0, 1], dataset="mnist"
+    )
+    findings = report(results)
+    for row, line in zip(findings.rows, table(results)):
+        assert (line["label"], line["seeds"]) == (row.label, "0 1")
+        for split in ("test", "train"):
+            estimate = row.estimate(split)
+            assert float(line[f"{split}_mean"]) == estimate.mean
+            assert float(line[f"{split}_half_width"]) == estimate.half_width
+            assert list(map(float, line[f"{split}_values"].split())) == list(estimate.values.values())
+
+
+def test_the_papers_numbers_are_those_of_its_table():
+    printed = {  # Table 1, but for the one of JS^G on dSprites, which is the dual's
+        ("KL", None): (8.46, 11.98, 13.55, 12.27),
+        ("rKL", None): (11.61, 14.42, 14.18, 19.88),
+        ("betaH", None): (11.75, 13.32, 10.51, 20.79),
+        ("MMD", None): (13.19, 11.10, 11.87, 18.85),
+        ("GJS", 0.5): (9.87, 11.29, 9.89, 13.57),
+    }
+    best = {("GJS", "mnist"): (0.1, 7.52), ("GJS", "fashion"): (0.2, 10.04), ("GJS", "chairs"): (0.2, 11.95)}
+    best |= {("dGJS", "mnist"): (0.3, 7.34), ("dGJS", "fashion"): (0.4, 9.58)}
+    best |= {("dGJS", "dsprites"): (0.5, 4.97), ("dGJS", "chairs"): (0.4, 11.64)}
+
+    def value(dataset, loss, **options):
+        return published(RunConfig("x", dataset=dataset, loss=loss, loss_options=options)).value
+
+    for (loss, alpha), row in printed.items():
+        options = {} if alpha is None else {"GJS_A": alpha}
+        found = [value(dataset, loss, **options) for dataset in ("mnist", "fashion", "dsprites", "chairs")]
+        assert found == pytest.approx(row, abs=0.005001)
+    for (loss, dataset), (alpha, expected) in best.items():
+        by_alpha = {a: value(dataset, loss, GJS_A=a) for a in ALPHAS}
+        assert min(by_alpha, key=by_alpha.get) == alpha
+        assert by_alpha[alpha] == pytest.approx(expected, abs=0.005001)
+
+
+def test_the_papers_numbers_are_for_its_settings_only():
+    config = RunConfig("x", dataset="mnist", loss="GJS", loss_options={"GJS_A": 0.1})
+    assert published(config).test == 7.523
+    assert published(replace(config, epochs=1, rec_dist="gaussian", train_size=10)).test == 7.523
+    assert published(replace(config, latent_dim=2)) is None
+    assert published(replace(config, loss_options={"GJS_A": 0.15})) is None
+    assert published(replace(config, loss_options={"GJS_A": 0.1, "GJS_B": 2.0})).test == 8.512
+    assert published(replace(config, loss_options={"GJS_A": 0.1, "GJS_invA": False})).test == 9.191
+    assert published(replace(config, loss="tGJS", loss_options={"GJS_A": 0.9})).marks == "a"
+    assert published(replace(config, dataset="dsprites")).marks == "bt"
+    assert published(RunConfig("x", dataset="digits", loss="KL")) is None
