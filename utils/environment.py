@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.distributed
 
-# Steps in which compiling pays for itself: it takes about 20 s, and some 3 ms of a step's 15 on a CPU with AVX-512.
+# Steps in which compiling should have paid for itself. An estimate: it takes about 20 s, and has to save 2 ms a step.
 COMPILE_FROM = 10_000
 
 
@@ -41,8 +41,8 @@ def choose_device(name: str) -> torch.device:
 def choose_compile(asked: bool | None, device: torch.device, steps: int) -> bool:
     """Whether to train by torch.compile: as it was asked or, where it was not, if that pays for itself.
 
-    It does in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time in
-    convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits. Raises
+    It is taken to in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time
+    in convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits. Raises
     MachineError if it was asked for and what it needs is missing; where it was not, a line says so. Steps that ranks
     share are not compiled.
     """
