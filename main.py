@@ -8,10 +8,15 @@ import argparse
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+STOPPABLE = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not so of a script's background process
+if __name__ == "__main__" and STOPPABLE:  # until main begins, which has more to say, Ctrl-C just ends the imports
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
@@ -287,4 +292,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    if STOPPABLE:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

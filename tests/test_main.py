@@ -1,6 +1,10 @@
 """The command line: what it accepts, and one line for each mistake."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,3 +112,11 @@ def test_the_authors_flags(capsys, tmp_path):
         "latent_dim": 4,
         "rec_dist": "gaussian",
     }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends itself a signal")
+def test_ctrl_c_while_packages_are_imported_says_nothing(tmp_path):
+    (tmp_path / "torch.py").write_text("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, MAIN, "exp"], capture_output=True, env=environment, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
