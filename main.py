@@ -122,7 +122,7 @@ def build_parser() -> Parser:
     sweep_group.add_argument(
         "--preset", choices=PRESETS, help=f"the runs of the paper's {', '.join(PRESETS)}; other flags change them"
     )
-    add_option(sweep_group, Option("jobs", 1, "runs at a time, each in its own process", int, minimum=1), several=False)
+    add_option(sweep_group, Option("jobs", 1, "runs at a time, in as many processes", int, minimum=1), several=False)
     sweep_group.add_argument("--executor", choices=EXECUTORS, help="a cluster to carry the runs out: Ray's or SLURM's")
     add_option(
         sweep_group,

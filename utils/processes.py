@@ -1,4 +1,4 @@
-"""A function carried out on many tasks, in turn, or side by side with a process for each."""
+"""A function carried out on many tasks, in turn, or side by side in several processes."""
 
 import contextlib
 import multiprocessing
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -30,61 +30,72 @@ def side_by_side(
 ) -> Iterator[tuple[Task, Any | None]]:
     """Carry out work(task) on every task, `jobs` at a time, with the threads divided among them; announce each.
 
-    Yields (task, result) as one ends, with None where its process ended without a result. What a task prints is not
-    shown. Left early, by Ctrl-C say, it interrupts what is at work, once, and waits for that to end; there it is a
-    KeyboardInterrupt.
+    Yields (task, result) as one ends, with None where its process ended without a result. A process that has done one
+    task takes the next, because starting one costs seconds. What a task prints is not shown. Left early, by Ctrl-C say,
+    it interrupts what is at work, once, and waits for that to end; there it is a KeyboardInterrupt.
     """
     threads = max(1, torch.get_num_threads() // jobs)
     waiting = deque(tasks)
-    running: dict[Connection, tuple[Task, BaseProcess]] = {}
+    idle: list[Worker] = []
+    running: dict[Connection, tuple[Task, Worker]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 task = waiting.popleft()
                 announce(task)
-                connection, process = start(work, task, threads)
-                running[connection] = task, process
+                worker = idle.pop() if idle else start(work, threads)
+                worker.connection.send(task)
+                running[worker.connection] = task, worker
             for connection in wait(list(running)):
-                task, process = running[connection]
+                task, worker = running.pop(connection)
                 try:
                     result = connection.recv()
+                    idle.append(worker)
                 except (EOFError, OSError):  # nothing, or half of it
                     result = None
-                process.join()
-                del running[connection]
+                    worker.process.join()
                 yield task, result
     finally:
-        for _, process in running.values():
-            process.terminate()
-        for _, process in running.values():
-            process.join()
+        workers = [*idle, *(worker for _, worker in running.values())]
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
 
 
-def start(work: Callable[[Task], Any], task: Task, threads: int) -> tuple[Connection, BaseProcess]:
-    """Start a process on a task, and give what it sends its result by.
+class Worker(NamedTuple):
+    """A process, and what it is sent tasks and sends results by."""
+
+    process: BaseProcess
+    connection: Connection
+
+
+def start(work: Callable[[Task], Any], threads: int) -> Worker:
+    """Start a process that carries out work(task) on each task it is sent.
 
     Ctrl-C in a terminal is sent to every process there. The new one never sees it, because it is for this one to
     interrupt the others, once each: a second interruption would end what the first is saving.
     """
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=begin, args=(work, task, threads, theirs), daemon=True)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=begin, args=(work, threads, theirs), daemon=True)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the new process keeps
     try:
         process.start()
     finally:
         signal.signal(signal.SIGINT, before)
     theirs.close()
-    return ours, process
+    return Worker(process, ours)
 
 
-def begin(work: Callable[[Task], Any], task: Task, threads: int, results: Connection) -> None:
+def begin(work: Callable[[Task], Any], threads: int, connection: Connection) -> None:
     """What a new process does."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, interrupt)
         threading.Thread(target=end_with_parent, daemon=True).start()
         torch.set_num_threads(threads)
-        results.send(work(task))
+        while True:
+            connection.send(work(connection.recv()))
 
 
 def interrupt(*_: Any) -> None:

@@ -135,7 +135,7 @@ def sweep(
     ensemble: bool | None = None,
     mode: str | None = None,
 ) -> None:
-    """Carry out the runs in results/<experiment>/, in turn, or `jobs` at a time with a process for each.
+    """Carry out the runs in results/<experiment>/, in turn, or `jobs` at a time in as many processes.
 
     In an `ensemble` those that fit together are trained as one; None stands for that on a GPU, unless there are jobs.
     A run that has ended is skipped, one that has begun goes on; not so in the modes "overwrite" and "is_eval_only".
