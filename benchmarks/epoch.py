@@ -100,7 +100,8 @@ def main() -> None:
         row["ratio"] = row["seconds"] / rows[kinds[-1]]["seconds"]
         row["cpu_ratio"] = row["cpu_seconds"] / rows[kinds[-1]]["cpu_seconds"]
     print_table("", rows)
-    report = {"settings": settings, "rounds": arguments.rounds, "epoch": rows, "scaling": {}}
+    shown = {name: value for name, value in settings.items() if name != "data_dir"}
+    report = {"settings": shown, "rounds": arguments.rounds, "epoch": rows, "scaling": {}}
     for name, values in {"batch_size": BATCH_SIZES, "latent_dim": LATENT_DIMS, "size": IMAGE_SIZES}.items():
         if not arguments.no_scaling:
             scaled = {
