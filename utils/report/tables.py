@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from utils.config import EVALUATION_OPTIONS, RunConfig, default_options, flags_in_order
 from utils.presets import ALPHAS
@@ -41,7 +41,7 @@ class Estimate:
         n = len(self.values)
         if n == 1:
             return None
-        return float(student_t.ppf(0.975, n - 1)) * statistics.stdev(self.values.values()) / math.sqrt(n)
+        return float(stdtrit(n - 1, 0.975)) * statistics.stdev(self.values.values()) / math.sqrt(n)
 
 
 @dataclass(frozen=True)
