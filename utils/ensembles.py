@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from utils.config import RunConfig
-from utils.experiment import Course, Evaluation, Interrupted
+from utils.experiment import RUN_ERRORS, Course, Evaluation, Interrupted
 from utils.progress import Progress
 from vae import ensemble
 from vae.training import Trainer
@@ -61,9 +61,12 @@ def as_one(courses: dict[str, Course], progress: Progress) -> Iterator[tuple[str
             outcomes = train_those_behind(waiting, progress)
             steps = {name: partial(running[name].send, partial(give, outcome)) for name, outcome in outcomes.items()}
     finally:
-        for course in running.values():
-            with suppress(Interrupted, KeyboardInterrupt):
-                course.throw(KeyboardInterrupt)
+        for name, course in running.items():
+            try:
+                with suppress(Interrupted, KeyboardInterrupt):
+                    course.throw(KeyboardInterrupt)
+            except RUN_ERRORS as error:  # it cannot be saved, the others can
+                print(f"{name}: {error}", flush=True)
 
 
 def train_those_behind(waiting: dict[str, Trainer], progress: Progress) -> dict[str, dict[str, float] | Exception]:

@@ -237,9 +237,11 @@ class Job:
     def note_environment(self, record: dict[str, Any]) -> None:
         """Keep the environment that the run began with, and say so where it is another one now."""
         begun_with = {name: record[name] for name in self.environment}
-        if begun_with != self.environment:
+        others = record.get("resumed_with", [])
+        if self.environment != begun_with:
             print("note: the code, a package or the machine is not as when the run began: its bits may differ")
-            self.environment = {**begun_with, "resumed_with": self.environment}
+            others += [] if self.environment in others else [self.environment]
+        self.environment = {**begun_with, "resumed_with": others} if others else begun_with
 
     def carry_out(self, *, afresh: bool) -> Course:
         """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""

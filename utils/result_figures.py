@@ -174,8 +174,9 @@ def weight_figure(protocols: Sequence[Protocol]) -> Figure:
             baselines(axes, protocol, ("KL",), "squared_error", split)
             for weight, color in zip(weights, colormaps["plasma"](np.linspace(0, 0.85, len(weights)))):
                 series = protocol.over("GJS_A", "GJS", GJS_B=weight)
-                published_curve(axes, series)
                 curve(axes, series, "squared_error", split, f"{STYLES['GJS'].label}, λ = {weight:g}", color)
+        for weight in weights:
+            published_curve(axes, protocol.over("GJS_A", "GJS", GJS_B=weight))
         axes.set(xlim=(0, 1), xlabel="α")
     row[0].set_ylabel(SQUARED_ERROR)
     finish(figure, row)
@@ -290,9 +291,13 @@ def published_curve(axes: Axes, series: Series) -> None:
     """The paper's numbers for such runs, where they come from the same likelihood as far as can be told."""
     found = {value: published(runs[0].config) for value, runs in series.items()}
     likelihoods = {value: runs[0].config.rec_dist[0] for value, runs in series.items()}  # as in MARKS
-    numbers = {value: number.value for value, number in found.items() if number and likelihoods[value] in number.marks}
+    numbers = {value: number for value, number in found.items() if number and likelihoods[value] in number.marks}
     if numbers:
-        axes.plot(list(numbers), list(numbers.values()), "x:", color="0.4", label="published", markersize=5)
+        label = "published" + (
+            ", on training images" if any("t" in number.marks for number in numbers.values()) else ""
+        )
+        heights = [number.value for number in numbers.values()]
+        axes.plot(list(numbers), heights, "x:", color="0.4", label=label, markersize=5)
 
 
 def baselines(axes: Axes, protocol: Protocol, losses: Sequence[str], quantity: str, split: str) -> None:

@@ -4,10 +4,11 @@ A member of a sweep is an ordinary run whose results directory is the folder of 
 `experiment` is the name of the run. Flags are by name, such as GJS_A; several values are a list.
 """
 
+import gc
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -153,14 +154,16 @@ def sweep(
         if config not in pending:
             print(f"{labels[config.experiment]}: ended before, skipped")
 
-    if executor and mode == "overwrite":  # now, or a run begun anew would be so again after the loss of its process
-        for config in pending:
-            with (run_folder := ResultsFolder(folder / config.experiment)).create():
-                run_folder.clear()
-        mode = None
+    if mode == "overwrite":  # now, and all of them: what is begun anew is then resumed as in any sweep
+        with ExitStack() as at_work:
+            folders = [ResultsFolder(folder / config.experiment) for config in pending]
+            for one in folders:
+                at_work.enter_context(one.create())
+            for one in folders:
+                one.clear()
 
     def announce(config: RunConfig) -> None:
-        goes_on = mode is None and (folder / config.experiment / CONFIG).exists()
+        goes_on = mode != "is_eval_only" and (folder / config.experiment / CONFIG).exists()
         where = "goes on" if goes_on else "begins"
         print(f"{labels[config.experiment]}: {where}" + (", once there is room" if executor else ""), flush=True)
 
@@ -182,7 +185,8 @@ def sweep(
                 failed += [] if succeeded else [config.experiment]
     except KeyboardInterrupt:
         done = f"{ended} of {len(configs)} runs have ended, what others have is saved up to their last whole epoch"
-        raise Interrupted(f"interrupted; {done}: the same command goes on") from None
+        again = "the same command without --overwrite" if mode == "overwrite" else "the same command"
+        raise Interrupted(f"interrupted; {done}: {again} goes on") from None
     if failed:
         raise SweepFailed(f"{len(failed)} of {len(configs)} runs failed: {', '.join(failed)}")
     print(f"results in {folder}")
@@ -237,23 +241,32 @@ def in_packs(
 ) -> Iterator[tuple[RunConfig, tuple[bool, str]]]:
     """Carry out the runs, those together as one that can be, and yield each with its outcome as it ends."""
     for pack in packs(configs):
-        if len(pack) == 1:
-            yield from in_turn(partial(attempt, runtime=runtime, mode=mode), pack, announce)
-            continue
-        for config in pack:
-            announce(config)
-        splits = load_splits(pack[0], runtime)
-        splits["train"] = splits["train"].to(choose_device(runtime.device))  # once, for all
-        named = {config.experiment: config for config in pack}
-        courses = {name: course(config, runtime, mode, splits) for name, config in named.items()}
-        progress = Progress(max(config.epochs for config in pack), bar=runtime.progress_bar)
-        with closing(as_one(courses, progress)) as results:
-            for name, result in results:
-                yield named[name], outcome_of(result)
+        yield from in_pack(pack, announce, runtime, mode)
+
+
+def in_pack(
+    pack: list[RunConfig], announce: Callable[[RunConfig], None], runtime: Runtime, mode: str | None
+) -> Iterator[tuple[RunConfig, tuple[bool, str]]]:
+    """The same for one pack, of whose data and models nothing is kept."""
+    if len(pack) == 1:
+        yield from in_turn(partial(attempt, runtime=runtime, mode=mode), pack, announce)
+        return
+    gc.collect()
+    for config in pack:
+        announce(config)
+    splits = load_splits(pack[0], runtime)
+    splits["train"] = splits["train"].to(choose_device(runtime.device))  # once, for all
+    named = {config.experiment: config for config in pack}
+    courses = {name: course(config, runtime, mode, splits) for name, config in named.items()}
+    progress = Progress(max(config.epochs for config in pack), bar=runtime.progress_bar)
+    with closing(as_one(courses, progress)) as results:
+        for name, result in results:
+            yield named[name], outcome_of(result)
 
 
 def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> tuple[bool, str]:
     """Carry out a run, and give its outcome. Raises KeyboardInterrupt and nothing else."""
+    gc.collect()  # matplotlib leaves cycles that hold the run before, with its data and its model
     try:
         if mode == "is_eval_only":
             return outcome_of(evaluate_only(config.experiment, config.flags(), runtime))
@@ -265,8 +278,8 @@ def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> tuple[bool
 
 
 def course(config: RunConfig, runtime: Runtime, mode: str | None, splits: dict[str, Dataset] | None = None) -> Course:
-    """The course of a run, which begins it or goes on with it."""
-    if mode is None and (runtime.results_dir / config.experiment / CONFIG).exists():
+    """The course of a run, which begins it or goes on with it; one to be overwritten has been cleared before."""
+    if (runtime.results_dir / config.experiment / CONFIG).exists():
         return resumed_course(config.experiment, config.flags(), runtime, splits=splits)
     return new_course(config, runtime, overwrite=mode == "overwrite", splits=splits)
 

@@ -142,8 +142,11 @@ def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, 
     resume("exp", {"epochs": 3}, runtime)
     saved = json.loads(files_of(runtime)[CONFIG])
     assert saved["git_revision"] == environment(torch.device("cpu"))["git_revision"]
-    assert saved["resumed_with"]["git_revision"] == "other"
+    assert [other["git_revision"] for other in saved["resumed_with"]] == ["other"]
     assert "its bits may differ" in capsys.readouterr().out
+    monkeypatch.undo()
+    resume("exp", {"epochs": 4}, runtime)
+    assert json.loads(files_of(runtime)[CONFIG])["resumed_with"] == saved["resumed_with"], "some epochs are still of it"
     load_model(runtime.results_dir / "exp")
 
 

@@ -217,6 +217,30 @@ def test_another_configuration_under_the_same_name_is_refused(runtime):
     assert after["seed-1"] != before["seed-1"]
 
 
+def test_overwriting_that_is_interrupted_goes_on_without_it_and_keeps_what_is_the_users(runtime, monkeypatch):
+    configs = grid(seed=[1, 2, 3])
+    sweep("exp", configs, runtime)
+    before = files(runtime, named=MODEL)
+    (runtime.results_dir / "exp" / "seed-3" / "notes.txt").write_text("mine")
+    train_epoch = Trainer.train_epoch
+
+    def interrupted(trainer):
+        if trainer.seed == 2:
+            raise KeyboardInterrupt
+        return train_epoch(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", interrupted)
+        with pytest.raises(Interrupted, match="the same command without --overwrite goes on"):
+            sweep("exp", grid(seed=[1, 2, 3], lr=1e-3), runtime, mode="overwrite")
+    first = files(runtime, named=MODEL)
+    assert first.keys() == {"seed-1"}
+    sweep("exp", grid(seed=[1, 2], lr=1e-3), runtime)
+    assert files(runtime, named=MODEL)["seed-1"] == first["seed-1"] != before["seed-1"]
+    sweep("exp", grid(seed=[3], lr=[1e-3]), runtime, mode="overwrite")
+    assert files(runtime, named="notes.txt").keys() == {"seed-3"}
+
+
 def test_a_folder_that_is_something_else_is_refused(runtime):
     run(RunConfig.from_flags("exp", SMALL), runtime)
     with pytest.raises(ResultsError, match="exp is a single run: choose another name"):

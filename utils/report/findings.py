@@ -87,7 +87,7 @@ class Findings:
         """The command that makes all of the runs, by what it makes; none where no one command does."""
         if self.grid is None:
             return {}
-        more = self.grid.runs - len(self.members)
+        more = self.grid.runs - sum(len(row.members) for row in self.rows)
         name = f"All {self.grid.runs} runs" + (f", of which {more} have not begun" if more else "")
         return {name: self.grid.command(self.folder)}
 

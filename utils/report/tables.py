@@ -130,7 +130,9 @@ def flag_label(name: str, value: Any) -> str:
     """A flag and its value, in short."""
     if isinstance(value, bool):
         return ("" if value else "no-") + name.replace("_", "-")
-    text = "all" if value is None else str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    if value is None:
+        text = "auto" if name == "compile" else "all"
     return f"{SYMBOLS.get(name, name.replace('_', '-'))} = {text}"
 
 

@@ -40,7 +40,7 @@ class TotalCorrelationLoss(AnnealedLoss):
         mean, logvar = output.mean, output.logvar
         z = output.z if self.training else sample_posterior(mean, logvar)
         pairs = log_normal(z.unsqueeze(1), mean, logvar)  # log q(z_j of image n | image m), (N, N, latent_dim)
-        log_share = log_shares(len(z), self.dataset_size).to(pairs).unsqueeze(-1)
+        log_share = log_shares(len(z), self.dataset_size, z.device).to(pairs.dtype).unsqueeze(-1)
         given_image = pairs.diagonal().sum(0)
         aggregate = (log_share.squeeze(-1) + pairs.sum(-1)).logsumexp(1)
         marginals = (log_share + pairs).logsumexp(1).sum(-1)
@@ -66,7 +66,7 @@ def log_normal(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
     return -0.5 * (math.log(2 * math.pi) + logvar + (z - mean).square() * (-logvar).exp())
 
 
-def log_shares(batch_size: int, dataset_size: int) -> Tensor:
+def log_shares(batch_size: int, dataset_size: int, device: torch.device | str = "cpu") -> Tensor:
     """The log-weights (N, N) by which q(z) = sum_m q(z|m) / dataset_size is estimated from a batch, z being image n's.
 
     The image's own posterior is in q(z) for certain, with 1 / dataset_size; what the others stand for is shared among
@@ -74,7 +74,8 @@ def log_shares(batch_size: int, dataset_size: int) -> Tensor:
     batch is the data set. These are the stratified weights of Chen et al. 2018, appendix C.2, averaged over which of
     the others takes the one odd weight: the same expectation, and less variance. A batch of one stands for itself.
     """
-    if batch_size == 1:
-        return torch.zeros(1, 1, dtype=torch.float64)
-    others = (1 - 1 / dataset_size) / (batch_size - 1)
-    return torch.full((batch_size, batch_size), others, dtype=torch.float64).fill_diagonal_(1 / dataset_size).log()
+    own = 1 / dataset_size if batch_size > 1 else 1.0
+    shares = torch.full(
+        (batch_size, batch_size), (1 - own) / max(1, batch_size - 1), dtype=torch.float64, device=device
+    )
+    return shares.fill_diagonal_(own).log()
