@@ -45,6 +45,7 @@ SHORT_FLAGS = {
     "reg_anneal": ["-a"],
 }
 EXECUTORS = ("ray", "submitit")
+MEANT = {"--alpha": "--GJS-A", "--beta": "--betaH-B", "--lambda": "--GJS-B"}  # as papers call them
 CHOICES = {"dataset": dataset_choices()}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every", "tensorboard")
 
@@ -53,6 +54,8 @@ class OneOrSeveral(argparse.Action):
     """Stores one value as it is, and several, each once, as a list."""
 
     def __call__(self, parser, namespace, values, option_string=None):
+        if hasattr(namespace, self.dest):
+            parser.error(f"{option_string} is given twice: give it once, with all its values")
         values = list(dict.fromkeys(values))
         setattr(namespace, self.dest, values if len(values) > 1 else values[0])
 
@@ -72,7 +75,7 @@ class Parser(argparse.ArgumentParser):
         message = message.replace("expected at least one argument", "expected one argument, or several")
         message = message.replace("required: experiment", "required: experiment, before the flags")
         if unknown := re.match(r"unrecognized arguments: (-[^ =]+)", message):
-            known = {flag.casefold(): flag for flag in self._option_string_actions}
+            known = {flag.casefold(): flag for flag in self._option_string_actions} | MEANT
             near = difflib.get_close_matches(unknown[1].casefold(), known, n=1)
             message = f"there is no flag {unknown[1]}" + (f": did you mean {known[near[0]]}?" if near else "")
         elif message.endswith((" True", " False")):
@@ -126,7 +129,7 @@ def build_parser() -> Parser:
     sweep_group.add_argument("--executor", choices=EXECUTORS, help="a cluster to carry the runs out: Ray's or SLURM's")
     add_option(
         sweep_group,
-        Option("gpus_per_run", 0.0, "of a cluster; 0.25: four runs share one, 0: CPU", minimum=0, maximum=1),
+        Option("gpus_per_run", 0.0, "with --executor: 0.25 lets four share a GPU, 0: CPU", minimum=0, maximum=1),
         several=False,
     )
     sweep_group.add_argument(

@@ -3,6 +3,7 @@
 What the rest of utils has to know of the objectives, their names, flags and defaults, it knows from here.
 """
 
+import difflib
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -33,7 +34,9 @@ class RunConfig:
 
     experiment: str
     dataset: str = setting("dataset", "dsprites", "data set", str)
-    rec_dist: str = setting("rec_dist", "bernoulli", "likelihood p(x|z)", str, choices=tuple(LIKELIHOODS))
+    rec_dist: str = setting(
+        "rec_dist", "bernoulli", "likelihood p(x|z); the normal ones are for vectors", str, choices=tuple(LIKELIHOODS)
+    )
     loss: str = setting("loss", "GJS", "training objective, see below", str)
     loss_options: dict[str, float | int | bool | str] = field(default_factory=dict)
     latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1, maximum=10_000)
@@ -42,7 +45,7 @@ class RunConfig:
     lr: float = setting("lr", 1e-4, "learning rate of Adam", float, above=0)
     seed: int = setting("seed", 1234, "fixes weights, order of images and samples", int, minimum=0)
     noise: float = setting(
-        "noise", 0.0, "standard deviation of noise on the input; the clean images are to be made", float, minimum=0
+        "noise", 0.0, "standard deviation of noise on what the model sees, to make the clean images", float, minimum=0
     )
     precision: str = setting(
         "precision",
@@ -171,7 +174,8 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
         if name not in known:
             raise OptionError(f"{flag} is not an option of the saved run's --loss {saved.loss}: leave it out")
         if known[name] != value and name not in changeable:
-            remedy = "add --is-eval-only" if name in EVALUATION_OPTIONS else "leave the flag out, or choose a new name"
+            remedy = "leave the flag out" + (", or choose a new name" if changeable != EVALUATION_OPTIONS else "")
+            remedy = "add --is-eval-only" if name in EVALUATION_OPTIONS else remedy
             raise OptionError(f"{flag} {value}: the saved run has {known[name]}; {remedy}")
     return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
 
@@ -179,4 +183,7 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
 def check_choice(flag: str, value: str, choices: Any) -> None:
     """Raise OptionError unless the value is one of the choices."""
     if value not in choices:
-        raise OptionError(f"{flag} {value}: choose from {', '.join(choices)}")
+        names = {choice.casefold(): choice for choice in choices}
+        near = difflib.get_close_matches(value.casefold(), names, n=1)
+        hint = f"did you mean {names[near[0]]}? " if near else ""
+        raise OptionError(f"{flag} {value}: {hint}choose from {', '.join(choices)}")

@@ -125,8 +125,7 @@ def resumed_course(
             if record["ended_after"] == config.epochs:
                 reconcile(saved, flags, changeable=())
                 evaluation = folder.read_json(EVALUATION)
-                epochs = f"{config.epochs} epochs"
-                print(f"{folder.path} has ended after {epochs}: nothing to do (--epochs N would go on to N)")
+                print(f"{folder.path} has ended after epoch {config.epochs}: nothing to do (--epochs N goes on to N)")
                 return evaluation
             checkpoint = folder.load_checkpoint()
             if checkpoint is None and record["ended_after"]:
@@ -337,6 +336,9 @@ def resume_command(folder: Path, data_dir: Path = Runtime.data_dir) -> str:
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     """The folder of an existing experiment. Raises ResultsError if there is none."""
     folder = results_folder(experiment, runtime)
+    if folder.runs():
+        where = f"--results-dir {folder.path}"
+        raise ResultsError(f"{folder.path} holds several runs: give all of their flags, or the name of one and {where}")
     if not (folder / CONFIG).exists():
         raise ResultsError(f"there is no experiment {folder.path}: check the name, or start it without this flag")
     return folder

@@ -46,6 +46,8 @@ class ResultsFolder:
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise ResultsError(f"{parent} is not a folder that can be written to: choose another --results-dir")
         partial = {partial_name(name) for name in FILES}  # what a crash may leave
+        if self.runs():
+            raise ResultsError(f"{self.path} holds several runs: choose another name")
         if overwrite or not self.path.exists() or {path.name for path in self.path.iterdir()} <= partial:
             return
         resume = "--resume to go on with it, " if (self / CONFIG).exists() else ""
@@ -69,6 +71,10 @@ class ResultsFolder:
                     f"cannot create {self.path} ({error.strerror}): choose another --results-dir"
                 ) from None
             yield
+
+    def runs(self) -> list[Path]:
+        """The folders of runs in this one, which is then that of a grid."""
+        return sorted(path.parent for path in self.path.glob(f"*/{CONFIG}"))
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""

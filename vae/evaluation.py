@@ -42,7 +42,8 @@ class Evaluator:
         loss, reconstruction, divergence, extras: terms of the objective; reconstruction is the likelihood's own.
         squared_error: sum over pixels or dimensions of (x - decoder mean)^2, the paper's figure of merit,
             whatever the likelihood.
-        elbo: -reconstruction - KL(q||p), for every loss.
+        elbo: -reconstruction - KL(q||p), for every loss. With z at the posterior mean and the reconstruction's
+            constants left out, it compares runs of one likelihood, and is no bound of the evidence in vae.evidence.
         active_units: latent dimensions whose posterior mean varies by more than 0.01 over the examples.
         Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,),
         clustering_accuracy and normalised_mutual_information of the most probable classes, see vae.clustering.

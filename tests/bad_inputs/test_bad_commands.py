@@ -22,8 +22,12 @@ COMMANDS = {  # each begins its line with what it says
     "exp --loss KL --GJS-A 0.3": "--GJS-A is not an option of --loss KL: it belongs to GJS, dGJS, tGJS, tdGJS",
     "exp --loss VAE": "--loss VAE is ambiguous: AE",
     "exp --loss dgjs": "--loss dgjs: no such loss; did you mean dGJS?",
-    "exp --dataset mnsit": "--dataset mnsit: choose from",
-    "exp --dataset folder:": "--dataset folder:: choose from",
+    "exp --dataset mnsit": "--dataset mnsit: did you mean mnist? choose from",
+    "exp --dataset Fashion-MNIST": "--dataset Fashion-MNIST: did you mean fashion? choose from",
+    "exp --GJS-A 0.1 --GJS-A 0.9": "--GJS-A is given twice: give it once, with all its values",
+    "exp -d mnist --loss KL --dataset fashion": "--dataset is given twice: give it once, with all its values",
+    "exp --alpha 0.3": "there is no flag --alpha: did you mean --GJS-A?",
+    "exp --dataset folder:": "--dataset folder:: did you mean folder:PATH? choose from",
     "exp --dataset folder:nowhere": "there is nothing at nowhere, here or in data; say where it is",
     "exp --rec-dist student": "--rec-dist student: expected one of bernoulli, gaussian, laplace, normal, normal-",
     "exp --rec-dist normal": "--rec-dist normal: --dataset dsprites has images: choose from bernoulli, gaussian",
@@ -116,7 +120,7 @@ COMMANDS = {  # each begins its line with what it says
     "exp --noise inf": "--noise inf: expected a number (0 or more)",
     "exp -z 512 -l CatVAE": "--latent-dim 512: --loss CatVAE has 20: leave it out",
     "exp -l CatVAE --classes 101": "--classes 101: expected a whole number (1 to 100)",
-    "exp -d mnist:raw": "--dataset mnist:raw: choose from",
+    "exp -d mnist:raw": "--dataset mnist:raw: did you mean mnist? choose from",
     "exp -d npz:~nobody-at-all/x.npz": "no home directory is known for the path ~nobody-at-all/x.npz",
 }
 

@@ -69,6 +69,12 @@ def link_elsewhere():
     EXP.symlink_to(Path("elsewhere/exp").absolute())
 
 
+def become_a_grid():
+    (EXP / "seed-1").mkdir()
+    for path in [path for path in EXP.iterdir() if path.is_file()]:
+        path.rename(EXP / "seed-1" / path.name)
+
+
 def foreign_checkpoint():
     other = torch.load(EXP / CHECKPOINT, weights_only=True)
     other["model"] = {name: value[..., :1] for name, value in other["model"].items()}
@@ -92,6 +98,19 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ("link to elsewhere, to report", link_elsewhere, "exp --report", "results/exp is a link to /"),
     ("link to elsewhere, of a grid", link_elsewhere, "exp -s 0 1 -d digits", "results/exp is a link to /"),
     ("grid in the place of a run", lambda: None, "exp -s 0 1 -d digits", "results/exp is a single run"),
+    (
+        "run in the place of a grid",
+        become_a_grid,
+        "exp -d digits --overwrite",
+        "results/exp holds several runs: choose",
+    ),
+    (
+        "grid to resume",
+        become_a_grid,
+        "exp --resume",
+        "give all of their flags, or the name of one and --results-dir re",
+    ),
+    ("grid to evaluate", become_a_grid, "exp --is-eval-only", "results/exp holds several runs: give all of their fl"),
     ("no such run", lambda: None, "other --resume", "there is no experiment results/other: check the name"),
     ("other rate", lambda: None, "exp --resume --lr 0.5", "--lr 0.5: the saved run has 0.001; leave the flag out"),
     ("other loss", lambda: None, "exp --resume -l KL", "--loss KL: the saved run has tGJS"),

@@ -184,7 +184,7 @@ def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys):
     before = files_of(runtime)
     assert resume("exp", {"epochs": 2, "lr": 1e-3, "loss": "GJS", "GJS_A": 0.5}, runtime) == evaluation
     assert files_of(runtime) == before
-    assert "has ended after 2 epochs: nothing to do" in capsys.readouterr().out
+    assert "has ended after epoch 2: nothing to do" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

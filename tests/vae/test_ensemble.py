@@ -180,7 +180,7 @@ def test_objectives_that_differ_in_numbers_only_are_evaluated_together():
 
 
 def test_objectives_with_a_training_of_their_own_are_for_runs_alone():
-    assert {name for name, loss in LOSSES.items() if not loss.batchable} == {"factor", "CatVAE", "InfoCatVAE"}
+    assert not any(LOSSES[name].batchable for name in ("factor", "CatVAE", "InfoCatVAE"))
 
 
 def test_an_objective_that_needs_the_networks_is_refused(monkeypatch):

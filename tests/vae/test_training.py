@@ -168,29 +168,40 @@ def test_vectors_are_trained_on_as_they_are():
     assert model.likelihood.log_sigma.exp().item() != pytest.approx(FIRST_SIGMA, rel=1e-4)
 
 
-def make_vector_trainer(name, **arguments):
+def make_vector_trainer(name, options=None, **arguments):
     """On vectors: the networks are small, and so is what there is to compile."""
     vectors = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
     seed_everything(1, 0)
-    options = resolve_options(name, {})
+    options = resolve_options(name, options or {})
     model = LOSSES[name].build_model((2,), 3, "normal", options)
     loss = build_loss(name, dataset_size=20, latent_dim=3, **options)
     arguments = {"batch_size": 8, "lr": 1e-3, "seed": 1, "reporter": Silent(), **arguments}
     return Trainer(model, loss, vectors, **arguments)
 
 
-@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.compilable])
-def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, monkeypatch):
-    torch.compiler.reset()
+@pytest.fixture
+def counter(monkeypatch):
+    """Counts what is compiled, all of which has to be one graph."""
     counter, plain_compile = CompileCounterWithBackend("eager"), torch.compile
     monkeypatch.setattr(
         torch, "compile", lambda loss, options, **others: plain_compile(loss, backend=counter, fullgraph=True, **others)
     )
+    return counter
+
+
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.compilable])
+def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, counter):
     compiled, eager = make_vector_trainer(name, compiled=True), make_vector_trainer(name)
     list(compiled.train(3))
     list(eager.train(3))
     assert counter.frame_count == 1, "the last batch of an epoch is smaller"
     assert all(value.equal(weights(eager)[key]) for key, value in weights(compiled).items())
+
+
+def test_each_of_many_runs_in_a_process_is_compiled(counter):
+    for number in range(1, torch._dynamo.config.recompile_limit + 3):
+        list(make_vector_trainer("GJS", {"GJS_A": number / 20}, compiled=True).train(1))
+        assert counter.frame_count == number
 
 
 @pytest.mark.parametrize("loss", ["KL", "InfoCatVAE", "factor"])

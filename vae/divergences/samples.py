@@ -28,7 +28,8 @@ def maximum_mean_discrepancy(
         prior_samples: (..., M, latent_dim) draws from the prior. None: its expectations in closed form,
             E k(p, p') = (1 + 4/scale)^(-latent_dim/2),
             E k(z, p) = (1 + 2/scale)^(-latent_dim/2) exp(-||z||^2 / (scale + 2)),
-            with about a third of the variance (N = M = 64, latent_dim = 4).
+            with about a quarter of the variance where q(z) = p(z), and half of it where q is p moved by three
+            standard deviations (unbiased, N = M = 64, latent_dim = 4).
         scale: squared length scale of the kernel; None: latent_dim.
         unbiased: leave out the pairs i = j (U-statistic; may be negative). The default keeps them
             (V-statistic; never negative, and too big by (1 - E k(z, z')) / N, and likewise for

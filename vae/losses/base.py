@@ -1,7 +1,7 @@
 """What every training objective shares, and the registry of all of them.
 
 An objective is a class in a file of its own: a subclass of `Loss` under `@register("name")` with its options and
-its `divergence`. The registry gives it its flags, its help, its tests and its row in the README.
+its `divergence`. The registry gives it its flags, its help and its tests, one of which asks for its row in the README.
 """
 
 import difflib
@@ -25,7 +25,7 @@ class LossTerms:
 
     total: Tensor  # what is minimised: reconstruction + regulariser, which is weight * divergence for most
     reconstruction: Tensor  # the likelihood's term per image
-    divergence: Tensor  # unweighted, in nats where it is an f-divergence
+    divergence: Tensor  # unweighted, in nats unless it is a squared MMD or an energy distance
     extras: dict[str, Tensor] = field(default_factory=dict)  # quantities to record, by name
 
     def named(self) -> dict[str, Tensor]:
@@ -102,10 +102,14 @@ class Loss(nn.Module, ABC):
 def register(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[type[Loss]], type[Loss]]:
     """Class decorator: make an objective available as `--loss name`.
 
-    Raises TypeError if a name is taken, or if another objective has an option of the same name that is not the same.
+    Raises TypeError if a name is taken, if another objective has an option of the same name that is not the same, or if
+    the objective does not say what it is.
     """
 
     def add(loss: type[Loss]) -> type[Loss]:
+        for text in ("summary", "formula"):
+            if not hasattr(loss, text):
+                raise TypeError(f"{loss.__name__}: its {text} is missing, a line for the help and the README")
         for taken in {name, *aliases} & {*LOSSES, *ALIASES}:
             raise TypeError(f"{loss.__name__}: the name {taken} is taken")
         known = {option.name: option for other in LOSSES.values() for option in other.options}

@@ -17,7 +17,7 @@ class TotalCorrelationLoss(AnnealedLoss):
 
     With q(z) the aggregate posterior over the training set. The terms are recorded as `mutual_information`,
     `total_correlation` and `dimension_kl`; their sum, the `divergence`, is the usual one-sample estimate of
-    KL(q(z|x)||p(z)). As in the authors' registry the last grows over the first reg_anneal steps.
+    KL(q(z|x)||p(z)). As in the code of Deasy et al. the last grows over the first reg_anneal steps.
     """
 
     summary = "beta-TCVAE: mutual information, total correlation and the dimensions' KL, each weighted"

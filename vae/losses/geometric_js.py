@@ -22,7 +22,7 @@ class GeometricJSLoss(Loss):
     summary = "skew-geometric Jensen-Shannon divergence"
     formula = "λ JS^G_α(q‖p)"
     options = (
-        Option("GJS_A", 0.5, "skew alpha (where it is learnt: its start)", minimum=0, maximum=1),
+        Option("GJS_A", 0.5, "skew alpha, or its start; GJS is KL(q‖p) at 0, dGJS at 1", minimum=0, maximum=1),
         Option("GJS_B", 1.0, "weight lambda of the divergence", minimum=0),
         Option(
             "GJS_invA",
@@ -54,7 +54,7 @@ class GeometricJSLoss(Loss):
 class DualGeometricJSLoss(GeometricJSLoss):
     """lambda JS*^G_alpha(q(z|x) || p(z)) (eq. 19): KL(p||q) at alpha = 0 and KL(q||p) at alpha = 1."""
 
-    summary = "its dual"
+    summary = "its dual, with the arguments of both KL divergences the other way round"
     formula = "λ JS*^G_α(q‖p)"
     dual = True
 

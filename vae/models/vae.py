@@ -76,6 +76,7 @@ class VAE(nn.Module):
         """KL(q(z|x)||p(z)) of each image, in nats: (N,)."""
         return self.prior.kl_divergence(output.mean, output.logvar)
 
+    @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         """Mean images of `count` latents drawn from the prior: (count, C, H, W)."""
         return self.decode(self.prior.sample(count, next(self.parameters()).device))
