@@ -13,7 +13,7 @@ from vae.losses import Loss
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
 from vae.models.categorical import CategoricalOutput
-from vae.training import Stream, add_noise, seed_everything, to_network
+from vae.training import Stream, add_noise, measuring, to_network
 
 BATCH_SIZE = 200  # of a pass without gradients; of twice as many 64x64 images a feature map would be over 32 MiB
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
@@ -100,8 +100,7 @@ class Evaluator:
         self.loss.eval()
         device = next(self.model.parameters()).device
         try:
-            with torch.random.fork_rng([device] if device.type == "cuda" else []):
-                seed_everything(self.seed, Stream.EVALUATION)
+            with measuring(device, self.seed, Stream.EVALUATION):
                 yield device
         finally:
             self.model.train(was_training)

@@ -20,7 +20,7 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 from vae.likelihoods import Bernoulli
 from vae.means import NonFiniteError
 from vae.models import VAE
-from vae.training import Stream, add_noise, seed_everything, to_network
+from vae.training import Stream, add_noise, measuring, to_network
 
 # Proposals, by the share of the draws that come from each part.
 ADAPTED = {"laplace": 0.5, "posterior": 0.4, "prior": 0.1}
@@ -70,8 +70,7 @@ def estimate_evidence(
     """
     device = next(model.parameters()).device
     estimates, from_prior, binarised = [], [], False
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        seed_everything(seed, Stream.EVIDENCE)
+    with measuring(device, seed, Stream.EVIDENCE):
         outputs = decode_prior(model, samples)
         for start in range(0, min(len(data), MOST_IMAGES), BATCH_SIZE):
             images = to_network(data[start : min(start + BATCH_SIZE, MOST_IMAGES)].to(device))
