@@ -89,7 +89,7 @@ def test_ctrl_c_ends_all_ranks_which_go_on_with_what_one_process_began(tmp_path)
 
 
 def test_a_mistake_is_said_once(tmp_path):
-    process = start(tmp_path, "exp", *SMALL, "--train-size", "10001")
+    process = start(tmp_path, "exp", "--dataset", "mixture2d", "--train-size", "10001", "--no-cuda")
     out, err = process.communicate()
     assert process.returncode != 0
     assert out == ""
