@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from notebooks import gallery
 from utils.config import RunConfig
 from utils.notebooks import load_or_run
 
@@ -140,3 +141,11 @@ def test_a_notebook_of_results_without_runs_says_how_to_make_them(without_runs, 
         r"^    python main.py (\S+) --results-dir results/reference ", "".join(printed(without_runs[name])), re.M
     )
     assert folders
+
+
+def test_the_gallery_has_pictures_of_the_notebooks():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {path.stem for path in gallery.GALLERY.iterdir()} == gallery.PICTURES.keys()
+    for name in gallery.PICTURES:
+        assert (gallery.GALLERY / f"{name}.png").read_bytes() == gallery.picture(name)
+        assert f"notebooks/gallery/{name}.png" in readme
