@@ -139,6 +139,28 @@ def test_an_interrupted_ensemble_goes_on_and_so_does_a_run_of_it_alone(runtime, 
         check_same(runtime.results_dir / "exp" / config.experiment, runtime.results_dir / config.experiment)
 
 
+def test_a_run_that_cannot_be_saved_takes_no_other_along(runtime, monkeypatch, capsys):
+    append_metrics, save_checkpoint = ResultsFolder.append_metrics, ResultsFolder.save_checkpoint
+
+    def interrupted(folder, record):
+        append_metrics(folder, record)
+        if (record["epoch"], folder.path.name) == (3, "seed-0"):
+            raise KeyboardInterrupt
+
+    def full(folder, state):
+        if folder.path.name == "seed-1":
+            raise ResultsError("the disk is full")
+        save_checkpoint(folder, state)
+
+    monkeypatch.setattr(ResultsFolder, "append_metrics", interrupted)
+    monkeypatch.setattr(ResultsFolder, "save_checkpoint", full)
+    with pytest.raises(Interrupted):
+        sweep("exp", grid(seed=[0, 1, 2], epochs=4), replace(runtime, checkpoint_every=10), ensemble=True)
+    checkpoints = [ResultsFolder(runtime.results_dir / "exp" / f"seed-{n}").load_checkpoint() for n in range(3)]
+    assert [checkpoint and checkpoint["epoch"] for checkpoint in checkpoints] == [2, None, 2]
+    assert "seed-1: the disk is full\n" in capsys.readouterr().out
+
+
 def test_a_run_that_fails_does_not_stop_the_others(runtime, trained, monkeypatch, capsys):
     save_model = ResultsFolder.save_model
 
