@@ -16,6 +16,7 @@ PICTURES = {  # the number of the picture among those of its notebook
     "comparison": 0,
     "gjs": 0,
     "dgjs": 0,
+    "reconstruction": 0,
     "rate_distortion": 0,
 }
 
