@@ -69,13 +69,15 @@ def read_grid(folder: str | Path, preset: str | None = None, *, over: str = "", 
             groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
     grid: Grid = {}
     protocols = [Protocol(dict(zip(shared, settings)), runs) for settings, runs in groups.items()]
+    datasets = list(dict.fromkeys(config.dataset for config in planned))
+    protocols.sort(key=lambda one: [*datasets, one.settings["dataset"]].index(one.settings["dataset"]))
     for protocol in protocols:
         grid.setdefault(protocol.settings["dataset"], []).append(protocol)
         # The runs of a preset are always named after both of these, others where there are several in the command.
         together = [one.settings for one in ([protocol] if preset else protocols)]
         own = {name: list(dict.fromkeys(one[name] for one in together)) for name in ("dataset", "rec_dist")}
         describe(protocol, folder, preset, {**flags, **own})
-    if absent := [dataset for dataset in dict.fromkeys(config.dataset for config in planned) if dataset not in grid]:
+    if absent := [dataset for dataset in datasets if dataset not in grid]:
         print(f"{', '.join(absent)}: no runs in {folder} yet")
         print("   ", command(folder, {**flags, "dataset": absent}, preset))
     return grid
