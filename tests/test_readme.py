@@ -1,6 +1,7 @@
 """What the README says of the code is what the code says."""
 
 import importlib
+import json
 import re
 from pathlib import Path
 
@@ -65,3 +66,11 @@ def test_the_flags_of_quickstart_are_right():
     flags = re.search(r"main.py (quickstart .*?) \$\$mode", recipe)[1].split()
     parsed = vars(command_line.build_parser().parse_args(flags))
     assert RunConfig.from_flags(parsed.pop("experiment"), parsed).dataset == "dsprites"
+
+
+@pytest.mark.parametrize("loss", ["GJS", "dGJS"])
+def test_the_numbers_of_the_papers_claims_are_those_of_the_reference_runs(loss):
+    runs = [f"dataset-mnist_rec-dist-bernoulli_loss-{loss}_GJS-A-0.{tenth}" for tenth in range(1, 10)]
+    paths = [ROOT / "results/reference/table1" / run / "evaluation.json" for run in runs]
+    errors = [json.loads(path.read_text())["test"]["squared_error"] for path in paths]
+    assert f"| {loss} | {' | '.join(f'{error:.2f}' for error in errors)} |" in README

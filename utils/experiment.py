@@ -336,7 +336,7 @@ def resume_command(folder: Path, data_dir: Path = Runtime.data_dir) -> str:
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     """The folder of an existing experiment. Raises ResultsError if there is none."""
     folder = results_folder(experiment, runtime)
-    if folder.runs():
+    if folder.is_grid():
         where = f"--results-dir {folder.path}"
         raise ResultsError(f"{folder.path} holds several runs: give all of their flags, or the name of one and {where}")
     if not (folder / CONFIG).exists():

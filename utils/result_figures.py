@@ -293,9 +293,8 @@ def published_curve(axes: Axes, series: Series) -> None:
     likelihoods = {value: runs[0].config.rec_dist[0] for value, runs in series.items()}  # as in MARKS
     numbers = {value: number for value, number in found.items() if number and likelihoods[value] in number.marks}
     if numbers:
-        label = "published" + (
-            ", on training images" if any("t" in number.marks for number in numbers.values()) else ""
-        )
+        on_training_images = any("t" in number.marks for number in numbers.values())
+        label = "published, on training images" if on_training_images else "published"
         heights = [number.value for number in numbers.values()]
         axes.plot(list(numbers), heights, "x:", color="0.4", label=label, markersize=5)
 

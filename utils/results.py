@@ -46,7 +46,7 @@ class ResultsFolder:
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise ResultsError(f"{parent} is not a folder that can be written to: choose another --results-dir")
         partial = {partial_name(name) for name in FILES}  # what a crash may leave
-        if self.runs():
+        if self.is_grid():
             raise ResultsError(f"{self.path} holds several runs: choose another name")
         if overwrite or not self.path.exists() or {path.name for path in self.path.iterdir()} <= partial:
             return
@@ -72,9 +72,9 @@ class ResultsFolder:
                 ) from None
             yield
 
-    def runs(self) -> list[Path]:
-        """The folders of runs in this one, which is then that of a grid."""
-        return sorted(path.parent for path in self.path.glob(f"*/{CONFIG}"))
+    def is_grid(self) -> bool:
+        """Whether it is no run itself, and holds some."""
+        return not (self / CONFIG).exists() and any(self.path.glob(f"*/{CONFIG}"))
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""

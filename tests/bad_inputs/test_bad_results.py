@@ -75,6 +75,11 @@ def become_a_grid():
         path.rename(EXP / "seed-1" / path.name)
 
 
+def keep_a_copy():
+    shutil.copytree(EXP, "copy")
+    Path("copy").rename(EXP / "copy")
+
+
 def foreign_checkpoint():
     other = torch.load(EXP / CHECKPOINT, weights_only=True)
     other["model"] = {name: value[..., :1] for name, value in other["model"].items()}
@@ -112,6 +117,7 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ),
     ("grid to evaluate", become_a_grid, "exp --is-eval-only", "results/exp holds several runs: give all of their fl"),
     ("no such run", lambda: None, "other --resume", "there is no experiment results/other: check the name"),
+    ("other rate, and a copy of the run inside it", keep_a_copy, "exp --resume --lr 0.5", "the saved run has 0.001"),
     ("other rate", lambda: None, "exp --resume --lr 0.5", "--lr 0.5: the saved run has 0.001; leave the flag out"),
     ("other loss", lambda: None, "exp --resume -l KL", "--loss KL: the saved run has tGJS"),
     ("other option", lambda: None, "exp --resume --GJS-A 0.3", "--GJS-A 0.3: the saved run has 0.5"),
