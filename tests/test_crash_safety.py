@@ -3,6 +3,7 @@
 The short version of benchmarks/soak.py, and obstacles that are none of a process's own making.
 """
 
+import ctypes
 import json
 import os
 import random
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from mistakes import contents
 from small_runs import metrics_of
 from utils.results import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
 
@@ -28,6 +30,12 @@ def start(results_dir, *arguments, **options):
     command = [sys.executable, ROOT / "main.py", *arguments, "--results-dir", results_dir]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
     return subprocess.Popen(command, **pipes, **options)
+
+
+def respect_permissions():
+    """Take from the superuser, who may write everywhere, what sets him apart in that: for a process to be started."""
+    drop_capability, override = 24, 1  # PR_CAPBSET_DROP and CAP_DAC_OVERRIDE; others may not, and have no such right
+    ctypes.CDLL(None).prctl(drop_capability, override, 0, 0, 0)
 
 
 def outcome(results_dir):
@@ -100,6 +108,31 @@ def test_a_checkpoint_larger_than_a_file_may_be(tmp_path, uninterrupted):
     assert err.startswith(f"main.py: cannot write {tmp_path / 'exp' / CHECKPOINT} (File too large)")
     assert err.endswith("put that right, then --resume goes on\n") and err.count("\n") == 1
     assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == [CONFIG, METRICS]
+    process = start(tmp_path, "exp", "--resume", "--no-cuda")
+    assert process.communicate()[1] == ""
+    assert outcome(tmp_path) == uninterrupted
+
+
+def test_a_read_only_folder(tmp_path, uninterrupted):
+    process = start(tmp_path, *RUN)
+    assert process.stdout.readline().startswith("epoch 1/12")
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    before = contents(tmp_path)
+    run = tmp_path / "exp"
+    refused = "is not a folder that can be written to: choose another --results-dir"
+    unsaved = "(Permission denied): what was saved before is untouched; put that right, then --resume goes on"
+    for folder, arguments, message in (
+        (tmp_path, ["other", *RUN[1:]], f"{tmp_path} {refused}"),
+        (run, [*RUN, "--overwrite"], f"{run} {refused}"),
+        (run, ["exp", "--resume"], f"cannot write {run / METRICS} {unsaved}"),
+    ):
+        folder.chmod(0o555)
+        process = start(tmp_path, *arguments, preexec_fn=respect_permissions)
+        out, err = process.communicate()
+        assert (process.returncode, out, err) == (2, "", f"main.py: {message}\n")
+        folder.chmod(0o755)
+        assert contents(tmp_path) == before
     process = start(tmp_path, "exp", "--resume", "--no-cuda")
     assert process.communicate()[1] == ""
     assert outcome(tmp_path) == uninterrupted
