@@ -71,7 +71,7 @@ def resident_mib(pid: int) -> float:
 
 def pythae_epoch(data_dir: str) -> float:
     """Seconds of pythae's epoch."""
-    command = [pythae_python(), HERE / "pythae_epoch.py", data_dir, "60000"]
+    command = [pythae_python(), HERE / "pythae_epoch.py", data_dir, "60000", "0", "0"]  # no more than the first epoch
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return json.loads(answer.stdout.splitlines()[-1])["seconds"]
 
