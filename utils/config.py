@@ -66,7 +66,7 @@ class RunConfig:
         "is_metrics", False, "measure disentanglement too, over all images of a data set whose factors are known", bool
     )
     importance_samples: int = setting(
-        "importance_samples", 0, "estimate log p(x) too, with N draws of z for each image", int, minimum=0
+        "importance_samples", 0, "estimate log p(x) of the test images too, with N draws of z each", int, minimum=0
     )
 
     def __post_init__(self):

@@ -368,20 +368,15 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 
 
 def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime) -> Evaluation:
-    """What evaluation.json holds: of each split, its quantities and evidence, where asked; disentanglement of all."""
+    """What evaluation.json holds: of each split, its quantities; where asked, the test images' evidence, and scores."""
     judge = evaluator(model, loss, config)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
     if config.importance_samples:
-        for name, split in splits.items():
-            with image_bar(f"evidence, {name}", min(len(split.data), MOST_IMAGES), show=runtime.progress_bar) as bar:
-                evaluation[name]["evidence"] = estimate_evidence(
-                    model,
-                    split.data,
-                    config.importance_samples,
-                    seed=config.seed,
-                    noise=config.noise,
-                    advance=bar.update,
-                )
+        data = splits["test"].data
+        with image_bar("evidence", min(len(data), MOST_IMAGES), show=runtime.progress_bar) as bar:
+            evaluation["test"]["evidence"] = estimate_evidence(
+                model, data, config.importance_samples, seed=config.seed, noise=config.noise, advance=bar.update
+            )
     if config.is_metrics:
         print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)
         whole = (

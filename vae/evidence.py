@@ -26,7 +26,7 @@ from vae.training import Stream, add_noise, measuring, to_network
 ADAPTED = {"laplace": 0.5, "posterior": 0.4, "prior": 0.1}
 POSTERIOR = {"posterior": 1.0}  # the importance weighted bound of Burda et al.; at K = 1 the ELBO
 
-MOST_IMAGES = 10_000  # of a split that the evidence is estimated for, its first
+MOST_IMAGES = 10_000  # that the evidence is estimated for, the first
 BATCH_SIZE = 20  # images at a time
 ROUND = 100  # draws per image at a time
 DECODED = 250  # latents that are decoded at a time; larger batches are no faster
