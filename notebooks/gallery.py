@@ -17,6 +17,7 @@ PICTURES = {  # the number of the picture among those of its notebook
     "gjs": 0,
     "dgjs": 0,
     "reconstruction": 0,
+    "generative": 0,
     "rate_distortion": 0,
 }
 

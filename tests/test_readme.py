@@ -72,5 +72,10 @@ def test_the_flags_of_quickstart_are_right():
 def test_the_numbers_of_the_papers_claims_are_those_of_the_reference_runs(loss):
     runs = [f"dataset-mnist_rec-dist-bernoulli_loss-{loss}_GJS-A-0.{tenth}" for tenth in range(1, 10)]
     paths = [ROOT / "results/reference/table1" / run / "evaluation.json" for run in runs]
-    errors = [json.loads(path.read_text())["test"]["squared_error"] for path in paths]
-    assert f"| {loss} | {' | '.join(f'{error:.2f}' for error in errors)} |" in README
+    tests = [json.loads(path.read_text())["test"] for path in paths]
+    for row, values in (
+        (loss, [f"{test['squared_error']:.2f}" for test in tests]),
+        (loss, [f"{test['evidence']['mean']:.1f}" for test in tests]),
+        (f"{loss}, prior sampling", [f"{test['evidence']['prior_sampling']:.1f}" for test in tests]),
+    ):
+        assert f"| {row} | {' | '.join(values)} |" in README
