@@ -77,10 +77,10 @@ def medians(kinds: list[str], settings: dict[str, Any], rounds: int) -> dict[str
 
 def print_table(title: str, rows: dict[str, dict[str, Any]]) -> None:
     """Print rows by name, each with the columns that it has."""
-    print(f"\n{title:24}" + "".join(f"{name:>13}" for name in COLUMNS))
+    print(f"\n{title:24}" + "".join(f"{name:>14}" for name in COLUMNS))
     for name, row in rows.items():
         cells = (format(row[column], spec) if column in row else "" for column, spec in COLUMNS.items())
-        print(f"{name:24}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
+        print(f"{name:24}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
 
 
 def main() -> None:

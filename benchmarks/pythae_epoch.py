@@ -128,10 +128,9 @@ def measure(data_dir: str, images: int, epochs: int, seed: int) -> dict[str, flo
     def reconstruct(some: torch.Tensor) -> torch.Tensor:
         return model.decoder(model.encoder(some).embedding).reconstruction
 
-    warm = 1 if epochs else 0
     return {
-        "seconds": statistics.median(stopwatch.seconds[warm:]),
-        "cpu_seconds": statistics.median(stopwatch.cpu_seconds[warm:]),
+        "seconds": statistics.median(stopwatch.seconds[1:] or stopwatch.seconds),
+        "cpu_seconds": statistics.median(stopwatch.cpu_seconds[1:] or stopwatch.cpu_seconds),
         "squared_error": squared_error(reconstruct, data_dir),
     }
 

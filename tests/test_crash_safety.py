@@ -33,9 +33,10 @@ def start(results_dir, *arguments, **options):
 
 
 def respect_permissions():
-    """Take from the superuser, who may write everywhere, what sets him apart in that: for a process to be started."""
-    drop_capability, override = 24, 1  # PR_CAPBSET_DROP and CAP_DAC_OVERRIDE; others may not, and have no such right
-    ctypes.CDLL(None).prctl(drop_capability, override, 0, 0, 0)
+    """Take from a process to be started the superuser's right to write everywhere; others do not have it."""
+    if os.geteuid() == 0:
+        drop_capability, override = 24, 1  # PR_CAPBSET_DROP and CAP_DAC_OVERRIDE, see prctl(2) and capabilities(7)
+        ctypes.CDLL(None).prctl(drop_capability, override, 0, 0, 0)
 
 
 def outcome(results_dir):

@@ -68,14 +68,47 @@ def test_the_flags_of_quickstart_are_right():
     assert RunConfig.from_flags(parsed.pop("experiment"), parsed).dataset == "dsprites"
 
 
+def measured(run, folder="table1"):
+    """The test split's evaluation of a reference run on MNIST."""
+    path = ROOT / "results/reference" / folder / f"dataset-mnist_rec-dist-bernoulli_loss-{run}" / "evaluation.json"
+    return json.loads(path.read_text())["test"]
+
+
 @pytest.mark.parametrize("loss", ["GJS", "dGJS"])
 def test_the_numbers_of_the_papers_claims_are_those_of_the_reference_runs(loss):
-    runs = [f"dataset-mnist_rec-dist-bernoulli_loss-{loss}_GJS-A-0.{tenth}" for tenth in range(1, 10)]
-    paths = [ROOT / "results/reference/table1" / run / "evaluation.json" for run in runs]
-    tests = [json.loads(path.read_text())["test"] for path in paths]
+    tests = [measured(f"{loss}_GJS-A-0.{tenth}") for tenth in range(1, 10)]
     for row, values in (
         (loss, [f"{test['squared_error']:.2f}" for test in tests]),
         (loss, [f"{test['evidence']['mean']:.1f}" for test in tests]),
         (f"{loss}, prior sampling", [f"{test['evidence']['prior_sampling']:.1f}" for test in tests]),
     ):
         assert f"| {row} | {' | '.join(values)} |" in README
+
+
+def test_the_numbers_that_the_papers_claims_are_held_against_are_those_of_the_reference_runs():
+    errors = [f"{loss} {measured(loss)['squared_error']:.2f}" for loss in ("KL", "rKL", "betaH", "MMD")]
+    learnt = ((loss, measured(loss)) for loss in ("tGJS", "tdGJS"))
+    alphas = [f"{loss} {test['squared_error']:.2f} (α = {test['alpha']:.2f})" for loss, test in learnt]
+    assert f"{', '.join(errors)}; with learnt α, {', '.join(alphas)}." in README
+    kl, rkl, mmd = (measured(loss)["evidence"] for loss in ("KL", "rKL", "MMD"))
+    assert (
+        f"KL {kl['mean']:.1f} (prior sampling {kl['prior_sampling']:.1f}), rKL {rkl['mean']:.1f} "
+        f"({rkl['prior_sampling']:.1f}), MMD {mmd['mean']:.1f} ({mmd['prior_sampling']:.1f})."
+    ) in README
+    small, one, large = (measured(f"betaH_betaH-B-{beta}", "beta")["squared_error"] for beta in ("0.25", "1", "4"))
+    assert f"β = 1, {one:.2f}, to {large:.2f} at 4, and hardly below: {small:.2f} at 0.25 " in README
+
+
+def test_the_figures_of_speed_are_those_of_the_benchmarks_reports():
+    text = README[README.index("## Speed") :]
+    epoch = json.loads((ROOT / "benchmarks/epoch.json").read_text())
+    assert f"An epoch of {epoch['settings']['images']:,} images" in text
+    for kind, words in (
+        ("eager", "takes {:.2f} times as long as with [pythae]"),
+        ("compile", "\n{:.2f} times with `--compile`"),
+        ("plain DataLoader loop", "takes {:.2f} times as long. A whole command"),
+    ):
+        assert words.format(epoch["epoch"][kind]["ratio"]) in text
+    command = json.loads((ROOT / "benchmarks/one_epoch.json").read_text())
+    assert f"takes {command['medians']['ratio']:.2f} times as long as pythae's first training epoch" in text
+    assert f"at most {max(row['peak_mib'] for row in command['rounds']):.0f} MiB" in text

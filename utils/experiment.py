@@ -368,7 +368,7 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 
 
 def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime) -> Evaluation:
-    """What evaluation.json holds: of each split, its quantities; where asked, the test images' evidence, and scores."""
+    """What evaluation.json holds: of each split, its quantities; where asked, test's evidence, and disentanglement."""
     judge = evaluator(model, loss, config)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
     if config.importance_samples:
