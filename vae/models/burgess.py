@@ -20,8 +20,6 @@ HIDDEN_UNITS = 256
 SMALLEST_MAP = 4
 IMAGE_SIZES = (32, 64)
 KERNEL = {"kernel_size": 4, "stride": 2, "padding": 1}
-# Which of the 4 taps of a transposed kernel takes the pixel before, at and after a place to its first and second half.
-TAPS = [[[0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]], [[0, 0, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0]]]
 
 
 def convolution_count(image_shape: tuple[int, int, int]) -> int:
@@ -47,23 +45,20 @@ class ToImage(nn.ConvTranspose2d):
     """The transposed convolution that ends the decoder, quick also when the image has a single channel.
 
     On a CPU the kernels of transposed convolutions compute blocks of channels at once and waste them on a grey image.
-    For that, one matrix product turns every pixel of the feature map into the 4x4 patch it adds to the image,
-    and `fold` sums the patches where they overlap. torch.compile would take `fold` apart into slow loops: for it, a
-    3x3 convolution computes the four pixels of the image that lie in a pixel of the feature map as four channels.
-    (Not on a GPU, where the gradient of `fold` is a kernel per image.)
+    For that, a 2x2 convolution turns each window of the feature map, rows i - 1 and i, into four channels: the pixels
+    of the image that it alone adds to, in rows 2i - 1 and 2i. Interleaved they are the image, and a margin of a pixel.
     """
 
     def forward(self, features: Tensor) -> Tensor:
         if self.out_channels > 1 or features.is_cuda:
             return super().forward(features)
-        if torch.compiler.is_compiling():
-            taps = features.new_tensor(TAPS)
-            weight = torch.einsum("cij,adi,bej->abcde", self.weight[:, 0], taps, taps).flatten(0, 1)
-            return functional.pixel_shuffle(functional.conv2d(features, weight, self.bias.expand(4), padding=1), 2)
         height, width = features.shape[-2:]
-        patches = functional.linear(features.permute(0, 2, 3, 1), self.weight.flatten(1).T)  # (N, H, W, 16)
-        image = functional.fold(patches.flatten(1, 2).mT, (2 * height, 2 * width), **KERNEL)
-        return image + self.bias
+        # Row 2u + a of the 4x4 kernel takes row 1 - u of the window to row a of its pixels; so do the columns.
+        taps = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2)).squeeze(1)  # (C, u, a, v, b)
+        weight = taps.flip(1, 3).permute(2, 4, 0, 1, 3).flatten(0, 1)
+        pixels = functional.conv2d(features, weight, self.bias.expand(4), padding=1)
+        rows = pixels.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2)  # (N, H + 1, 2, W + 1, 2)
+        return rows.reshape(-1, 1, 2 * height + 2, 2 * width + 2)[..., 1:-1, 1:-1]
 
 
 class Encoder(nn.Module):
