@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
@@ -101,6 +103,25 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own():
     assert record["step"] == 3
     assert record["images_per_second"] == pytest.approx(20 / record["seconds"])
     assert trainer.reporter.seen == [[8, 8, 4]] * 2
+
+
+def test_fused_steps_are_those_of_adam():
+    """A fused step goes through memory in order: where gradients lay otherwise than weights it would mix them up."""
+    trainer = make_trainer()
+    plain = copy.deepcopy(trainer.model)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3, fused=False)
+    fused_step = trainer.optimizer.step
+
+    def step():
+        for weight, trained in zip(plain.parameters(), trainer.model.parameters()):
+            weight.grad = trained.grad.clone()
+        optimizer.step()
+        fused_step()
+
+    trainer.optimizer.step = step
+    list(trainer.train(2))
+    for weight, trained in zip(plain.parameters(), trainer.model.parameters()):
+        torch.testing.assert_close(trained, weight, rtol=1e-5, atol=1e-6)
 
 
 def test_a_term_that_is_not_finite_stops_with_its_name_step_and_batch():

@@ -35,6 +35,11 @@ def convolution_count(image_shape: tuple[int, int, int]) -> int:
     return int(math.log2(height // SMALLEST_MAP))
 
 
+def relu() -> nn.ReLU:
+    """In place, because nothing else needs what it is given, and another feature map costs a way through memory."""
+    return nn.ReLU(inplace=True)
+
+
 def kaiming_uniform(module: nn.Module) -> None:
     """Draw the weights of a layer from Kaiming-uniform with the gain of ReLU; for `nn.Module.apply`."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -72,14 +77,14 @@ class Encoder(nn.Module):
         channels = [image_shape[0]] + [HIDDEN_CHANNELS] * convolution_count(image_shape)
         convolutions = []
         for before, after in zip(channels, channels[1:]):
-            convolutions += [nn.Conv2d(before, after, **KERNEL), nn.ReLU()]
+            convolutions += [nn.Conv2d(before, after, **KERNEL), relu()]
         self.layers = nn.Sequential(
             *convolutions,
             nn.Flatten(),
             nn.Linear(HIDDEN_CHANNELS * SMALLEST_MAP**2, HIDDEN_UNITS),
-            nn.ReLU(),
+            relu(),
             nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
-            nn.ReLU(),
+            relu(),
             nn.Linear(HIDDEN_UNITS, 2 * latent_dim),
         )
         self.apply(kaiming_uniform)
@@ -100,16 +105,16 @@ class Decoder(nn.Module):
         super().__init__()
         convolutions = []
         for _ in range(convolution_count(image_shape) - 1):
-            convolutions += [nn.ReLU(), nn.ConvTranspose2d(HIDDEN_CHANNELS, HIDDEN_CHANNELS, **KERNEL)]
+            convolutions += [nn.ConvTranspose2d(HIDDEN_CHANNELS, HIDDEN_CHANNELS, **KERNEL), relu()]
         self.layers = nn.Sequential(
             nn.Linear(latent_dim, HIDDEN_UNITS),
-            nn.ReLU(),
+            relu(),
             nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
-            nn.ReLU(),
+            relu(),
             nn.Linear(HIDDEN_UNITS, HIDDEN_CHANNELS * SMALLEST_MAP**2),
+            relu(),
             nn.Unflatten(-1, (HIDDEN_CHANNELS, SMALLEST_MAP, SMALLEST_MAP)),
             *convolutions,
-            nn.ReLU(),
             ToImage(HIDDEN_CHANNELS, image_shape[0], **KERNEL),
         )
         self.apply(kaiming_uniform)
