@@ -50,8 +50,9 @@ class ToImage(nn.ConvTranspose2d):
     """The transposed convolution that ends the decoder, quick also when the image has a single channel.
 
     On a CPU the kernels of transposed convolutions compute blocks of channels at once and waste them on a grey image.
-    For that, a 2x2 convolution turns each window of the feature map, rows i - 1 and i, into four channels: the pixels
-    of the image that it alone adds to, in rows 2i - 1 and 2i. Interleaved they are the image, and a margin of a pixel.
+    For that, a 2x2 convolution turns each window of the feature map, rows i - 1 and i, into four channels: the
+    pixels of the image in rows 2i - 1 and 2i, to which no other window adds. Interleaved they are the image, with a
+    margin of one pixel to be cut off.
     """
 
     def forward(self, features: Tensor) -> Tensor:
