@@ -11,6 +11,7 @@ weighted as one mixture (Owen and Zhou 2000, "Safe and effective importance samp
 
 import math
 from collections.abc import Callable
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -133,11 +134,11 @@ def importance_log_weights(
     """
     inputs = images if inputs is None else inputs
     parts = [PARTS[name](model, images, inputs) for name in proposal]
-    cumulative = torch.tensor([0.0, *proposal.values()], dtype=torch.float64).cumsum(0)
+    cumulative = list(accumulate(proposal.values(), initial=0.0))
     log_weights = []
     for start in range(0, samples, ROUND):
         size = min(ROUND, samples - start)
-        counts = (cumulative * size).round().long().diff().tolist()
+        counts = [round(upto * size) - round(before * size) for before, upto in pairwise(cumulative)]
         drawn = [(part, count) for part, count in zip(parts, counts) if count]
         z = torch.cat([part.sample((count,)) for part, count in drawn])
         log_r = torch.stack([math.log(count / size) + part.log_prob(z) for part, count in drawn]).logsumexp(0)
@@ -180,7 +181,7 @@ def prior_sampling(model: VAE, images: Tensor, outputs: Tensor) -> Tensor:
 def gaussian_mixture(logits: Tensor, mean: Tensor, logvar: Tensor) -> Distribution:
     """Of K diagonal Gaussians: logits (..., K), means and log-variances (..., K, latent_dim)."""
     gaussians = Independent(Normal(mean, (0.5 * logvar).exp(), validate_args=False), 1)
-    return MixtureSameFamily(Categorical(logits=logits), gaussians, validate_args=False)
+    return MixtureSameFamily(Categorical(logits=logits, validate_args=False), gaussians, validate_args=False)
 
 
 def posterior(model: VAE, images: Tensor, inputs: Tensor) -> Distribution:
