@@ -54,12 +54,17 @@ class Protocol:
 Grid = dict[str, list[Protocol]]  # by data set
 
 
-def read_grid(folder: str | Path, preset: str | None = None, *, over: str = "", **flags: Any) -> Grid:
+def read_grid(
+    folder: str | Path, preset: str | None = None, *, over: str = "", like: Grid | None = None, **flags: Any
+) -> Grid:
     """The runs in the folder of a grid; prints what they are, what is missing, and the command that makes it.
 
     The grid is a preset with flags, or flags alone, as on the command line. Runs with other losses than the grid's are
-    left out. `over` is a setting that runs of a protocol need not share.
+    left out. `over` is a setting that runs of a protocol need not share. Given another grid in `like`, which these runs
+    are to be set beside, only runs of its data sets and protocols are read.
     """
+    if like is not None:
+        flags |= {"dataset": list(like)}
     folder, planned = Path(folder), configurations(flags, preset)
     losses = {config.loss for config in planned}
     shared = [name for name in RunConfig.options() if name not in (*NOT_SHARED, over)]
@@ -69,6 +74,9 @@ def read_grid(folder: str | Path, preset: str | None = None, *, over: str = "", 
             groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
     grid: Grid = {}
     protocols = [Protocol(dict(zip(shared, settings)), runs) for settings, runs in groups.items()]
+    if like is not None:
+        asked = [protocol.settings for protocol in every_protocol(like)]
+        protocols = [protocol for protocol in protocols if protocol.settings in asked]
     datasets = list(dict.fromkeys(config.dataset for config in planned))
     protocols.sort(key=lambda one: [*datasets, one.settings["dataset"]].index(one.settings["dataset"]))
     for protocol in protocols:

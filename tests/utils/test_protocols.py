@@ -115,6 +115,21 @@ def test_grids_are_merged_where_they_share_all_settings(reference):
     assert len(merged(*grids, noisy)["digits"]) == 3
 
 
+def test_of_a_grid_to_set_beside_another_only_what_compares_is_read(reference, copied, capsys):
+    folder = copied("table1")
+    for run in members(folder):
+        shutil.copytree(run.folder.path, folder / f"{run.config.experiment}-bernoulli")
+        change(folder / f"{run.config.experiment}-bernoulli", rec_dist="bernoulli")
+    beta = read_grid(reference / "beta", "beta")
+    capsys.readouterr()
+    kl = read_grid(folder, "table1", loss=["KL"], like=beta)
+    assert only(kl).settings == only(beta).settings
+    assert len(only(merged(beta, kl)).runs) == 2 + 1
+    assert capsys.readouterr().out.splitlines()[0].startswith("digits, gaussian: one run, ")
+    assert read_grid(folder, "table1", loss=["KL"], like={}) == {}
+    assert capsys.readouterr().out == ""
+
+
 def test_a_quantity_is_what_the_evaluation_says(reference):
     runs = only(read_grid(reference / "beta", "beta")).runs
     for split in ("train", "test"):
