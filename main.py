@@ -20,7 +20,7 @@ if __name__ == "__main__" and STOPPABLE:  # until main begins, which has more to
 
 from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
-from utils.environment import MachineError, is_out_of_memory, rank_count, rank_number
+from utils.environment import OUT_OF_MEMORY, MachineError, is_out_of_memory, rank_count, rank_number
 from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
 from utils.presets import PRESETS
 from utils.ranks import joined
@@ -251,6 +251,8 @@ def main(arguments: list[str] | None = None) -> None:
     executor = take_executor(flags, experiment, several=several, jobs=jobs)
     if ensemble and not several:
         fail("--ensemble is for several runs: give a flag several values, or a --preset")
+    if ensemble and mode == "is_eval_only":
+        fail("--ensemble is for training: --is-eval-only evaluates one model after the other, so leave it out")
     if ensemble and (jobs > 1 or executor):
         fail(f"--ensemble and {'--executor' if executor else f'--jobs {jobs}'} exclude each other: give one of them")
     if rank_number():
@@ -287,7 +289,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        fail("there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less")
+        fail(OUT_OF_MEMORY)
     except Interrupted as interruption:
         fail(str(interruption), status=130)
     except KeyboardInterrupt:

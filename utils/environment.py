@@ -17,6 +17,8 @@ import torch.distributed
 # Steps in which compiling should have paid for itself. An estimate: it takes about 20 s, and has to save 2 ms a step.
 COMPILE_FROM = 10_000
 
+OUT_OF_MEMORY = "there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less"
+
 
 class MachineError(Exception):
     """What was asked for is not on this machine; the message is one line that says what to do."""
@@ -38,20 +40,20 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_compile(asked: bool | None, device: torch.device, steps: int) -> bool:
+def choose_compile(asked: bool | None, device: torch.device, steps: int, before: bool | None = None) -> bool:
     """Whether to train by torch.compile: as it was asked or, where it was not, if that pays for itself.
 
     It is taken to in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time
-    in convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits. Raises
-    MachineError if it was asked for and what it needs is missing; where it was not, a line says so. Steps that ranks
-    share are not compiled.
+    in convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits; a run that
+    goes on keeps to what was chosen `before`. Raises MachineError if it was asked for and what it needs is missing;
+    where it was not, a line says so. Steps that ranks share are not compiled.
     """
     if rank_count() > 1:
-        if asked:
+        if asked and before is None:
             raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
         return False
     pays = steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in torch.backends.cpu.get_cpu_capability())
-    if not (pays if asked is None else asked):
+    if not next(choice for choice in (before, asked, pays) if choice is not None):
         return False
     missing = missing_for_compile(device)
     if missing and asked:
@@ -67,14 +69,18 @@ def missing_for_compile(device: torch.device) -> str | None:
         return "a C++ compiler, such as g++"
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         return "Python's headers, such as those of python3-dev"
-    return "Triton" if device.type == "cuda" and find_spec("triton") is None else None
+    if device.type != "cuda":
+        return None
+    if torch.cuda.get_device_capability(device) < (7, 0):
+        return "a GPU of compute capability 7.0 or more"
+    return "Triton" if find_spec("triton") is None else None
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory, the device's or the machine's, has run out."""
-    kinds = (MemoryError, torch.cuda.OutOfMemoryError)
-    # PyTorch's own on a CPU is a RuntimeError like any other.
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+    if isinstance(error, RuntimeError):  # PyTorch's, most often no more than that
+        return any(text in str(error) for text in ("can't allocate memory", "out of memory"))
+    return isinstance(error, MemoryError)
 
 
 def memory_bytes() -> float:
@@ -106,6 +112,7 @@ def rank_number() -> int:
 def environment(device: torch.device) -> dict[str, Any]:
     """What config.json records of the code, the packages and the machine, or of each of several."""
     machine = {"device": device.type, "threads": torch.get_num_threads()}
+    machine |= {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
     return {
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},

@@ -187,7 +187,7 @@ class Job:
     """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run.
 
     It loads the splits unless it is given them, for a run that is trained together with others, which is not compiled.
-    `compiled` is what a run that goes on was begun with; left out, it is chosen.
+    `compiled` is what was chosen when a run that goes on was begun; left out, it is chosen now.
     """
 
     def __init__(
@@ -205,9 +205,8 @@ class Job:
         train = self.splits["train"]
         if splits or not LOSSES[config.loss].compilable:
             compiled = False
-        elif compiled is None:
-            compiled = config.compile
-        compiled = choose_compile(compiled, device, config.epochs * math.ceil(len(train) / config.batch_size))
+        steps = config.epochs * math.ceil(len(train) / config.batch_size)
+        compiled = choose_compile(config.compile, device, steps, before=compiled)
         self.environment = {**environment(device), "compiled": compiled}
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = build(config, train.image_shape, len(train), device)
@@ -260,7 +259,7 @@ class Job:
         except (KeyboardInterrupt, RankLost) as end:
             if self.unsaved is not None:
                 self.folder.save_checkpoint(self.unsaved)
-            again = resume_command(self.folder.path, self.runtime.data_dir)
+            again = resume_command(self.folder.path, self.runtime)
             rest = f"{self.what_is_saved()}, what came after is lost: {again} goes on"
             if isinstance(end, RankLost):
                 raise RankLost(f"{end}; {rest}") from None
@@ -326,10 +325,14 @@ def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     return ForeignFolder(folder.path) if rank() else folder
 
 
-def resume_command(folder: Path, data_dir: Path = Runtime.data_dir) -> str:
-    """The command that goes on with the run in a folder."""
-    places = {"--results-dir": (folder.parent, Runtime.results_dir), "--data-dir": (data_dir, Runtime.data_dir)}
-    flags = [word for flag, (place, default) in places.items() if place != default for word in (flag, str(place))]
+def resume_command(folder: Path, runtime: Runtime = Runtime()) -> str:
+    """The command that goes on with the run in a folder, on the same device and with the same data."""
+    given = {
+        "--results-dir": (folder.parent, Runtime.results_dir),
+        "--data-dir": (runtime.data_dir, Runtime.data_dir),
+        "--device": (runtime.device, Runtime.device),
+    }
+    flags = [word for flag, (value, default) in given.items() if value != default for word in (flag, str(value))]
     return shlex.join(["python", "main.py", folder.name, "--resume", *flags])
 
 

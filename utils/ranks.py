@@ -20,7 +20,8 @@ def joined(device: str) -> Iterator[None]:
     if rank_count() == 1:
         yield
         return
-    group.init_process_group()  # gloo between CPUs, NCCL between CUDA devices
+    # By itself it would choose NCCL alone where there is a GPU, which exchanges nothing between CPUs, no errors either.
+    group.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     with contextlib.ExitStack() as stack:
         if rank_number():
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))

@@ -27,7 +27,7 @@ from utils.config import (
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data
 from utils.ensembles import as_one, packs
-from utils.environment import choose_device
+from utils.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
 from utils.experiment import (
     RUN_ERRORS,
     Course,
@@ -290,5 +290,7 @@ def outcome_of(result: Evaluation | Exception) -> tuple[bool, str]:
         return True, f"test squared error {result['test']['squared_error']:.4g}"
     if isinstance(result, RUN_ERRORS):
         return False, str(result)
+    if is_out_of_memory(result):
+        return False, OUT_OF_MEMORY
     traceback.print_exception(result)
     return False, f"{type(result).__name__}, see above"

@@ -99,8 +99,11 @@ def add_up(tensor: Tensor) -> Tensor:
 
 
 def exchange(collective: Callable[..., Any], *arguments: Any) -> None:
-    """Carry out a collective of torch.distributed. Raises RankLost if another rank has gone."""
+    """Carry out a collective of torch.distributed. Raises RankLost if another rank has gone or cannot be reached."""
     try:
         collective(*arguments)
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        raise RankLost("another of the processes that share this run has ended") from error
+        reason = str(error).partition("\n")[0]
+        raise RankLost(f"another of the processes that share this run has ended ({reason})") from error

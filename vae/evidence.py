@@ -21,7 +21,7 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 from vae.likelihoods import Bernoulli
 from vae.means import NonFiniteError
 from vae.models import VAE
-from vae.training import Stream, add_noise, measuring, to_network
+from vae.training import Stream, add_noise, measuring, stream_seed, to_network
 
 # Proposals, by the share of the draws that come from each part.
 ADAPTED = {"laplace": 0.5, "posterior": 0.4, "prior": 0.1}
@@ -55,8 +55,9 @@ def estimate_evidence(
 
     Of a split of more than 10,000 examples the first 10,000 are taken. Grey images under a Bernoulli likelihood, of
     which it is no density, are binarised: each pixel is drawn, once, as 1 with its grey value as probability
-    (Salakhutdinov and Murray 2008), so that their expected log-likelihood is what the model was trained with. `noise`
-    is added to what the encoder sees, as in training; log p(x) is that of the images without it.
+    (Salakhutdinov and Murray 2008), so that their expected log-likelihood is what the model was trained with. They
+    become the same binary images whatever the seed, so that models are compared on the same. `noise` is added to what
+    the encoder sees, as in training; log p(x) is that of the images without it.
 
     mean: of log p(x) in nats, importance-weighted with `samples` draws, of the normalised density p(x|z).
     interval: [low, high], 95 %, of the mean, by bootstrap over the examples. It is about the choice of examples: what
@@ -64,23 +65,26 @@ def estimate_evidence(
     effective_sample_size: mean over the examples of (sum w)^2 / sum w^2, from 1 to `samples`.
     effective_sample_size_low: its first percentile, of the examples whose estimates lack most.
     prior_sampling, prior_sampling_interval: plain Monte Carlo of as many draws from the prior, see `prior_sampling`.
+        They are shared by 20 images, no more: with the same draws for all, the mean would depend on them by more than
+        the interval, which is about images, could tell.
     importance_samples, images (how many examples), binarised (true or false).
 
-    The seed fixes all draws; `advance` is told of images as they are done. Raises NonFiniteError if the mean is not
-    finite.
+    The seed fixes all other draws; `advance` is told of images as they are done. Raises NonFiniteError if the mean is
+    not finite.
     """
     device = next(model.parameters()).device
     estimates, from_prior, binarised = [], [], False
+    pixels = torch.Generator().manual_seed(stream_seed(0, Stream.BINARISATION))
     with measuring(device, seed, Stream.EVIDENCE):
-        outputs = decode_prior(model, samples)
         for start in range(0, min(len(data), MOST_IMAGES), BATCH_SIZE):
-            images = to_network(data[start : min(start + BATCH_SIZE, MOST_IMAGES)].to(device))
+            images = to_network(data[start : min(start + BATCH_SIZE, MOST_IMAGES)].cpu())
             if isinstance(model.likelihood, Bernoulli):
-                grey, images = images, images.bernoulli()
+                grey, images = images, images.bernoulli(generator=pixels)
                 binarised = binarised or not images.equal(grey)
+            images = images.to(device)
             log_weights = importance_log_weights(model, images, samples, inputs=add_noise(images, noise))
             estimates.append(torch.stack([log_evidence(log_weights), effective_sample_size(log_weights)]))
-            from_prior.append(prior_sampling(model, images, outputs))
+            from_prior.append(prior_sampling(model, images, decode_prior(model, samples)))
             advance(len(images))
         evidence, effective = torch.cat(estimates, dim=1).cpu()
         by_prior = torch.cat(from_prior).cpu()
@@ -168,7 +172,7 @@ def decode_prior(model: VAE, samples: int) -> Tensor:
 
 @torch.no_grad()
 def prior_sampling(model: VAE, images: Tensor, outputs: Tensor) -> Tensor:
-    """log 1/K sum_k p(x|z_k), z_k ~ p(z), in nats, given the decoder's outputs for K draws that all images share: (N,).
+    """log 1/K sum_k p(x|z_k), z_k ~ p(z), in nats, given the decoder's outputs for K draws that the images share: (N,).
 
     The estimate that the geometric Jensen-Shannon paper words (Deasy et al. 2020, at Figure 5). Unbiased for p(x) it
     may be, but at any K within reach its logarithm lies far below log p(x): it says how near the best of K random

@@ -157,6 +157,7 @@ class Stream:
     EVALUATION = 2**32
     PICTURES = 2**32 + 1
     EVIDENCE = 2**32 + 2
+    BINARISATION = 2**32 + 3
 
 
 def seed_everything(seed: int, stream: int) -> None:

@@ -84,6 +84,7 @@ COMMANDS = {  # each begins its line with what it says
     "exp --jobs 2": "--jobs 2 is for several runs: give a flag several values, or a --preset",
     "exp --seed 0 1 --jobs 0": "--jobs 0: expected a whole number (1 or more)",
     "exp --ensemble": "--ensemble is for several runs: give a flag several values, or a --preset",
+    "exp --seed 0 1 --ensemble --is-eval-only": "--ensemble is for training: --is-eval-only evaluates one model after",
     "exp --seed 0 1 --ensemble --jobs 2": "--ensemble and --jobs 2 exclude each other: give one of them",
     "exp --executor ray": "--executor ray is for several runs: give a flag several values, or a --preset",
     "exp --seed 0 1 --executor slurm": "argument --executor: invalid choice: 'slurm' (choose from",

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from utils import environment
-from utils.environment import COMPILE_FROM, MachineError, choose_compile
+from utils.environment import COMPILE_FROM, MachineError, choose_compile, is_out_of_memory, missing_for_compile
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -27,6 +27,12 @@ def test_unasked_only_long_runs_are_compiled(device):
     assert not choose_compile(None, device, steps=COMPILE_FROM - 1)
 
 
+@pytest.mark.parametrize("asked", [None, True])
+def test_a_run_that_goes_on_keeps_to_what_was_chosen(asked):
+    assert choose_compile(asked, CPU, steps=1, before=True)
+    assert not choose_compile(asked, CPU, steps=COMPILE_FROM, before=False)
+
+
 def test_unasked_nothing_is_compiled_where_it_gains_nothing(monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert not choose_compile(None, CPU, steps=COMPILE_FROM)
@@ -43,3 +49,30 @@ def test_without_a_compiler_one_line_says_so(monkeypatch, capsys):
         choose_compile(True, CPU, steps=1)
     assert not choose_compile(None, CPU, steps=1)
     assert capsys.readouterr().out == ""
+    assert not choose_compile(None, CPU, steps=1, before=True), (
+        "a run that goes on does so without, where it was not asked for"
+    )
+    assert capsys.readouterr().out.startswith("note: training is not compiled, which needs ")
+
+
+@pytest.mark.parametrize("capability, missing", [((6, 1), "a GPU of compute capability 7.0 or more"), ((9, 0), None)])
+def test_triton_is_not_for_every_gpu(capability, missing, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(environment, "find_spec", lambda name: name)
+    assert missing_for_compile(CUDA) == missing
+
+
+@pytest.mark.parametrize(
+    "error, expected",
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_a_want_of_memory_is_told_from_other_errors(error, expected):
+    assert is_out_of_memory(error) == expected

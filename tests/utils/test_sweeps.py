@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 
 import main as command_line
 from utils.config import RunConfig
@@ -289,6 +290,18 @@ def test_an_error_of_the_program_stops_one_run_only(runtime, monkeypatch, capsys
     out, err = capsys.readouterr()
     assert "[1/2] seed-0: failed, TypeError, see above\n[2/2] seed-1: begins\n" in out
     assert "Traceback" in err
+
+
+def test_a_want_of_memory_is_one_line(runtime, monkeypatch, capsys):
+    def full(folder, state):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(ResultsFolder, "save_model", full)
+    with pytest.raises(SweepFailed):
+        sweep("exp", grid(seed=[0, 1]), runtime)
+    out, err = capsys.readouterr()
+    assert "[1/2] seed-0: failed, there is not enough memory for this: a smaller --batch-size" in out
+    assert err == ""
 
 
 def test_evaluation_alone_is_for_runs_that_have_ended(runtime):

@@ -248,9 +248,21 @@ def test_grey_images_are_binarised_for_bernoulli_alone(monkeypatch):
     images = torch.cat([images for images, _ in seen])
     assert set(images.unique().tolist()) == {0, 1}
     assert images.mean().item() == pytest.approx(0.2, abs=0.04)
+    seen.clear()
+    estimate_evidence(model, grey, 7, seed=1)
+    assert torch.cat([again for again, _ in seen]).equal(images), "the same for every seed and number of draws"
     model, _ = small_model("KL", "gaussian")
     assert not estimate_evidence(model, grey, 2, seed=0)["binarised"]
     assert seen.pop()[0].unique().tolist() == pytest.approx([0.2])
+
+
+def test_the_interval_of_prior_sampling_holds_what_other_draws_would_give():
+    model, _ = small_model("KL", "bernoulli")
+    images = (torch.rand(300, 1, 4, 4, generator=torch.Generator().manual_seed(0)) < 0.3).to(torch.uint8) * 255
+    found = [estimate_evidence(model, images, 30, seed=seed) for seed in range(8)]
+    estimates = torch.tensor([each["prior_sampling"] for each in found])
+    low, high = torch.tensor([each["prior_sampling_interval"] for each in found]).mT
+    assert (high - low).mean() / 2 > 1.5 * estimates.std()
 
 
 def test_what_is_not_finite_is_an_error():

@@ -1,9 +1,11 @@
 """The commands of a report: each makes the runs that it is for."""
 
+from pathlib import Path
+
 import pytest
 
 from utils.config import RunConfig
-from utils.experiment import resume_command
+from utils.experiment import Runtime, resume_command
 from utils.presets import PRESETS
 from utils.report.commands import find_grid, run_command
 from utils.report.findings import Place, read_findings
@@ -92,6 +94,10 @@ def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(result
     report(results)
     command = "python main.py loss-AE --resume --results-dir results/exp"
     assert resume_command(results.relative_to(results.parent) / "exp" / "loss-AE") == command
+    elsewhere = Runtime(data_dir=Path("my data"), device="cpu")
+    assert resume_command(Path("results/exp"), elsewhere) == (
+        "python main.py exp --resume --data-dir 'my data' --device cpu"
+    )
     text, page = ((results / "exp" / name).read_text() for name in (TABLE, PAGE))
     assert "| AE | not ended | not ended |" in text
     assert f"    {command}\n" in text
