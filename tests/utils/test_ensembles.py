@@ -180,13 +180,22 @@ def test_a_run_that_fails_does_not_stop_the_others(runtime, trained, monkeypatch
     assert "[1/4] seed-0_betaH-B-2: ended, test squared error " in out
 
 
-def test_an_error_of_the_program_fails_the_runs_it_concerns(runtime, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "message, line, shown",
+    [
+        ("a mistake", "RuntimeError, see above\n", "RuntimeError: a mistake"),
+        ("CUDA error: out of memory", "there is not enough memory for this: a smaller --batch-size", ""),
+    ],
+)
+def test_an_error_of_the_program_fails_the_runs_it_concerns(message, line, shown, runtime, monkeypatch, capsys):
     def broken(trainers, reporter):
-        raise RuntimeError("out of memory")
+        raise RuntimeError(message)
 
     monkeypatch.setattr(ensembles.ensemble, "train_epoch", broken)
     with pytest.raises(SweepFailed, match="^2 of 3 runs failed: loss-KL, loss-rKL$"):
         sweep("exp", grid(loss=["KL", "factor", "rKL"], epochs=1), runtime, ensemble=True)
     out, err = capsys.readouterr()
-    assert "[1/3] loss-KL: failed, RuntimeError, see above\n" in out
-    assert "RuntimeError: out of memory" in err
+    assert f"[1/3] loss-KL: failed, {line}" in out
+    assert f"[3/3] loss-rKL: failed, {line}" in out
+    assert shown in err
+    assert bool(shown) == bool(err)
