@@ -6,10 +6,10 @@
 The same networks, batches and images (MNIST, squared error) for all. Each measurement is a process of its own; rounds
 alternate, each with its own seed; the table holds medians over rounds, as seconds of an epoch without evaluation, and
 ratios to pythae's (to the plain loop's where pythae cannot be installed). The squared error of the test images after
-training shows that all learn the same. Then come other batch sizes, latent dimensions and image sizes. All
-is also written to benchmarks/epoch.json. pythae is installed on the first call, into benchmarks/.venv-pythae. CPU
-seconds are of all threads together, and mean something on a busy machine too; for the others it should do nothing else.
-Linux only.
+training shows that all learn the same. Then come other batch sizes, latent dimensions and image sizes. All is also
+written to benchmarks/epoch-CPU.json, where CPU stands for its vector instructions. pythae is installed on the first
+call, into benchmarks/.venv-pythae. CPU seconds are of all threads together, and mean something on a busy machine too;
+for the others it should do nothing else. Linux only.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from one_epoch import pythae_python, resident_mib
 from training import DATA_LOADER, KINDS
 
 HERE = Path(__file__).resolve().parent
-REPORT = HERE / "epoch.json"
+REPORT = HERE / f"epoch-{torch.backends.cpu.get_cpu_capability().lower()}.json"
 PYTHAE = "pythae"
 SAMPLE_SECONDS = 0.05  # between looks at the memory
 COLUMNS = {  # of the tables, with their formats

@@ -109,14 +109,12 @@ def test_the_numbers_that_the_papers_claims_are_held_against_are_those_of_the_re
 
 def test_the_figures_of_speed_are_those_of_the_benchmarks_reports():
     text = README[README.index("## Speed") :]
-    epoch = json.loads((ROOT / "benchmarks/epoch.json").read_text())
-    assert f"An epoch of {epoch['settings']['images']:,} images" in text
-    for kind, words in (
-        ("eager", "takes {:.2f} times as long as with [pythae]"),
-        ("compile", "\n{:.2f} times with `--compile`"),
-        ("plain DataLoader loop", "takes {:.2f} times as long. A whole command"),
-    ):
-        assert words.format(epoch["epoch"][kind]["ratio"]) in text
+    for cpu, words in (("avx512", "with AVX-512"), ("avx2", "without")):
+        report = json.loads((ROOT / f"benchmarks/epoch-{cpu}.json").read_text())
+        assert f"an epoch of {report['settings']['images']:,} images" in text
+        kinds = ("eager", "compile", "bf16", "compile + bf16", "plain DataLoader loop")
+        ratios = " | ".join(f"{report['epoch'][kind]['ratio']:.2f}" for kind in kinds)
+        assert f"| [{words}](benchmarks/epoch-{cpu}.json) | {ratios} |" in text
     command = json.loads((ROOT / "benchmarks/one_epoch.json").read_text())
     assert f"takes {command['medians']['ratio']:.2f} times as long as pythae's first training epoch" in text
     assert f"at most {max(row['peak_mib'] for row in command['rounds']):.0f} MiB" in text

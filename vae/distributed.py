@@ -99,7 +99,10 @@ def add_up(tensor: Tensor) -> Tensor:
 
 
 def exchange(collective: Callable[..., Any], *arguments: Any) -> None:
-    """Carry out a collective of torch.distributed. Raises RankLost if another rank has gone or cannot be reached."""
+    """Carry out a collective of torch.distributed.
+
+    Raises RankLost if another rank has gone or cannot be reached, and OutOfMemoryError if the want is this rank's own.
+    """
     try:
         collective(*arguments)
     except torch.OutOfMemoryError:

@@ -63,6 +63,12 @@ def test_triton_is_not_for_every_gpu(capability, missing, monkeypatch):
     assert missing_for_compile(CUDA) == missing
 
 
+def test_the_gpu_is_recorded(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
+    assert environment.environment(CUDA)["machine"]["gpu"] == "NVIDIA H200"
+    assert "gpu" not in environment.environment(CPU)["machine"]
+
+
 @pytest.mark.parametrize(
     "error, expected",
     [

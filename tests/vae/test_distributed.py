@@ -6,7 +6,7 @@ import torch.distributed as group
 import torch.multiprocessing as processes
 
 import vae.training
-from vae.distributed import average_gradients, gather, rank, ranks, share, together
+from vae.distributed import RankLost, average_gradients, exchange, gather, rank, ranks, share, together
 from vae.evaluation import Evaluator
 from vae.likelihoods import LIKELIHOODS
 from vae.losses import LOSSES, build_loss, resolve_options
@@ -131,3 +131,13 @@ def test_one_process_is_one_rank():
     assert gather(rows, 3) is rows
     with pytest.raises(ValueError, match="mine"), together():
         raise ValueError("mine")
+
+
+def test_a_rank_that_is_gone_is_told_from_a_want_of_memory():
+    def fails(error):
+        raise error
+
+    with pytest.raises(RankLost, match=r"has ended \(Connection reset by peer\)$"):
+        exchange(fails, RuntimeError("Connection reset by peer\nframe #0"))
+    with pytest.raises(torch.OutOfMemoryError):
+        exchange(fails, torch.OutOfMemoryError("CUDA out of memory"))
