@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Many runs as one batched model against the same runs alone, and against what the machine could do at best.
 
-    python benchmarks/ensemble.py [--members N] [--images N] [--rounds N] [--device NAME]
+    python benchmarks/ensemble.py [--members N] [--images N] [--rounds N] [--device NAME] [--compile]
 
 The members are the runs of `--preset table1` on MNIST, 24 for each seed; the images are random bytes, on which the
 time does not depend. Every round trains an epoch of all members as one, then of each alone; printed are the medians. On
@@ -48,11 +48,12 @@ def members(count: int) -> list[RunConfig]:
     return sorted(configs, key=lambda config: config.seed)[:count]
 
 
-def make_trainer(config: RunConfig, data: torch.Tensor, progress: Progress) -> Trainer:
+def make_trainer(config: RunConfig, data: torch.Tensor, progress: Progress, compiled: bool) -> Trainer:
     """The trainer of a run, as the run makes it."""
     seed_everything(config.seed, Stream.WEIGHTS)
     model, loss = build(config, IMAGE_SHAPE, len(data), data.device)
-    return Trainer(model, loss, data, batch_size=BATCH_SIZE, lr=config.lr, seed=config.seed, reporter=progress)
+    settings = {"batch_size": BATCH_SIZE, "lr": config.lr, "seed": config.seed, "reporter": progress}
+    return Trainer(model, loss, data, compiled=compiled, **settings)
 
 
 def seconds(work, device: torch.device) -> float:
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="images of an epoch (default: 12800 on a GPU, 640 on a CPU)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (default: 3)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--compile", action="store_true", help="train by torch.compile, as one and alone")
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     if device.type == "cpu":
@@ -111,7 +113,8 @@ def main() -> None:
     data = torch.randint(256, (images, *IMAGE_SHAPE), dtype=torch.uint8).to(device)
     progress = Progress(1, bar=False)
     together, alone = (
-        [make_trainer(config, data, progress) for config in members(arguments.members)] for _ in range(2)
+        [make_trainer(config, data, progress, arguments.compile) for config in members(arguments.members)]
+        for _ in range(2)
     )
     flop, moved = work_of_an_image(alone[0])
     flop_rate, byte_rate = best_rates(device)
@@ -137,6 +140,7 @@ def main() -> None:
     report = {
         "members": arguments.members,
         "images": images,
+        "compiled": arguments.compile,
         "images_per_second": medians,
         "ratio": medians["as_one"] / medians["alone"],
         "at_best_images_per_second": floors,

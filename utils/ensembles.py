@@ -10,6 +10,7 @@ from utils.config import RunConfig
 from utils.experiment import RUN_ERRORS, Course, Evaluation, Interrupted
 from utils.progress import Progress
 from vae import ensemble
+from vae.losses import LOSSES
 from vae.training import Trainer
 
 MOST_IMAGES = 4096  # in a step of all members together; more of them would only cost memory
@@ -18,18 +19,19 @@ MOST_IMAGES = 4096  # in a step of all members together; more of them would only
 def packs(configs: list[RunConfig]) -> list[list[RunConfig]]:
     """The runs, those together that can be trained as one: of the same data, networks, batches and learning rate.
 
-    A run whose loss is not `batchable`, or that is to be compiled, is by itself.
+    A run whose loss is not `batchable` is by itself.
     """
     found: list[list[RunConfig]] = []
     open_packs: dict[Any, list[RunConfig]] = {}
     for config in configs:
         sizes = config.train_size, config.test_size, config.latent_dim, config.batch_size
-        shared = config.dataset, *sizes, config.lr, config.noise, config.precision
+        shared = config.dataset, *sizes, config.lr, config.noise, config.precision, config.compile
         pack = open_packs.get(shared, [])
-        if not pack or not config.batchable or (len(pack) + 1) * config.batch_size > MOST_IMAGES:
+        batchable = LOSSES[config.loss].batchable
+        if not pack or not batchable or (len(pack) + 1) * config.batch_size > MOST_IMAGES:
             found.append(pack := [])
         pack.append(config)
-        if config.batchable:
+        if batchable:
             open_packs[shared] = pack
     return found
 

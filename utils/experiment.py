@@ -186,7 +186,7 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu") -> tuple[
 class Job:
     """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run.
 
-    It loads the splits unless it is given them, for a run that is trained together with others, which is not compiled.
+    It loads the splits unless it is given them, for a run that is trained together with others.
     `compiled` is what was chosen when a run that goes on was begun; left out, it is chosen now.
     """
 
@@ -203,7 +203,7 @@ class Job:
         device = choose_device(runtime.device)
         self.splits = splits or load_splits(config, runtime)
         train = self.splits["train"]
-        if splits or not LOSSES[config.loss].compilable:
+        if not LOSSES[config.loss].compilable:
             compiled = False
         steps = config.epochs * math.ceil(len(train) / config.batch_size)
         compiled = choose_compile(config.compile, device, steps, before=compiled)

@@ -7,11 +7,15 @@ each member, that of its own total; Adam is elementwise, so one over stacked par
 
 Every member has the order of images, the noise and the z that it has alone, and ends with the same numbers up to
 rounding, because a batched product may sum in another order.
+
+A step first draws each member's random numbers from the member's own stream; the rest of it is a function of tensors,
+`Ensemble.terms`, which can be compiled.
 """
 
 import copy
 from collections.abc import Hashable, Sequence
 from itertools import chain
+from operator import attrgetter
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +26,7 @@ from torch.func import functional_call, vmap
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE, VAEOutput, reparameterise
-from vae.training import Reporter, Trainer, add_noise, stream_seed, to_network
+from vae.training import COMPILE_OPTIONS, Reporter, Trainer, add_noise, stream_seed, to_network
 
 AVERAGES = ("exp_avg", "exp_avg_sq")  # Adam's, of the gradient and its square
 
@@ -35,7 +39,7 @@ def train_epoch(trainers: Sequence[Trainer], reporter: Reporter) -> list[dict[st
 
     The trainers may differ in seed, loss and likelihood. They share the data, the sizes of the networks, batch size,
     learning rate, noise, precision and the epochs done, and their losses are `batchable`. Until the epoch's end they
-    stay as they were.
+    stay as they were. What they compute is compiled if all of them are.
     """
     ensemble = Ensemble(trainers)
     reporter.start_epoch(trainers[0].epoch + 1, ensemble.order.numel())
@@ -80,7 +84,10 @@ class Ensemble:
         self.optimizer = torch.optim.Adam(parameters, lr=members[0].optimizer.defaults["lr"], fused=True)
         for stack in self.stacks:
             stack.take_over(self.optimizer)
-        self.data, self.noise, self.run = members[0].data, members[0].noise, members[0].model.train().run
+        self.data, self.noise, self.model = members[0].data, members[0].noise, members[0].model.train()
+        self.batch_size, self.full_batch_terms = members[0].batch_size, self.terms
+        if all(trainer.compiled for trainer in members):
+            self.full_batch_terms = torch.compile(self.terms, dynamic=False, options=COMPILE_OPTIONS)
         self.streams = [RandomStream(trainer, self.data.device) for trainer in members]
         self.order = torch.stack([stream.order for stream in self.streams]).to(self.data.device)  # (M, N)
 
@@ -91,20 +98,26 @@ class Ensemble:
         if self.noise:
             noisy = [add_noise(own, self.noise, stream.generator) for own, stream in zip(images, self.streams)]
             inputs = torch.stack(noisy)
-        self.optimizer.zero_grad()
-        mean, logvar = self.run(self.encoder, inputs)
-        noise = torch.empty_like(mean, memory_format=torch.contiguous_format)
+        parameter = next(self.model.parameters())
+        noise = parameter.new_empty(*index.shape, self.model.prior.latent_dim)
         for own, stream in zip(noise, self.streams):
             own.normal_(generator=stream.generator)
-        z = reparameterise(mean, logvar, noise)
-        shares = [len(group.trainers) for group in self.groups]
-        parts = zip(*(tensor.split(shares) for tensor in (images, mean, logvar, z, self.run(self.decoder, z))))
-        terms = [group.terms(images, VAEOutput(*output)) for group, (images, *output) in zip(self.groups, parts)]
+        self.optimizer.zero_grad()
+        compute = self.full_batch_terms if index.shape[1] == self.batch_size else self.terms
+        terms = compute(images, inputs, noise)
         sum(own["loss"].sum() for own in terms).backward()
         self.optimizer.step()
         for group, own in zip(self.groups, terms):
             group.objective.whole.loss.after_step()
             group.means.add(own, index.shape[1])
+
+    def terms(self, images: Tensor, inputs: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
+        """The terms by name of each group's members, of what they are to reconstruct, see, and draw z by."""
+        mean, logvar = self.model.run(self.encoder, inputs)
+        z = reparameterise(mean, logvar, noise)
+        shares = [len(group.trainers) for group in self.groups]
+        parts = zip(*(tensor.split(shares) for tensor in (images, mean, logvar, z, self.model.run(self.decoder, z))))
+        return [group.terms(images, VAEOutput(*output)) for group, (images, *output) in zip(self.groups, parts)]
 
     def hand_back(self) -> None:
         """Give every trainer its parameters, its buffers and the state of its Adam."""
@@ -177,10 +190,17 @@ class Objective(nn.Module):
 
     def forward(self, numbers: dict[str, Tensor], images: Tensor, output: VAEOutput) -> dict[str, Tensor]:
         """The terms by name, with these values in place of those of its `numbers`."""
+        own = {path: attrgetter(path)(self) for path in numbers}
+        self.set(numbers)
+        terms = self.loss.terms(self.model, images, output).named()
+        self.set(own)  # what is compiled may not leave a tensor of vmap behind
+        return terms
+
+    def set(self, numbers: dict[str, Any]) -> None:
+        """Give those of its `numbers` other values."""
         for path, value in numbers.items():
             module, _, name = path.rpartition(".")
             setattr(self.get_submodule(module), name, value)
-        return self.loss.terms(self.model, images, output).named()
 
     def attributes(self) -> dict[str, Any]:
         """What its modules hold besides parameters, buffers and modules, by path."""

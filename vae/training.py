@@ -68,6 +68,7 @@ class Trainer:
         self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
         self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.trained_parameters()), lr=lr, fused=True)
         self.model.mixed_precision = precision == "bf16"
+        self.compiled = compiled
         if compiled:  # PyTorch counts what it has compiled of other runs too, and compiles no more after eight
             torch.compiler.reset()
         # For one shape: compiling a second time for an epoch's last, smaller batch would never pay.

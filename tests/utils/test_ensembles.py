@@ -84,6 +84,7 @@ def test_runs_of_the_same_data_networks_and_batches_are_packed():
         ({"rec_dist": ["bernoulli", "laplace"], "epochs": [1, 2]}, [4]),
         ({"seed": list(range(10)), "batch_size": 1024}, [4, 4, 2]),
         ({"seed": [0, 1], "batch_size": 5000}, [1, 1]),
+        ({"seed": [0, 1], "compile": True}, [2]),
     ):
         assert [len(pack) for pack in packs(configurations(flags))] == sizes
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from vae import ensemble
 from vae.ensemble import Ensemble
@@ -30,13 +31,15 @@ class Silent:
         self.told.append("end")
 
 
-def make_trainer(loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, precision="float32", **options):
+def make_trainer(
+    loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, precision="float32", compiled=False, **options
+):
     options = resolve_options(loss, options)
     seed_everything(seed, 0)
     model = LOSSES[loss].build_model(tuple(data.shape[1:]), 3, rec_dist, options).to(data.dtype)
     objective = build_loss(loss, dataset_size=len(data), latent_dim=3, **options).to(data.dtype)
-    own = {"batch_size": 3, "lr": 1e-3, "seed": seed, "reporter": Silent(), "noise": noise, "precision": precision}
-    return Trainer(model, objective, data, **own)
+    how = {"noise": noise, "precision": precision, "compiled": compiled}
+    return Trainer(model, objective, data, batch_size=3, lr=1e-3, seed=seed, reporter=Silent(), **how)
 
 
 def train_as_one(*trainers):
@@ -74,6 +77,11 @@ OF_EVERY_KIND = [
     ("CS", {"components": 3, "prior_network": False}),
     ("InfoVAE", {"info_divergence": "energy", "info_lambda": 3.0}),
 ]
+OF_SEVERAL_KINDS = [
+    *(("tGJS", {"GJS_A": alpha}) for alpha in (0.1, 0.9)),
+    ("CS", {"components": 3}),
+    ("btcvae", {"reg_anneal": 8}),
+]
 OF_IMAGES = [
     *((name, {"seed": seed}) for seed, name in enumerate(("KL", "rKL", "betaH", "dGJS", "tGJS", "tdGJS", "MMD"))),
     ("GJS", {"GJS_A": 0.1}),
@@ -96,6 +104,40 @@ def test_every_member_is_what_it_is_alone(members, shared):
     for trainer, other in zip(together, alone):
         assert trainer.step == 2 * STEPS
         check_same(trainer, other)
+
+
+@pytest.fixture
+def counter(monkeypatch):
+    """Counts what is compiled, all of which has to be one graph."""
+    counter, plain_compile = CompileCounterWithBackend("aot_eager"), torch.compile
+
+    def compile(function, options, **others):
+        return plain_compile(function, backend=counter, fullgraph=True, **others)
+
+    monkeypatch.setattr(torch, "compile", compile)
+    return counter
+
+
+@pytest.mark.parametrize(
+    ("members", "shared"),
+    [
+        (OF_SEVERAL_KINDS, {"data": VECTORS.float()}),
+        (OF_IMAGES[-3:], {"data": IMAGES.float(), "rec_dist": "bernoulli", "noise": 0.1}),
+    ],
+    ids=["vectors", "images"],
+)
+def test_what_is_compiled_is_one_graph_for_all_members_and_epochs(members, shared, counter):
+    compiled, eager = (
+        [make_trainer(loss, **{**shared, **options}, compiled=choice) for loss, options in members]
+        for choice in (True, False)
+    )
+    for _ in range(3):
+        records = [train_as_one(*trainers) for trainers in (compiled, eager)]
+    assert counter.frame_count == 1
+    for record, other in zip(*records, strict=True):
+        assert record["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    for trainer, other in zip(compiled, eager):
+        torch.testing.assert_close(trainer.model.state_dict(), other.model.state_dict(), rtol=1e-3, atol=1e-5)
 
 
 def test_in_bfloat16_the_networks_of_all_members_are():
