@@ -103,6 +103,12 @@ def test_the_numbers_that_the_papers_claims_are_held_against_are_those_of_the_re
         f"KL {kl['mean']:.1f} (prior sampling {kl['prior_sampling']:.1f}), rKL {rkl['mean']:.1f} "
         f"({rkl['prior_sampling']:.1f}), MMD {mmd['mean']:.1f} ({mmd['prior_sampling']:.1f})."
     ) in README
+    fashion = {
+        name: measured(run, likelihood="gaussian", dataset="fashion")["evidence"]
+        for name, run in (("KL", "KL"), ("MMD", "MMD"), ("GJS 0.2", "GJS_GJS-A-0.2"), ("dGJS 0.4", "dGJS_GJS-A-0.4"))
+    }
+    texts = [f"{name} {found['mean']:.1f} ({found['prior_sampling']:.1f})" for name, found in fashion.items()]
+    assert ", ".join(texts).replace("(", "(prior sampling ", 1) in README
     small, one, large = (measured(f"betaH_betaH-B-{beta}", "beta")["squared_error"] for beta in ("0.25", "1", "4"))
     assert f"β = 1, {one:.2f}, to {large:.2f} at 4, and hardly below: {small:.2f} at 0.25 " in README
 
