@@ -45,8 +45,8 @@ def choose_compile(asked: bool | None, device: torch.device, steps: int, before:
 
     It is taken to in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time
     in convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits; a run that
-    goes on keeps to what was chosen `before`. Raises MachineError if it was asked for and what it needs is missing;
-    where it was not, a line says so. Steps that ranks share are not compiled.
+    goes on keeps to what was chosen `before`. Raises MachineError if it was asked for and what it needs is missing or
+    does not work; where it was not, a line says so. Steps that ranks share are not compiled.
     """
     if rank_count() > 1:
         if asked and before is None:
@@ -55,11 +55,13 @@ def choose_compile(asked: bool | None, device: torch.device, steps: int, before:
     pays = steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in torch.backends.cpu.get_cpu_capability())
     if not next(choice for choice in (before, asked, pays) if choice is not None):
         return False
-    missing = missing_for_compile(device)
+    missing = missing_for_compile(device) or broken_for_compile(device)
     if missing and asked:
         raise MachineError(f"training that is compiled needs {missing}: install it, or begin with --no-compile")
     if missing:
         print(f"note: training is not compiled, which needs {missing}")
+    elif asked is None and before is None:
+        print("note: training is compiled first, for up to half a minute (--no-compile does without)", flush=True)
     return missing is None
 
 
@@ -74,6 +76,15 @@ def missing_for_compile(device: torch.device) -> str | None:
     if torch.cuda.get_device_capability(device) < (7, 0):
         return "a GPU of compute capability 7.0 or more"
     return "Triton" if find_spec("triton") is None else None
+
+
+def broken_for_compile(device: torch.device) -> str | None:
+    """What torch.compile finds and cannot use, told by a small trial; None if all works."""
+    try:
+        torch.compile(torch.neg)(torch.zeros(1, device=device))
+    except Exception as error:  # of any kind: compilers and their drivers fail in many ways
+        return f"a compiler that works ({str(error).partition(chr(10))[0]})"
+    return None
 
 
 def is_out_of_memory(error: Exception) -> bool:

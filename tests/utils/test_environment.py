@@ -14,6 +14,7 @@ def machine(monkeypatch):
     """A CPU with AVX-512 and all that compiling needs."""
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(environment, "missing_for_compile", lambda device: None)
+    monkeypatch.setattr(environment, "broken_for_compile", lambda device: None)
 
 
 def test_what_is_asked_for_is_done():
@@ -53,6 +54,29 @@ def test_without_a_compiler_one_line_says_so(monkeypatch, capsys):
         "a run that goes on does so without, where it was not asked for"
     )
     assert capsys.readouterr().out.startswith("note: training is not compiled, which needs ")
+
+
+def test_a_compiler_that_does_not_work_is_no_reason_to_fail_unless_asked_for(monkeypatch, capsys):
+    def fails(function):
+        raise RuntimeError("CppCompileError: C++ compile error\n\nCommand: g++")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(environment, "missing_for_compile", lambda device: None)
+    monkeypatch.setattr(torch, "compile", fails)
+    assert not choose_compile(None, CPU, steps=COMPILE_FROM)
+    missing = "a compiler that works (CppCompileError: C++ compile error)"
+    assert capsys.readouterr().out == f"note: training is not compiled, which needs {missing}\n"
+    with pytest.raises(MachineError, match=r"needs a compiler that works \(.*\): install it, or begin with"):
+        choose_compile(True, CPU, steps=1)
+
+
+def test_only_what_was_not_asked_for_is_told(capsys):
+    assert choose_compile(True, CPU, steps=1)
+    assert choose_compile(None, CPU, steps=1, before=True)
+    assert capsys.readouterr().out == ""
+    assert choose_compile(None, CPU, steps=COMPILE_FROM)
+    assert capsys.readouterr().out.startswith("note: training is compiled first, ")
 
 
 @pytest.mark.parametrize("capability, missing", [((6, 1), "a GPU of compute capability 7.0 or more"), ((9, 0), None)])
