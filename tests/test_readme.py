@@ -113,6 +113,28 @@ def test_the_numbers_that_the_papers_claims_are_held_against_are_those_of_the_re
     assert f"β = 1, {one:.2f}, to {large:.2f} at 4, and hardly below: {small:.2f} at 0.25 " in README
 
 
+def test_the_numbers_of_grids_beside_the_table_are_those_of_the_reference_runs():
+    text = README.replace("\n", " ")
+
+    def of_grid(run, folder):
+        return json.loads((ROOT / "results/reference" / folder / run / "evaluation.json").read_text())["test"]
+
+    for sd in (1, 2):
+        runs = {loss: of_grid(f"loss-{loss}_noise-{sd}", "noise") for loss in ("KL", "rKL", "MMD", "tGJS", "tdGJS")}
+        assert ", ".join(f"{loss} {test['squared_error']:.2f}" for loss, test in runs.items()) in text
+        assert f"to {runs['tGJS']['alpha']:.2f} and {runs['tdGJS']['alpha']:.2f}" in text
+    learnt = [measured("tGJS", likelihood="gaussian"), measured("tdGJS", likelihood="gaussian")]
+    for loss, from_half, words in (("tGJS", learnt[0], "it comes to "), ("tdGJS", learnt[1], "that of the dual to ")):
+        ends = [of_grid(f"loss-{loss}_GJS-A-{start}", "alpha-starts")["alpha"] for start in ("0.1", "0.9")]
+        assert f"{words}{ends[0]:.3f}, {from_half['alpha']:.3f} and {ends[1]:.3f}" in text
+    more = [
+        of_grid(f"dataset-mnist_rec-dist-bernoulli_loss-GJS_GJS-A-{alpha}_GJS-B-4", "lambda")["squared_error"]
+        - measured(f"GJS_GJS-A-{alpha}")["squared_error"]
+        for alpha in ("0.1", "0.5", "0.9")
+    ]
+    assert "λ = 4 adds {:.2f} at α = 0.1, {:.2f} at 0.5 and {:.2f} at 0.9 ".format(*more) in text
+
+
 def test_the_figures_of_speed_are_those_of_the_benchmarks_reports():
     text = README[README.index("## Speed") :]
     for cpu, words in (("avx512", "with AVX-512"), ("avx2", "without")):
