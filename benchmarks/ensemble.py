@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="train by torch.compile, as one and alone")
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
+    torch._dynamo.config.recompile_limit = arguments.members  # all of those alone are compiled, not eight
     if device.type == "cpu":
         torch.set_num_threads(1)
         keep_freed_memory()

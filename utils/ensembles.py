@@ -72,19 +72,26 @@ def as_one(courses: dict[str, Course], progress: Progress) -> Iterator[tuple[str
 
 
 def train_those_behind(waiting: dict[str, Trainer], progress: Progress) -> dict[str, dict[str, float] | Exception]:
-    """Take out the trainers with the fewest epochs done, train them for one, and give the record or error of each."""
+    """Take out the trainers with the fewest epochs done, train them for one, and give the record or error of each.
+
+    Those that are compiled and those that are not, where runs that go on are of both kinds, train one after the other.
+    """
     epoch = min((trainer.epoch for trainer in waiting.values()), default=0)
     behind = {name: trainer for name, trainer in waiting.items() if trainer.epoch == epoch}
     for name in behind:
         del waiting[name]
     if not behind:
         return {}
-    try:
-        outcomes = ensemble.train_epoch(list(behind.values()), progress)
-    except Exception as error:  # of the program, or for want of memory
-        outcomes = [error] * len(behind)
-    progress.ensemble_line([outcome for outcome in outcomes if isinstance(outcome, dict)])
-    return dict(zip(behind, outcomes))
+    outcomes: dict[str, dict[str, float] | Exception] = {}
+    for compiled in {trainer.compiled for trainer in behind.values()}:
+        alike = {name: trainer for name, trainer in behind.items() if trainer.compiled == compiled}
+        try:
+            found = ensemble.train_epoch(list(alike.values()), progress)
+        except Exception as error:  # of the program, or for want of memory
+            found = [error] * len(alike)
+        progress.ensemble_line([outcome for outcome in found if isinstance(outcome, dict)])
+        outcomes |= zip(alike, found)
+    return outcomes
 
 
 def give(outcome: dict[str, float] | Exception) -> dict[str, float]:

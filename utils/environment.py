@@ -83,7 +83,8 @@ def broken_for_compile(device: torch.device) -> str | None:
     try:
         torch.compile(torch.neg)(torch.zeros(1, device=device))
     except Exception as error:  # of any kind: compilers and their drivers fail in many ways
-        return f"a compiler that works ({str(error).partition(chr(10))[0]})"
+        reason = str(error).removeprefix("backend='inductor' raised:").strip()  # of PyTorch before 2.7
+        return f"a compiler that works ({reason.splitlines()[0] if reason else type(error).__name__})"
     return None
 
 

@@ -101,13 +101,18 @@ def alone(course: Course) -> Evaluation:
 
 
 def new_course(
-    config: RunConfig, runtime: Runtime, *, overwrite: bool = False, splits: dict[str, Dataset] | None = None
+    config: RunConfig,
+    runtime: Runtime,
+    *,
+    overwrite: bool = False,
+    splits: dict[str, Dataset] | None = None,
+    compiled: bool | None = None,
 ) -> Course:
-    """The course of `run`, on splits that are in memory already, if they are given."""
+    """The course of `run`, on splits that are in memory and compiled as has been chosen, if these are given."""
     folder = results_folder(config.experiment, runtime)
     with together():
         folder.check_free(overwrite=overwrite)
-        job = Job(config, runtime, folder, splits)
+        job = Job(config, runtime, folder, splits, compiled)
     with folder.create():
         folder.check_free(overwrite=overwrite)  # another process may have begun it while the data were loaded
         return (yield from job.carry_out(afresh=True))
@@ -187,7 +192,7 @@ class Job:
     """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run.
 
     It loads the splits unless it is given them, for a run that is trained together with others.
-    `compiled` is what was chosen when a run that goes on was begun; left out, it is chosen now.
+    `compiled` is what was chosen for them all, or when a run that goes on was begun; left out, it is chosen now.
     """
 
     def __init__(
@@ -205,8 +210,7 @@ class Job:
         train = self.splits["train"]
         if not LOSSES[config.loss].compilable:
             compiled = False
-        steps = config.epochs * math.ceil(len(train) / config.batch_size)
-        compiled = choose_compile(config.compile, device, steps, before=compiled)
+        compiled = choose_compile(config.compile, device, step_count(config, train), before=compiled)
         self.environment = {**environment(device), "compiled": compiled}
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = build(config, train.image_shape, len(train), device)
@@ -363,6 +367,11 @@ def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
     if config.is_metrics and splits["train"].factors is None:
         raise OptionError(f"--is-metrics: --dataset {config.dataset} has no known factors to measure by: leave it out")
     return splits
+
+
+def step_count(config: RunConfig, train: Dataset) -> int:
+    """How many optimiser steps a whole run takes."""
+    return config.epochs * math.ceil(len(train) / config.batch_size)
 
 
 def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:

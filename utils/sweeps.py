@@ -27,7 +27,7 @@ from utils.config import (
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data
 from utils.ensembles import as_one, packs
-from utils.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
+from utils.environment import OUT_OF_MEMORY, choose_compile, choose_device, is_out_of_memory
 from utils.experiment import (
     RUN_ERRORS,
     Course,
@@ -39,6 +39,7 @@ from utils.experiment import (
     load_splits,
     new_course,
     resumed_course,
+    step_count,
 )
 from utils.presets import as_list, preset_grids
 from utils.processes import Task, in_turn, side_by_side
@@ -255,9 +256,12 @@ def in_pack(
     for config in pack:
         announce(config)
     splits = load_splits(pack[0], runtime)
-    splits["train"] = splits["train"].to(choose_device(runtime.device))  # once, for all
+    device = choose_device(runtime.device)
+    splits["train"] = splits["train"].to(device)  # once, for all
+    steps = max(step_count(config, splits["train"]) for config in pack)
+    compiled = choose_compile(pack[0].compile, device, steps)
     named = {config.experiment: config for config in pack}
-    courses = {name: course(config, runtime, mode, splits) for name, config in named.items()}
+    courses = {name: course(config, runtime, mode, splits, compiled) for name, config in named.items()}
     progress = Progress(max(config.epochs for config in pack), bar=runtime.progress_bar)
     with closing(as_one(courses, progress)) as results:
         for name, result in results:
@@ -277,11 +281,17 @@ def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> tuple[bool
         return outcome_of(error)
 
 
-def course(config: RunConfig, runtime: Runtime, mode: str | None, splits: dict[str, Dataset] | None = None) -> Course:
+def course(
+    config: RunConfig,
+    runtime: Runtime,
+    mode: str | None,
+    splits: dict[str, Dataset] | None = None,
+    compiled: bool | None = None,
+) -> Course:
     """The course of a run, which begins it or goes on with it; one to be overwritten has been cleared before."""
     if (runtime.results_dir / config.experiment / CONFIG).exists():
         return resumed_course(config.experiment, config.flags(), runtime, splits=splits)
-    return new_course(config, runtime, overwrite=mode == "overwrite", splits=splits)
+    return new_course(config, runtime, overwrite=mode == "overwrite", splits=splits, compiled=compiled)
 
 
 def outcome_of(result: Evaluation | Exception) -> tuple[bool, str]:

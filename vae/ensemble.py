@@ -26,7 +26,7 @@ from torch.func import functional_call, vmap
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE, VAEOutput, reparameterise
-from vae.training import COMPILE_OPTIONS, Reporter, Trainer, add_noise, stream_seed, to_network
+from vae.training import Reporter, Trainer, add_noise, compile_for_one_shape, stream_seed, to_network, warn_uncompiled
 
 AVERAGES = ("exp_avg", "exp_avg_sq")  # Adam's, of the gradient and its square
 
@@ -39,7 +39,7 @@ def train_epoch(trainers: Sequence[Trainer], reporter: Reporter) -> list[dict[st
 
     The trainers may differ in seed, loss and likelihood. They share the data, the sizes of the networks, batch size,
     learning rate, noise, precision and the epochs done, and their losses are `batchable`. Until the epoch's end they
-    stay as they were. What they compute is compiled if all of them are.
+    stay as they were. All of them are compiled, or none.
     """
     ensemble = Ensemble(trainers)
     reporter.start_epoch(trainers[0].epoch + 1, ensemble.order.numel())
@@ -85,9 +85,9 @@ class Ensemble:
         for stack in self.stacks:
             stack.take_over(self.optimizer)
         self.data, self.noise, self.model = members[0].data, members[0].noise, members[0].model.train()
-        self.batch_size, self.full_batch_terms = members[0].batch_size, self.terms
-        if all(trainer.compiled for trainer in members):
-            self.full_batch_terms = torch.compile(self.terms, dynamic=False, options=COMPILE_OPTIONS)
+        self.members, self.batch_size = members, members[0].batch_size
+        if members[0].compiled:  # PyTorch does so once, for the ensembles of all epochs, until the members are others
+            self.compiled_terms = compile_for_one_shape(self.terms)
         self.streams = [RandomStream(trainer, self.data.device) for trainer in members]
         self.order = torch.stack([stream.order for stream in self.streams]).to(self.data.device)  # (M, N)
 
@@ -102,14 +102,28 @@ class Ensemble:
         noise = parameter.new_empty(*index.shape, self.model.prior.latent_dim)
         for own, stream in zip(noise, self.streams):
             own.normal_(generator=stream.generator)
-        self.optimizer.zero_grad()
-        compute = self.full_batch_terms if index.shape[1] == self.batch_size else self.terms
-        terms = compute(images, inputs, noise)
-        sum(own["loss"].sum() for own in terms).backward()
+        terms = self.differentiate(images, inputs, noise)
         self.optimizer.step()
         for group, own in zip(self.groups, terms):
             group.objective.whole.loss.after_step()
             group.means.add(own, index.shape[1])
+
+    def differentiate(self, images: Tensor, inputs: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
+        """The `terms`, and in the parameters the gradient of all totals."""
+        self.optimizer.zero_grad()
+        if self.members[0].compiled and images.shape[1] == self.batch_size:
+            try:
+                terms = self.compiled_terms(images, inputs, noise)
+                sum(own["loss"].sum() for own in terms).backward()
+                return terms
+            except RuntimeError as error:  # one that is not of compiling comes again below
+                for trainer in self.members:
+                    trainer.compiled = False
+                warn_uncompiled(error)
+                self.optimizer.zero_grad()
+        terms = self.terms(images, inputs, noise)
+        sum(own["loss"].sum() for own in terms).backward()
+        return terms
 
     def terms(self, images: Tensor, inputs: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
         """The terms by name of each group's members, of what they are to reconstruct, see, and draw z by."""

@@ -1,6 +1,7 @@
 """The training loop."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from operator import index
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vae.distributed import average_gradients
-from vae.losses import Loss
+from vae.losses import Loss, LossTerms
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
 
@@ -47,7 +48,8 @@ class Trainer:
         noise: standard deviation of what is added to the images that the model sees, anew in every epoch; what it
             is to reconstruct are the clean ones.
         precision: of the networks' arithmetic in training, "float32" or "bf16", see VAE.run.
-        compiled: compute the terms of full batches by torch.compile, with the same samples as without.
+        compiled: compute the terms of full batches by torch.compile, with the same samples as without. Where that
+            fails, a warning says so, and training goes on without.
     """
 
     def __init__(
@@ -71,8 +73,7 @@ class Trainer:
         self.compiled = compiled
         if compiled:  # PyTorch counts what it has compiled of other runs too, and compiles no more after eight
             torch.compiler.reset()
-        # For one shape: compiling a second time for an epoch's last, smaller batch would never pay.
-        self.full_batch_loss = torch.compile(loss, dynamic=False, options=COMPILE_OPTIONS) if compiled else loss
+            self.compiled_loss = compile_for_one_shape(loss)
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done
 
@@ -98,10 +99,7 @@ class Trainer:
         try:
             for batch, chosen in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
                 images = to_network(self.data.index_select(0, chosen))
-                self.optimizer.zero_grad()
-                loss = self.full_batch_loss if len(images) == self.batch_size else self.loss
-                terms = loss(self.model, images, add_noise(images, self.noise))
-                terms.total.backward()
+                terms = self.differentiate(images, add_noise(images, self.noise))
                 average_gradients(self.optimizer)
                 self.optimizer.step()
                 self.loss.after_step()
@@ -114,6 +112,22 @@ class Trainer:
         finally:
             self.reporter.end_epoch()
         return self.end_epoch(means, batch, perf_counter() - start)
+
+    def differentiate(self, images: Tensor, inputs: Tensor) -> LossTerms:
+        """The terms of a batch, and in the parameters the gradient of their total."""
+        self.optimizer.zero_grad()
+        if self.compiled and len(images) == self.batch_size:
+            try:
+                terms = self.compiled_loss(self.model, images, inputs)
+                terms.total.backward()
+                return terms
+            except RuntimeError as error:  # one that is not of compiling comes again below
+                self.compiled = False
+                warn_uncompiled(error)
+                self.optimizer.zero_grad()
+        terms = self.loss(self.model, images, inputs)
+        terms.total.backward()
+        return terms
 
     def end_epoch(self, means: Means, steps: int, seconds: float) -> dict[str, float]:
         """Count an epoch of so many steps as done, and return its record."""
@@ -149,6 +163,17 @@ class Trainer:
         self.loss.load_state_dict(state["loss"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.step = index(state["epoch"]), index(state["step"])
+
+
+def compile_for_one_shape(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function by torch.compile, for full batches: a second time, for an epoch's last one, would never pay."""
+    return torch.compile(function, dynamic=False, options=COMPILE_OPTIONS)
+
+
+def warn_uncompiled(error: RuntimeError) -> None:
+    """Warn that training goes on uncompiled, because of an error in compiling."""
+    reason = str(error).partition("\n")[0]
+    warnings.warn(f"training goes on without being compiled, which failed ({reason})", stacklevel=2)
 
 
 class Stream:

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import main as command_line
 from small_runs import metrics_of
-from utils import ensembles
+from utils import ensembles, environment
 from utils.ensembles import packs
 from utils.experiment import Interrupted, load_model, resume, run
 from utils.results import (
@@ -138,6 +139,31 @@ def test_an_interrupted_ensemble_goes_on_and_so_does_a_run_of_it_alone(runtime, 
     for config in configs:
         run(config, runtime)
         check_same(runtime.results_dir / "exp" / config.experiment, runtime.results_dir / config.experiment)
+
+
+def test_the_runs_of_a_pack_are_compiled_all_or_none(runtime, monkeypatch, capsys):
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(environment, "missing_for_compile", lambda device: None)
+    sweep("exp", grid(seed=[0, 1]), runtime, ensemble=True)
+    assert "compiled" not in capsys.readouterr().out
+    monkeypatch.setattr(environment, "COMPILE_FROM", 20)  # what four epochs take, and three do not
+    sweep("exp", grid(seed=[2, 3], epochs=[3, 4]), runtime, ensemble=True)
+    assert capsys.readouterr().out.count("note: training is compiled first") == 1
+    runs = {path.parent.name: json.loads(path.read_text()) for path in runtime.results_dir.glob("exp/*/config.json")}
+    assert {name: run["compiled"] for name, run in runs.items()} == {
+        **{f"seed-{seed}": False for seed in (0, 1)},
+        **{f"epochs-{epochs}_seed-{seed}": True for seed in (2, 3) for epochs in (3, 4)},
+    }
+
+
+def test_runs_that_go_on_compiled_and_others_train_one_after_the_other(trained, monkeypatch):
+    trainers = {name: SimpleNamespace(epoch=0, compiled=name in "ac") for name in "abc"}
+    monkeypatch.setattr(ensembles.ensemble, "train_epoch", lambda alike, _: [{"compiled": t.compiled} for t in alike])
+    progress = SimpleNamespace(ensemble_line=trained.append)
+    outcomes = ensembles.train_those_behind(dict(trainers), progress)
+    assert outcomes == {name: {"compiled": trainer.compiled} for name, trainer in trainers.items()}
+    assert [len(records) for records in trained] == [1, 2]
 
 
 def test_a_run_that_cannot_be_saved_takes_no_other_along(runtime, monkeypatch, capsys):

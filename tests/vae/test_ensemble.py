@@ -140,6 +140,24 @@ def test_what_is_compiled_is_one_graph_for_all_members_and_epochs(members, share
         torch.testing.assert_close(trainer.model.state_dict(), other.model.state_dict(), rtol=1e-3, atol=1e-5)
 
 
+def test_an_ensemble_whose_compiling_fails_goes_on_without(monkeypatch):
+    def broken(terms, **others):
+        def fails(*arguments):
+            raise RuntimeError("BackendCompilerFailed: no such instruction")
+
+        return fails
+
+    monkeypatch.setattr(torch, "compile", broken)
+    together, alone = ([make_trainer("tGJS", seed=seed, compiled=compiled) for seed in (1, 2)] for compiled in (1, 0))
+    with pytest.warns(UserWarning, match="goes on without being compiled, which failed") as warned:
+        for _ in range(2):
+            train_as_one(*together)
+    assert len(warned) == 1
+    for trainer, other in zip(together, alone):
+        list(other.train(2))
+        check_same(trainer, other)
+
+
 def test_in_bfloat16_the_networks_of_all_members_are():
     shared = {"data": IMAGES.float(), "rec_dist": "gaussian", "precision": "bf16"}
     together = [make_trainer("KL", **shared), make_trainer("dGJS", seed=2, **shared)]

@@ -219,6 +219,39 @@ def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, counter):
     assert all(value.equal(weights(eager)[key]) for key, value in weights(compiled).items())
 
 
+def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(monkeypatch):
+    """The derivative of an entropy is infinite where a component has no share, and compiled is computed unasked."""
+
+    def far_away(**arguments):
+        trainer = make_vector_trainer("CS", {"components": 4, "prior_network": False}, **arguments)
+        with torch.no_grad():
+            trainer.model.prior.components()[0][0] = 30
+        return trainer
+
+    plain_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda loss, **others: plain_compile(loss, backend="aot_eager"))
+    compiled, eager = far_away(compiled=True), far_away()
+    list(compiled.train(1))
+    list(eager.train(1))
+    for key, value in weights(compiled).items():
+        torch.testing.assert_close(value, weights(eager)[key])
+
+
+def test_a_run_whose_compiling_fails_goes_on_without(monkeypatch):
+    def broken(loss, **others):
+        def fails(*arguments):
+            raise RuntimeError("BackendCompilerFailed: no such instruction\nand much more")
+
+        return fails
+
+    monkeypatch.setattr(torch, "compile", broken)
+    trainer, eager = make_vector_trainer("KL", compiled=True), make_vector_trainer("KL")
+    with pytest.warns(UserWarning, match=r"goes on without being compiled, which failed \(.*: no such instruction\)$"):
+        list(trainer.train(2))
+    list(eager.train(2))
+    assert all(value.equal(weights(eager)[key]) for key, value in weights(trainer).items())
+
+
 def test_each_of_many_runs_in_a_process_is_compiled(counter):
     for number in range(1, torch._dynamo.config.recompile_limit + 3):
         list(make_vector_trainer("GJS", {"GJS_A": number / 20}, compiled=True).train(1))

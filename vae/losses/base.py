@@ -81,7 +81,10 @@ class Loss(nn.Module, ABC):
         """The terms of a batch whose pass through the model is known."""
         reconstruction = model.reconstruction_error(output, images).mean()
         divergence, extras = self.divergence(model, output)
-        return LossTerms(reconstruction + self.regulariser(divergence, extras), reconstruction, divergence, extras)
+        total = reconstruction + self.regulariser(divergence, extras)
+        # Detached, because a gradient that nobody asks for is computed all the same where the terms are compiled, and
+        # 0 * inf in it would be the parameters' end.
+        return LossTerms(total, reconstruction, divergence, {name: extra.detach() for name, extra in extras.items()})
 
     @abstractmethod
     def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
