@@ -143,6 +143,14 @@ def test_the_figures_of_speed_are_those_of_the_benchmarks_reports():
         kinds = ("eager", "compile", "bf16", "compile + bf16", "plain DataLoader loop")
         ratios = " | ".join(f"{report['epoch'][kind]['ratio']:.2f}" for kind in kinds)
         assert f"| [{words}](benchmarks/epoch-{cpu}.json) | {ratios} |" in text
+        seconds = {kind: report["epoch"][kind]["seconds"] for kind in kinds}
+        if cpu == "avx512":
+            steps = report["settings"]["images"] / report["settings"]["batch_size"]
+            assert round((seconds["eager"] - seconds["compile"]) / steps * 1000) == 2
+            assert "each step gains two thousandths of a second" in text
+        else:
+            assert round(seconds["bf16"] / seconds["eager"]) == 9
+            assert "takes nine times as long as in float32" in text.replace("\n", " ")
     command = json.loads((ROOT / "benchmarks/one_epoch.json").read_text())
     assert f"takes {command['medians']['ratio']:.2f} times as long as pythae's first training epoch" in text
     assert f"at most {max(row['peak_mib'] for row in command['rounds']):.0f} MiB" in text

@@ -113,6 +113,11 @@ class RunConfig:
             raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {config.latent_dim}: leave it out")
         return config
 
+    @property
+    def batchable(self) -> bool:
+        """Whether it may be trained together with others as one model, see vae.ensemble."""
+        return LOSSES[self.loss].batchable
+
     def flags(self) -> dict[str, Any]:
         """Every setting and every option of the loss, by name."""
         return {**{name: getattr(self, name) for name in self.options()}, **self.loss_options}

@@ -10,7 +10,6 @@ from utils.config import RunConfig
 from utils.experiment import RUN_ERRORS, Course, Evaluation, Interrupted
 from utils.progress import Progress
 from vae import ensemble
-from vae.losses import LOSSES
 from vae.training import Trainer
 
 MOST_IMAGES = 4096  # in a step of all members together; more of them would only cost memory
@@ -27,11 +26,10 @@ def packs(configs: list[RunConfig]) -> list[list[RunConfig]]:
         sizes = config.train_size, config.test_size, config.latent_dim, config.batch_size
         shared = config.dataset, *sizes, config.lr, config.noise, config.precision, config.compile
         pack = open_packs.get(shared, [])
-        batchable = LOSSES[config.loss].batchable
-        if not pack or not batchable or (len(pack) + 1) * config.batch_size > MOST_IMAGES:
+        if not pack or not config.batchable or (len(pack) + 1) * config.batch_size > MOST_IMAGES:
             found.append(pack := [])
         pack.append(config)
-        if batchable:
+        if config.batchable:
             open_packs[shared] = pack
     return found
 
