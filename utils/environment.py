@@ -14,8 +14,8 @@ import numpy as np
 import torch
 import torch.distributed
 
-# Steps in which compiling pays for itself: it takes 25 s, much less when PyTorch has done the same before, and saves 2 ms
-# a step on two cores with AVX-512.
+# Steps in which compiling pays for itself: it takes 25 s, much less where PyTorch has done the same before, and saves
+# 2 ms a step on two cores with AVX-512.
 COMPILE_FROM = 10_000
 
 OUT_OF_MEMORY = "there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less"
