@@ -13,7 +13,7 @@ A step first draws each member's random numbers from the member's own stream; th
 """
 
 import copy
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import chain
 from operator import attrgetter
 from time import perf_counter
@@ -26,7 +26,15 @@ from torch.func import functional_call, vmap
 from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE, VAEOutput, reparameterise
-from vae.training import Reporter, Trainer, add_noise, compile_for_one_shape, stream_seed, to_network, warn_uncompiled
+from vae.training import (
+    Reporter,
+    Trainer,
+    add_noise,
+    compile_for_one_shape,
+    compiled_or_plain,
+    stream_seed,
+    to_network,
+)
 
 AVERAGES = ("exp_avg", "exp_avg_sq")  # Adam's, of the gradient and its square
 
@@ -86,8 +94,8 @@ class Ensemble:
             stack.take_over(self.optimizer)
         self.data, self.noise, self.model = members[0].data, members[0].noise, members[0].model.train()
         self.members, self.batch_size = members, members[0].batch_size
-        if members[0].compiled:  # PyTorch does so once, for the ensembles of all epochs, until the members are others
-            self.compiled_terms = compile_for_one_shape(self.terms)
+        # PyTorch does so once, for the ensembles of all epochs, until the members are others.
+        self.compiled_terms = compile_for_one_shape(self.terms) if members[0].compiled else self.terms
         self.streams = [RandomStream(trainer, self.data.device) for trainer in members]
         self.order = torch.stack([stream.order for stream in self.streams]).to(self.data.device)  # (M, N)
 
@@ -110,20 +118,16 @@ class Ensemble:
 
     def differentiate(self, images: Tensor, inputs: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
         """The `terms`, and in the parameters the gradient of all totals."""
-        self.optimizer.zero_grad()
-        if self.members[0].compiled and images.shape[1] == self.batch_size:
-            try:
-                terms = self.compiled_terms(images, inputs, noise)
-                sum(own["loss"].sum() for own in terms).backward()
-                return terms
-            except RuntimeError as error:  # one that is not of compiling comes again below
-                for trainer in self.members:
-                    trainer.compiled = False
-                warn_uncompiled(error)
-                self.optimizer.zero_grad()
-        terms = self.terms(images, inputs, noise)
-        sum(own["loss"].sum() for own in terms).backward()
-        return terms
+
+        def by(function: Callable[..., list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
+            self.optimizer.zero_grad()
+            terms = function(images, inputs, noise)
+            sum(own["loss"].sum() for own in terms).backward()
+            return terms
+
+        if images.shape[1] < self.batch_size:
+            return by(self.terms)
+        return compiled_or_plain(self.members, by, self.compiled_terms, self.terms)
 
     def terms(self, images: Tensor, inputs: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
         """The terms by name of each group's members, of what they are to reconstruct, see, and draw z by."""

@@ -1,7 +1,7 @@
 """The training loop."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from operator import index
@@ -73,7 +73,7 @@ class Trainer:
         self.compiled = compiled
         if compiled:  # PyTorch counts what it has compiled of other runs too, and compiles no more after eight
             torch.compiler.reset()
-            self.compiled_loss = compile_for_one_shape(loss)
+        self.compiled_loss = compile_for_one_shape(loss) if compiled else loss
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done
 
@@ -115,19 +115,16 @@ class Trainer:
 
     def differentiate(self, images: Tensor, inputs: Tensor) -> LossTerms:
         """The terms of a batch, and in the parameters the gradient of their total."""
-        self.optimizer.zero_grad()
-        if self.compiled and len(images) == self.batch_size:
-            try:
-                terms = self.compiled_loss(self.model, images, inputs)
-                terms.total.backward()
-                return terms
-            except RuntimeError as error:  # one that is not of compiling comes again below
-                self.compiled = False
-                warn_uncompiled(error)
-                self.optimizer.zero_grad()
-        terms = self.loss(self.model, images, inputs)
-        terms.total.backward()
-        return terms
+
+        def by(loss: Callable[..., LossTerms]) -> LossTerms:
+            self.optimizer.zero_grad()
+            terms = loss(self.model, images, inputs)
+            terms.total.backward()
+            return terms
+
+        if len(images) < self.batch_size:
+            return by(self.loss)
+        return compiled_or_plain([self], by, self.compiled_loss, self.loss)
 
     def end_epoch(self, means: Means, steps: int, seconds: float) -> dict[str, float]:
         """Count an epoch of so many steps as done, and return its record."""
@@ -170,10 +167,19 @@ def compile_for_one_shape(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compile(function, dynamic=False, options=COMPILE_OPTIONS)
 
 
-def warn_uncompiled(error: RuntimeError) -> None:
-    """Warn that training goes on uncompiled, because of an error in compiling."""
-    reason = str(error).partition("\n")[0]
-    warnings.warn(f"training goes on without being compiled, which failed ({reason})", stacklevel=2)
+def compiled_or_plain(
+    trainers: Sequence[Trainer], by: Callable[[Callable], Any], compiled: Callable, plain: Callable
+) -> Any:
+    """What `by` makes of a compiled function or, where compiling fails, and from then on, of the plain one."""
+    if trainers[0].compiled:
+        try:
+            return by(compiled)
+        except RuntimeError as error:  # one that is not of compiling comes again below
+            for trainer in trainers:
+                trainer.compiled = False
+            reason = str(error).partition("\n")[0]
+            warnings.warn(f"training goes on without being compiled, which failed ({reason})", stacklevel=2)
+    return by(plain)
 
 
 class Stream:

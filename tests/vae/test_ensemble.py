@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
 from vae import ensemble
 from vae.ensemble import Ensemble
@@ -106,18 +105,6 @@ def test_every_member_is_what_it_is_alone(members, shared):
         check_same(trainer, other)
 
 
-@pytest.fixture
-def counter(monkeypatch):
-    """Counts what is compiled, all of which has to be one graph."""
-    counter, plain_compile = CompileCounterWithBackend("aot_eager"), torch.compile
-
-    def compile(function, options, **others):
-        return plain_compile(function, backend=counter, fullgraph=True, **others)
-
-    monkeypatch.setattr(torch, "compile", compile)
-    return counter
-
-
 @pytest.mark.parametrize(
     ("members", "shared"),
     [
@@ -126,7 +113,8 @@ def counter(monkeypatch):
     ],
     ids=["vectors", "images"],
 )
-def test_what_is_compiled_is_one_graph_for_all_members_and_epochs(members, shared, counter):
+def test_what_is_compiled_is_one_graph_for_all_members_and_epochs(members, shared, count_compiled):
+    counter = count_compiled("aot_eager")
     compiled, eager = (
         [make_trainer(loss, **{**shared, **options}, compiled=choice) for loss, options in members]
         for choice in (True, False)
@@ -140,14 +128,8 @@ def test_what_is_compiled_is_one_graph_for_all_members_and_epochs(members, share
         torch.testing.assert_close(trainer.model.state_dict(), other.model.state_dict(), rtol=1e-3, atol=1e-5)
 
 
-def test_an_ensemble_whose_compiling_fails_goes_on_without(monkeypatch):
-    def broken(terms, **others):
-        def fails(*arguments):
-            raise RuntimeError("BackendCompilerFailed: no such instruction")
-
-        return fails
-
-    monkeypatch.setattr(torch, "compile", broken)
+@pytest.mark.usefixtures("broken_compile")
+def test_an_ensemble_whose_compiling_fails_goes_on_without():
     together, alone = ([make_trainer("tGJS", seed=seed, compiled=compiled) for seed in (1, 2)] for compiled in (1, 0))
     with pytest.warns(UserWarning, match="goes on without being compiled, which failed") as warned:
         for _ in range(2):

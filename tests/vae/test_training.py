@@ -2,7 +2,6 @@ import copy
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
 from vae.likelihoods import FIRST_SIGMA
 from vae.losses import LOSSES, Loss, LossTerms, build_loss, resolve_options
@@ -201,13 +200,8 @@ def make_vector_trainer(name, options=None, **arguments):
 
 
 @pytest.fixture
-def counter(monkeypatch):
-    """Counts what is compiled, all of which has to be one graph."""
-    counter, plain_compile = CompileCounterWithBackend("eager"), torch.compile
-    monkeypatch.setattr(
-        torch, "compile", lambda loss, options, **others: plain_compile(loss, backend=counter, fullgraph=True, **others)
-    )
-    return counter
+def counter(count_compiled):
+    return count_compiled("eager")
 
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.compilable])
@@ -219,7 +213,7 @@ def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, counter):
     assert all(value.equal(weights(eager)[key]) for key, value in weights(compiled).items())
 
 
-def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(monkeypatch):
+def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(count_compiled):
     """The derivative of an entropy is infinite where a component has no share, and compiled is computed unasked."""
 
     def far_away(**arguments):
@@ -228,8 +222,7 @@ def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(monkeypatch)
             trainer.model.prior.components()[0][0] = 30
         return trainer
 
-    plain_compile = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda loss, **others: plain_compile(loss, backend="aot_eager"))
+    count_compiled("aot_eager")
     compiled, eager = far_away(compiled=True), far_away()
     list(compiled.train(1))
     list(eager.train(1))
@@ -237,14 +230,8 @@ def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(monkeypatch)
         torch.testing.assert_close(value, weights(eager)[key])
 
 
-def test_a_run_whose_compiling_fails_goes_on_without(monkeypatch):
-    def broken(loss, **others):
-        def fails(*arguments):
-            raise RuntimeError("BackendCompilerFailed: no such instruction\nand much more")
-
-        return fails
-
-    monkeypatch.setattr(torch, "compile", broken)
+@pytest.mark.usefixtures("broken_compile")
+def test_a_run_whose_compiling_fails_goes_on_without():
     trainer, eager = make_vector_trainer("KL", compiled=True), make_vector_trainer("KL")
     with pytest.warns(UserWarning, match=r"goes on without being compiled, which failed \(.*: no such instruction\)$"):
         list(trainer.train(2))
