@@ -15,22 +15,17 @@ for the others it should do nothing else. Linux only.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import torch
-from one_epoch import pythae_python, resident_mib
+from measuring import HERE, machine, pythae_python, watch
 from training import DATA_LOADER, KINDS
 
-HERE = Path(__file__).resolve().parent
 REPORT = HERE / f"epoch-{torch.backends.cpu.get_cpu_capability().lower()}.json"
 PYTHAE = "pythae"
-SAMPLE_SECONDS = 0.05  # between looks at the memory
 COLUMNS = {  # of the tables, with their formats
     "seconds": ".2f",
     "cpu_seconds": ".2f",
@@ -51,14 +46,8 @@ def measure(kind: str, settings: dict[str, Any]) -> dict[str, float]:
         command = [pythae_python(), HERE / "pythae_epoch.py", settings["data_dir"], *numbers]
     else:
         command = [sys.executable, HERE / "training.py", kind, json.dumps(settings)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    peak = 0.0
-    while process.poll() is None:
-        peak = max(peak, resident_mib(process.pid))
-        time.sleep(SAMPLE_SECONDS)
-    if process.returncode:
-        raise SystemExit(f"{kind} ended with status {process.returncode}: {' '.join(map(str, command))}")
-    return {**json.loads(process.stdout.read().splitlines()[-1]), "peak_mib": peak}
+    watched = watch(command)
+    return {**json.loads(watched.output.splitlines()[-1]), "peak_mib": watched.peak_mib}
 
 
 def medians(kinds: list[str], settings: dict[str, Any], rounds: int) -> dict[str, dict[str, Any]]:
@@ -117,12 +106,7 @@ def main() -> None:
             }
             print_table(name, scaled)
             report["scaling"][name] = scaled
-    report["machine"] = {
-        "cpu": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+    report["machine"] = machine()
     REPORT.write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 import main as command_line
+from reference_runs import of_table
 from utils.config import RunConfig
+from utils.presets import ALPHAS
+from utils.report.paper_numbers import NUMBERS
 from vae.losses import LOSSES, base, build_loss
 from vae.models import build_model
 
@@ -68,89 +71,68 @@ def test_the_flags_of_quickstart_are_right():
     assert RunConfig.from_flags(parsed.pop("experiment"), parsed).dataset == "dsprites"
 
 
-def measured(run, folder="table1", likelihood="bernoulli", dataset="mnist"):
-    """The test split's evaluation of a reference run."""
-    name = f"dataset-{dataset}_rec-dist-{likelihood}_loss-{run}"
-    return json.loads((ROOT / "results/reference" / folder / name / "evaluation.json").read_text())["test"]
+def results_table() -> str:
+    """The README's table of results, from the reference runs and the paper's numbers."""
+    columns = (("mnist", "bernoulli"), ("mnist", "gaussian"), ("fashion", "gaussian"))
+    rows = [
+        "| | MNIST, `bernoulli` | the paper | MNIST, `gaussian` | Fashion-MNIST, `gaussian` | the paper |",
+        "|---|---|---|---|---|---|",
+    ]
 
+    def row(label: str, ours: list[str], paper: list[str]) -> None:
+        rows.append(f"| {label} | {ours[0]} | {paper[0]} | {ours[1]} | {ours[2]} | {paper[1]} |")
 
-@pytest.mark.parametrize("loss", ["GJS", "dGJS"])
-def test_the_numbers_of_the_papers_claims_are_those_of_the_reference_runs(loss):
-    runs = [f"{loss}_GJS-A-0.{tenth}" for tenth in range(1, 10)]
-    bernoulli = [measured(run) for run in runs]
-    gaussian, fashion = (
-        [measured(run, likelihood="gaussian", dataset=name) for run in runs] for name in ("mnist", "fashion")
-    )
-    for row, values in (
-        (loss, [f"{test['squared_error']:.2f}" for test in bernoulli]),
-        (loss, [f"{test['squared_error']:.2f}" for test in gaussian]),
-        (loss, [f"{test['squared_error']:.2f}" for test in fashion]),
-        (loss, [f"{test['evidence']['mean']:.1f}" for test in bernoulli]),
-        (f"{loss}, prior sampling", [f"{test['evidence']['prior_sampling']:.1f}" for test in bernoulli]),
+    for loss, label, options in (
+        ("KL", "KL", ()),
+        ("rKL", "rKL", ()),
+        ("betaH", "betaH, β = 4", (("betaH_B", 4),)),
+        ("MMD", "MMD, weight 500", (("MMD_B", 500),)),
     ):
-        assert f"| {row} | {' | '.join(values)} |" in README
+        ours = [f"{of_table(*column, loss)['test']['squared_error']:.2f}" for column in columns]
+        paper = [NUMBERS[dataset, loss, options] for dataset in ("mnist", "fashion")]
+        row(label, ours, [f"{number.test:.2f}" + "¹" * ("m" in number.marks) for number in paper])
+    for loss in ("GJS", "dGJS"):
+        best = []
+        for column in columns:
+            runs = {alpha: of_table(*column, f"{loss}_GJS-A-{alpha}") for alpha in ALPHAS}
+            alpha = min(runs, key=lambda alpha: runs[alpha]["train"]["squared_error"])
+            best.append(f"{runs[alpha]['test']['squared_error']:.2f} (α = {alpha})")
+        paper = [
+            {alpha: NUMBERS[dataset, loss, (("GJS_A", alpha), ("GJS_B", 1), ("GJS_invA", True))] for alpha in ALPHAS}
+            for dataset in ("mnist", "fashion")
+        ]
+        alphas = [min(numbers, key=lambda alpha: numbers[alpha].test) for numbers in paper]
+        row(f"{loss}, best α", best, [f"{numbers[a].test:.2f} (α = {a})" for numbers, a in zip(paper, alphas)])
+    for loss in ("tGJS", "tdGJS"):
+        tests = [of_table(*column, loss)["test"] for column in columns]
+        row(f"{loss}, learnt α", [f"{x['squared_error']:.2f} (α = {x['alpha']:.2f})" for x in tests], ["", ""])
+    return "\n".join(rows)
 
 
-def test_the_numbers_that_the_papers_claims_are_held_against_are_those_of_the_reference_runs():
-    for likelihood, dataset in (("bernoulli", "mnist"), ("gaussian", "mnist"), ("gaussian", "fashion")):
-        losses = ("KL", "rKL", "betaH", "MMD", "tGJS", "tdGJS")
-        tests = {loss: measured(loss, likelihood=likelihood, dataset=dataset) for loss in losses}
-        errors = {loss: f"{loss} {test['squared_error']:.2f}" for loss, test in tests.items()}
-        learnt = [f"{errors.pop(loss)} (α = {tests[loss]['alpha']:.2f})" for loss in ("tGJS", "tdGJS")]
-        assert f"{', '.join(errors.values())}; with learnt α, {', '.join(learnt)}." in README
-    kl, rkl, mmd = (measured(loss)["evidence"] for loss in ("KL", "rKL", "MMD"))
-    assert (
-        f"KL {kl['mean']:.1f} (prior sampling {kl['prior_sampling']:.1f}), rKL {rkl['mean']:.1f} "
-        f"({rkl['prior_sampling']:.1f}), MMD {mmd['mean']:.1f} ({mmd['prior_sampling']:.1f})."
-    ) in README
-    fashion = {
-        name: measured(run, likelihood="gaussian", dataset="fashion")["evidence"]
-        for name, run in (("KL", "KL"), ("MMD", "MMD"), ("GJS 0.2", "GJS_GJS-A-0.2"), ("dGJS 0.4", "dGJS_GJS-A-0.4"))
-    }
-    texts = [f"{name} {found['mean']:.1f} ({found['prior_sampling']:.1f})" for name, found in fashion.items()]
-    assert ", ".join(texts).replace("(", "(prior sampling ", 1) in README
-    small, one, large = (measured(f"betaH_betaH-B-{beta}", "beta")["squared_error"] for beta in ("0.25", "1", "4"))
-    assert f"β = 1, {one:.2f}, to {large:.2f} at 4, and hardly below: {small:.2f} at 0.25 " in README
+def test_the_table_of_results_is_that_of_the_reference_runs():
+    assert results_table() in README, f"README.md should hold this table:\n{results_table()}"
 
 
-def test_the_numbers_of_grids_beside_the_table_are_those_of_the_reference_runs():
+def test_the_speed_is_that_of_the_benchmarks_reports():
     text = README.replace("\n", " ")
 
-    def of_grid(run, folder):
-        return json.loads((ROOT / "results/reference" / folder / run / "evaluation.json").read_text())["test"]
+    def ratio(cpu: str, kind: str) -> str:
+        report = json.loads((ROOT / f"benchmarks/epoch-{cpu}.json").read_text(encoding="utf-8"))
+        return f"{report['epoch'][kind]['ratio']:.2f} times"
 
-    for sd in (1, 2):
-        runs = {loss: of_grid(f"loss-{loss}_noise-{sd}", "noise") for loss in ("KL", "rKL", "MMD", "tGJS", "tdGJS")}
-        assert ", ".join(f"{loss} {test['squared_error']:.2f}" for loss, test in runs.items()) in text
-        assert f"to {runs['tGJS']['alpha']:.2f} and {runs['tdGJS']['alpha']:.2f}" in text
-    learnt = [measured("tGJS", likelihood="gaussian"), measured("tdGJS", likelihood="gaussian")]
-    for loss, from_half, words in (("tGJS", learnt[0], "it comes to "), ("tdGJS", learnt[1], "that of the dual to ")):
-        ends = [of_grid(f"loss-{loss}_GJS-A-{start}", "alpha-starts")["alpha"] for start in ("0.1", "0.9")]
-        assert f"{words}{ends[0]:.3f}, {from_half['alpha']:.3f} and {ends[1]:.3f}" in text
-    more = [
-        of_grid(f"dataset-mnist_rec-dist-bernoulli_loss-GJS_GJS-A-{alpha}_GJS-B-4", "lambda")["squared_error"]
-        - measured(f"GJS_GJS-A-{alpha}")["squared_error"]
-        for alpha in ("0.1", "0.5", "0.9")
-    ]
-    assert "λ = 4 adds {:.2f} at α = 0.1, {:.2f} at 0.5 and {:.2f} at 0.9 ".format(*more) in text
+    assert f"An epoch takes {ratio('avx512', 'eager')} as long as with [pythae]" in text
+    assert f"{ratio('avx512', 'compile')} compiled, {ratio('avx512', 'compile + bf16')} with `--precision bf16`" in text
+    assert f"without AVX-512 {ratio('avx2', 'eager')}" in text
 
 
-def test_the_figures_of_speed_are_those_of_the_benchmarks_reports():
-    text = README[README.index("## Speed") :]
-    for cpu, words in (("avx512", "with AVX-512"), ("avx2", "without")):
-        report = json.loads((ROOT / f"benchmarks/epoch-{cpu}.json").read_text())
-        assert f"an epoch of {report['settings']['images']:,} images" in text
-        kinds = ("eager", "compile", "bf16", "compile + bf16", "plain DataLoader loop")
-        ratios = " | ".join(f"{report['epoch'][kind]['ratio']:.2f}" for kind in kinds)
-        assert f"| [{words}](benchmarks/epoch-{cpu}.json) | {ratios} |" in text
-        seconds = {kind: report["epoch"][kind]["seconds"] for kind in kinds}
-        if cpu == "avx512":
-            steps = report["settings"]["images"] / report["settings"]["batch_size"]
-            assert round((seconds["eager"] - seconds["compile"]) / steps * 1000) == 2
-            assert "each step gains two thousandths of a second" in text
-        else:
-            assert round(seconds["bf16"] / seconds["eager"]) == 9
-            assert "takes nine times as long as in float32" in text.replace("\n", " ")
-    command = json.loads((ROOT / "benchmarks/one_epoch.json").read_text())
-    assert f"takes {command['medians']['ratio']:.2f} times as long as pythae's first training epoch" in text
-    assert f"at most {max(row['peak_mib'] for row in command['rounds']):.0f} MiB" in text
+@pytest.mark.parametrize("folder", [".", "benchmarks", "data", "results/reference"])
+def test_links_lead_somewhere(folder):
+    path = ROOT / folder / "README.md"
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8")):
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", heading).replace(" ", "-").lower() for heading in headings]
+            assert anchor in slugs, link

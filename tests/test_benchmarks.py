@@ -1,0 +1,41 @@
+"""What benchmarks/README.md says is what the benchmarks' reports say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+TEXT = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+FLOWING = " ".join(TEXT.split())
+KINDS = ("eager", "compile", "bf16", "compile + bf16", "plain DataLoader loop")
+
+
+def report(name: str) -> dict:
+    return json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name, words", [("epoch-avx512", "with AVX-512"), ("epoch-avx2", "without")])
+def test_the_table_of_an_epoch_is_that_of_the_reports(name, words):
+    ratios = " | ".join(f"{report(name)['epoch'][kind]['ratio']:.2f}" for kind in KINDS)
+    assert f"| [{words}]({name}.json) | {ratios} |" in TEXT
+    assert f"an epoch of {report(name)['settings']['images']:,} images" in TEXT
+
+
+def test_what_is_said_of_compiling_and_of_bfloat16_is_in_the_reports():
+    avx512, avx2 = report("epoch-avx512"), report("epoch-avx2")["epoch"]
+    gained = avx512["epoch"]["eager"]["seconds"] - avx512["epoch"]["compile"]["seconds"]
+    steps = avx512["settings"]["images"] / avx512["settings"]["batch_size"]
+    assert round(gained / steps * 1000) == 2
+    assert "each step gains two thousandths of a second" in FLOWING
+    assert round(avx2["bf16"]["seconds"] / avx2["eager"]["seconds"]) == 9
+    assert "takes nine times as long as in float32" in FLOWING
+
+
+def test_the_figures_of_a_whole_command_and_of_many_runs_are_those_of_the_reports():
+    command = report("one_epoch")
+    assert f"{command['medians']['ratio']:.2f} times as long as pythae's first training epoch" in FLOWING
+    assert f"at most {max(row['peak_mib'] for row in command['rounds']):.0f} MiB" in FLOWING
+    assert f"come to {report('ensemble')['ratio']:.2f} times the images per second" in FLOWING
