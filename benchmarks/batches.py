@@ -6,14 +6,12 @@
 Ours cuts the packed images of dSprites into batches with tensors. The yardstick is what most code does, over the same
 bits: a PyTorch Dataset that gives one image at a time through torchvision's ToTensor, and a DataLoader. The rounds
 alternate; printed are the medians, their ratio, and the share that ours has in an epoch of training on the same images.
-Then main.py runs an epoch, for the peak of its memory. Run it on a machine that does nothing else; all of dSprites
-takes many minutes.
+Then main.py runs an epoch, for the peak of its memory. Writes results/benchmarks/batches.json. Run it on a machine that
+does nothing else; all of dSprites takes many minutes.
 """
 
 import argparse
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import our_command, watch, write_report
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
@@ -82,11 +81,8 @@ def training_seconds(images: PackedImages) -> float:
 def peak_mib(train_size: int) -> float:
     """The peak of the resident memory of a run of main.py on dSprites, drawn from its factors, in MiB."""
     with tempfile.TemporaryDirectory() as results_dir, tempfile.TemporaryDirectory() as empty:
-        command = [sys.executable, ROOT / "main.py", "batches", "--dataset", "dsprites", "--epochs", "1", "--no-cuda"]
-        command += ["--train-size", str(train_size), "--results-dir", results_dir, "--data-dir", empty]
-        command += ["--no-progress-bar"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # Linux counts in KiB
+        run = ["batches", "--dataset", "dsprites", "--epochs", "1", "--train-size", str(train_size)]
+        return watch(our_command(*run, "--results-dir", results_dir, "--data-dir", empty)).peak_mib
 
 
 def main() -> None:
@@ -103,7 +99,10 @@ def main() -> None:
     print(f"batches of an epoch of {len(images):,} images: {ours:.2f} s; one by one: {loader:.2f} s")
     print(f"ratio: {loader / ours:.1f}, to be at least 10")
     print(f"share of an epoch of training ({training:.1f} s): {ours / training:.1%}, to be under 5 %")
-    print(f"peak of a run's memory: {peak_mib(len(images)):.0f} MiB, to be at most 1536")
+    peak = peak_mib(len(images))
+    print(f"peak of a run's memory: {peak:.0f} MiB, to be at most 1536")
+    report = {"images": len(images), "batches": ours, "one_by_one": loader, "training": training, "peak_mib": peak}
+    write_report("batches", report)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,17 @@ Two bounds stand beside: the arithmetic of the networks, forward and backward, a
 (TF32 where the device has it), and the bytes that must move, at the rate of a large copy. Those are every layer's
 output (written, read by the next layer, read again in the backward pass, its gradient written and read) and the
 parameters (read twice, their gradients written, and Adam's three reads more and three writes). Writes
-benchmarks/ensemble.json.
+results/benchmarks/ensemble.json.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
 from pathlib import Path
 
 import torch
+from measuring import write_report
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,7 +36,6 @@ from utils.sweeps import configurations  # noqa: E402
 from vae import ensemble  # noqa: E402
 from vae.training import Stream, Trainer, seed_everything  # noqa: E402
 
-REPORT = Path(__file__).with_suffix(".json")
 IMAGE_SHAPE, BATCH_SIZE, FLOAT = (1, 32, 32), 64, 4
 OUTPUT_PASSES, PARAMETER_PASSES = 5, 9
 
@@ -137,8 +136,8 @@ def main() -> None:
     print(f"ratio: {medians['as_one'] / medians['alone']:.2f}")
     print(f"at best {floors['arithmetic']:,.0f} images/s by arithmetic ({flop / 1e6:.1f} MFLOP an image)")
     print(f"at best {floors['bytes']:,.0f} images/s by bytes ({moved / 1e3:.0f} kB an image)")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     report = {
+        "device": device.type,
         "members": arguments.members,
         "images": images,
         "compiled": arguments.compile,
@@ -148,9 +147,8 @@ def main() -> None:
         "flop_per_image": flop,
         "bytes_per_image": moved,
         "rounds": rounds,
-        "machine": {"device": device.type, "name": name, "torch": torch.__version__},
     }
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    write_report("ensemble", report)
 
 
 if __name__ == "__main__":

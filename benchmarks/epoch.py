@@ -7,9 +7,9 @@ The same networks, batches and images (MNIST, squared error) for all. Each measu
 alternate, each with its own seed; the table holds medians over rounds, as seconds of an epoch without evaluation, and
 ratios to pythae's (to the plain loop's where pythae cannot be installed). The squared error of the test images after
 training shows that all learn the same. Then come other batch sizes, latent dimensions and image sizes. All is also
-written to benchmarks/epoch-CPU.json, where CPU stands for its vector instructions. pythae is installed on the first
-call, into benchmarks/.venv-pythae. CPU seconds are of all threads together, and mean something on a busy machine too;
-for the others it should do nothing else. Linux only.
+written to results/benchmarks/epoch-CPU.json, where CPU stands for its vector instructions. pythae is installed on the
+first call, into benchmarks/.venv-pythae. CPU seconds are of all threads together, and mean something on a busy machine
+too; for the others it should do nothing else. Linux only.
 """
 
 import argparse
@@ -21,10 +21,9 @@ import sys
 from typing import Any
 
 import torch
-from measuring import HERE, machine, pythae_python, watch
+from measuring import HERE, pythae_python, watch, write_report
 from training import DATA_LOADER, KINDS
 
-REPORT = HERE / f"epoch-{torch.backends.cpu.get_cpu_capability().lower()}.json"
 PYTHAE = "pythae"
 COLUMNS = {  # of the tables, with their formats
     "seconds": ".2f",
@@ -106,8 +105,7 @@ def main() -> None:
             }
             print_table(name, scaled)
             report["scaling"][name] = scaled
-    report["machine"] = machine()
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(f"epoch-{torch.backends.cpu.get_cpu_capability().lower()}", report)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,17 @@
 
 Timed is the whole command, from its start to its end: imports, training, evaluation and pictures of six runs on MNIST,
 with squared error as the likelihood. Rounds alternate. Prints every round, the median of either, and how many times as
-fast the runs side by side are; writes benchmarks/jobs.json. Run it on a machine that does nothing else.
+fast the runs side by side are; writes results/benchmarks/jobs.json. Run it on a machine that does nothing else.
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
 
 import torch
-from measuring import HERE, machine, our_command, watch
+from measuring import our_command, watch, write_report
 
-REPORT = HERE / "jobs.json"
 GRID = ["--dataset", "mnist", "--rec-dist", "gaussian", "--loss", "dGJS"]
 GRID += ["--GJS-A", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"]
 
@@ -39,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST lies")
     arguments = parser.parse_args()
     settings = {"images": arguments.images, "epochs": arguments.epochs}
-    counts = (1, torch.get_num_threads())
+    counts = (1, max(2, torch.get_num_threads()))
     rounds = []
     for number in range(1, arguments.rounds + 1):
         rounds.append({f"jobs_{jobs}": seconds(jobs, arguments.data_dir, **settings) for jobs in counts})
@@ -50,7 +48,7 @@ def main() -> None:
     one, several = medians.values()
     print(f"median:  {one:.1f} s and {several:.1f} s: {one / several:.2f} times as fast with --jobs {counts[1]}")
     report = {"settings": settings, "rounds": rounds, "medians": medians, "speedup": one / several}
-    REPORT.write_text(json.dumps(report | {"machine": machine()}, indent=2) + "\n")
+    write_report("jobs", report)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the benchmarks have in common: commands that are watched as they run, pythae's environment, and the machine."""
 
+import json
 import os
 import platform
 import subprocess
@@ -15,6 +16,7 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 MAIN = HERE.parent / "main.py"
+REPORTS = HERE.parent / "results" / "benchmarks"
 PYTHAE_ENVIRONMENT = HERE / ".venv-pythae"
 SAMPLE_SECONDS = 0.05  # between looks at the memory
 
@@ -75,7 +77,16 @@ def machine() -> dict[str, Any]:
     """What a measurement was made on."""
     return {
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def write_report(name: str, report: dict[str, Any]) -> None:
+    """Write a report, with the machine, to results/benchmarks/NAME.json; those beside this file are the ones kept."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    path = REPORTS / f"{name}.json"
+    path.write_text(json.dumps({**report, "machine": machine()}, indent=2) + "\n")
+    print(f"written to {path}")

@@ -6,7 +6,7 @@
 Ours is timed from the command to its end: start, data, one epoch, evaluation of both splits, pictures, everything
 written; of pythae only the training counts. The networks and the batch size are the same. pythae is installed on the
 first call, into benchmarks/.venv-pythae, and shares the packages of this environment. Prints every round and the
-medians, and writes them to benchmarks/one_epoch.json. Run it on a machine that does nothing else.
+medians, and writes them to results/benchmarks/one_epoch.json. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -15,9 +15,7 @@ import os
 import statistics
 import tempfile
 
-from measuring import HERE, machine, our_command, pythae_python, watch
-
-REPORT = HERE / "one_epoch.json"
+from measuring import HERE, our_command, pythae_python, watch, write_report
 
 
 def whole_command(data_dir: str) -> tuple[float, float]:
@@ -50,8 +48,7 @@ def main() -> None:
         print(f"round {number}: " + "  ".join(f"{name} {value:.2f}" for name, value in rounds[-1].items()), flush=True)
     medians = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
     print("median:  " + "  ".join(f"{name} {value:.2f}" for name, value in medians.items()))
-    report = {"rounds": rounds, "medians": medians, "machine": machine()}
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    write_report("one_epoch", {"rounds": rounds, "medians": medians})
 
 
 if __name__ == "__main__":

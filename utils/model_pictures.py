@@ -22,13 +22,12 @@ Runs = dict[str, Member]  # by what they are to be called
 
 
 def compared(protocol: Protocol, losses: Sequence[str]) -> Runs:
-    """A run of each loss, where there is one; of GJS and dGJS that with the least squared error on training images."""
+    """A run of each loss, where there is one: of several its first seed, and of several alphas the least."""
     runs = {}
     for loss in losses:
-        if candidates := protocol.of(loss, over="GJS_A"):
-            best = min(candidates, key=lambda run: evaluated([run], "squared_error", "train"))
-            alpha = f", α = {best.config.loss_options['GJS_A']:g}" if loss in LEARNT else ""
-            runs[STYLES[loss].label + alpha] = best
+        for run in protocol.of(loss, over="GJS_A")[:1]:
+            alpha = f", α = {run.config.loss_options['GJS_A']:g}" if loss in LEARNT else ""
+            runs[STYLES[loss].label + alpha] = run
     return runs
 
 
@@ -44,11 +43,11 @@ def by_weight(protocol: Protocol) -> dict[str, Runs]:
 
 def by_noise(protocol: Protocol) -> dict[str, Runs]:
     """A run of each loss, for each standard deviation of the noise."""
-    panels: dict[str, Runs] = {f"noise {sd:g}": {} for sd in sorted({run.config.noise for run in protocol.runs})}
+    panels: dict[float, Runs] = {}
     for loss, style in STYLES.items():
         for sd, runs in protocol.over("noise", loss).items():
-            panels[f"noise {sd:g}"][style.label] = runs[0]
-    return panels
+            panels.setdefault(sd, {})[style.label] = runs[0]
+    return {f"noise {sd:g}": panels[sd] for sd in sorted(panels)}
 
 
 @torch.inference_mode()
@@ -64,7 +63,7 @@ def traversals_side_by_side(protocol: Protocol, runs: Runs, *, count: int = 5) -
         dimensions = variance.argsort(descending=True)[:count].tolist()
         labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
         panels[name] = to_numpy(traversed(model, dimensions)), labels
-    return image_panels(panels)
+    return image_panels(panels, title=protocol.title)
 
 
 @torch.inference_mode()
@@ -85,7 +84,7 @@ def reconstructions_side_by_side(protocol: Protocol, panels: dict[str, Runs], *,
             model, (error,) = model_of(run), evaluated([run], "squared_error")
             rows[f"{name}: {error:.1f}"] = model.decode(model.encode(inputs)[0])
         grids[title] = to_numpy(torch.stack(list(rows.values()))), list(rows)
-    return image_panels(grids)
+    return image_panels(grids, title=protocol.title)
 
 
 @torch.inference_mode()

@@ -11,7 +11,6 @@ from utils.results import BOOKKEEPING
 
 DPI = 100  # of every figure, so that sizes in pixels can be meant
 IMAGE_PIXELS = 64  # side of an image in a grid, at least
-PANEL_PIXELS = 32  # of one in grids side by side
 LABEL_SIZE = 9
 
 
@@ -46,25 +45,26 @@ def image_grid(
     return figure
 
 
-def image_panels(panels: dict[str, tuple[np.ndarray, Sequence[str]]]) -> Figure:
-    """Grids of images side by side, under their titles, each with a label for each of its rows or without.
+def image_panels(panels: dict[str, tuple[np.ndarray, Sequence[str]]], *, title: str) -> Figure:
+    """Grids of images side by side, under their names, each with a label for each of its rows or without.
 
     images: (rows, columns, C, H, W) in [0, 1].
     """
-    zoom = max(1, -(-PANEL_PIXELS // max(images.shape[-2] for images, _ in panels.values())))
+    zoom = max(1, -(-IMAGE_PIXELS // max(images.shape[-2] for images, _ in panels.values())))
     canvases = [tile(images, gap=2).repeat(zoom, axis=0).repeat(zoom, axis=1) for images, _ in panels.values()]
     margins = [15 + max(map(text_width, labels), default=0) for _, labels in panels.values()]
-    height = max(canvas.shape[0] for canvas in canvases) + 40
+    height = max(canvas.shape[0] for canvas in canvases) + 70
     width = sum(margins) + sum(canvas.shape[1] for canvas in canvases) + 10
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    figure.suptitle(title, fontsize=10, y=1 - 15 / height)
     left = 0
-    for (title, (images, labels)), canvas, margin in zip(panels.items(), canvases, margins):
+    for (name, (images, labels)), canvas, margin in zip(panels.items(), canvases, margins):
         left += margin
-        bottom = height - 30 - canvas.shape[0]
+        bottom = height - 60 - canvas.shape[0]
         place = (left / width, bottom / height, canvas.shape[1] / width, canvas.shape[0] / height)
         axes = figure.add_axes(place, xticks=[])
         axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="none")
-        axes.set_title(title, fontsize=10)
+        axes.set_title(name, fontsize=10)
         axes.set_yticks((np.arange(len(labels)) + 0.5) * canvas.shape[0] / len(images), labels, fontsize=LABEL_SIZE)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)

@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, mode
 from typing import Any
 
 from utils.config import EVALUATION_OPTIONS, RunConfig, default_options
 from utils.datasets import Dataset, DatasetError, load_dataset
 from utils.report.commands import command
-from utils.report.tables import count_of, flag_label
+from utils.report.tables import SKEWED, count_of, flag_label
 from utils.results import MODEL
 from utils.sweeps import Member, configurations, members
 
@@ -30,9 +31,20 @@ class Protocol:
     test: Dataset | None = None  # the test images, where models are looked at
 
     @property
-    def title(self) -> str:
+    def name(self) -> str:
         """Data set and likelihood."""
         return f"{self.settings['dataset']}, {self.settings['rec_dist']}"
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that there are runs of, ascending."""
+        return sorted({run.config.seed for run in self.runs})
+
+    @property
+    def title(self) -> str:
+        """What figures say of the runs: data set, likelihood, epochs, and the seed or how many."""
+        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else count_of(len(self.seeds), "seed")
+        return f"{self.name}: {count_of(self.settings['epochs'], 'epoch')}, {seeds}"
 
     def of(self, loss: str, *, over: str = "", **options: Any) -> list[Member]:
         """The runs with a loss, whose options are as given or else the defaults, but for the flag `over`."""
@@ -93,10 +105,10 @@ def read_grid(
 
 def describe(protocol: Protocol, folder: Path, preset: str | None, flags: dict[str, Any]) -> None:
     """Print what a protocol's runs are, the command that makes such runs, and which of them are not there."""
-    data, seeds = protocol.runs[0].record["data"], sorted({run.config.seed for run in protocol.runs})
+    data, seeds = protocol.runs[0].record["data"], protocol.seeds
     images = f"{data['train_images']:,} training and {data['test_images']:,} test images"
     lengths = f"{count_of(len(protocol.runs), 'run')}, {count_of(protocol.settings['epochs'], 'epoch')}"
-    print(f"{protocol.title}: {lengths}, {images}, seed {', '.join(map(str, seeds))}")
+    print(f"{protocol.name}: {lengths}, {images}, seed {', '.join(map(str, seeds))}")
     planned = configurations(flags, preset)
     plain = planned[0].flags()
     flags = {**{name: value for name, value in protocol.settings.items() if plain[name] != value}, **flags}
@@ -151,10 +163,33 @@ def with_models(grid: Grid) -> Grid:
     return kept
 
 
+def with_best_skew(grid: Grid) -> Grid:
+    """Of the runs of GJS and dGJS those of the alpha with the least squared error on training images, mean over seeds.
+
+    Those of other losses are all there.
+    """
+
+    def best(protocol: Protocol) -> list[Member]:
+        chosen = [run for run in protocol.runs if run.config.loss not in SKEWED]
+        for loss in SKEWED:
+            series = protocol.over("GJS_A", loss).values()
+            chosen += min(series, key=lambda runs: fmean(evaluated(runs, "squared_error", "train")), default=[])
+        return chosen
+
+    return {dataset: [replace(one, runs=best(one)) for one in protocols] for dataset, protocols in grid.items()}
+
+
 def with_evidence(grid: Grid) -> Grid:
-    """The runs whose evaluation has the evidence; prints which are left out."""
-    remedy = "with --is-eval-only --importance-samples 1000"
-    return keep(grid, lambda run: "evidence" in run.evaluation["test"], "evidence in evaluation.json", remedy)
+    """The runs whose evaluation has the evidence from the same number of samples, that of most; prints the others."""
+    evidence = [run.evaluation["test"].get("evidence", {}) for one in every_protocol(grid) for run in one.runs]
+    counts = [found["importance_samples"] for found in evidence if found]
+    samples = mode(counts) if counts else 1000
+    what, remedy = f"evidence from {samples} samples", f"with --is-eval-only --importance-samples {samples}"
+
+    def has(run: Member) -> bool:
+        return run.evaluation["test"].get("evidence", {}).get("importance_samples") == samples
+
+    return keep(grid, has, what, remedy)
 
 
 def keep(grid: Grid, condition: Callable[[Member], bool], what: str, remedy: str) -> Grid:
@@ -163,7 +198,7 @@ def keep(grid: Grid, condition: Callable[[Member], bool], what: str, remedy: str
     for protocol in every_protocol(grid):
         runs = [run for run in protocol.runs if condition(run)]
         if others := [run.config for run in protocol.runs if run not in runs]:
-            print(f"{protocol.title}: no {what}: {names(others, [run.config for run in protocol.runs])}")
+            print(f"{protocol.name}: no {what}: {names(others, [run.config for run in protocol.runs])}")
             print(f"    the command above makes it {remedy}")
         if runs:
             kept.setdefault(protocol.settings["dataset"], []).append(replace(protocol, runs=runs))

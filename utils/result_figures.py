@@ -1,10 +1,11 @@
 """Figures of the numbers that runs have left in evaluation.json and metrics.jsonl: a column for each protocol.
 
-Full lines are of the test split and dashed ones of the training split, both at z = posterior mean. Where there are
-several seeds, a line goes through their means and each has its own dot. What is not there is not drawn.
+Full lines are of the test split and dashed ones of the training split, both at z = posterior mean; dotted ones with the
+same colour are the paper's. Where there are several seeds, a line goes through their means and each has its own dot.
+What is not there is not drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from utils.plots import DPI
 from utils.protocols import Protocol, evaluated
-from utils.report.paper_numbers import published
+from utils.report.paper_numbers import PaperNumber, published
 from utils.sweeps import Member
 
 
@@ -43,7 +44,16 @@ STYLES = {
 }
 LEARNT = {"GJS": "tGJS", "dGJS": "tdGJS"}
 LINES = {"train": "--", "test": "-"}
+PUBLISHED = "published"
 SQUARED_ERROR = "squared error per image"
+RATE_PATHS = (  # flag, loss, symbol, and how far from the ends of the line, in points, its values are
+    ("GJS_A", "GJS", "α", (-34, -12)),
+    ("GJS_A", "dGJS", "α", (5, 7)),
+    ("betaH_B", "betaH", "β", (6, -10)),
+)
+FAINT = {"fontsize": 6.5, "color": "0.6"}
+INSET_FROM = 10  # nats between estimates of the evidence; what is near KL(q‖p) is then drawn again, larger
+INSET_NATS = (4, 2)  # below and above it
 MARKER_SIZE = 4.5
 
 Series = dict[float, list[Member]]  # runs by a value that differs, ascending
@@ -59,7 +69,8 @@ def skew_figure(protocols: Sequence[Protocol], loss: str) -> Figure:
         for split in LINES:
             baselines(axes, protocol, ("KL", "rKL"), "squared_error", split)
             curve(axes, protocol.over("GJS_A", loss), "squared_error", split, *STYLES[loss])
-        published_curve(axes, protocol.over("GJS_A", loss))
+        published_baselines(axes, protocol, ("KL", "rKL"))
+        published_curve(axes, protocol.over("GJS_A", loss), STYLES[loss].color)
         learnt = protocol.of(LEARNT[loss], over="GJS_A")
         stars(axes, evaluated(learnt, "alpha"), evaluated(learnt, "squared_error"), *STYLES[LEARNT[loss]])
     for axes, protocol in zip(below, protocols):
@@ -122,10 +133,20 @@ def evidence_figure(protocols: Sequence[Protocol]) -> Figure:
     figure, (above, below) = columns(protocols, rows=2)
     for axes, under, protocol in zip(above, below, protocols):
         evidence_over_alpha(axes, protocol, "mean", "interval")
+        heights = [evidence["mean"] for evidence in evaluated(protocol.runs, "evidence")]
+        if (kl := protocol.of("KL")) and max(heights) - min(heights) > INSET_FROM:
+            level, (less, more) = fmean(evidence["mean"] for evidence in evaluated(kl, "evidence")), INSET_NATS
+            inset = axes.inset_axes((0.11, 0.07, 0.5, 0.42), xlim=(0, 1), ylim=(level - less, level + more))
+            evidence_over_alpha(inset, protocol, "mean", "interval")
+            inset.set_title("the same near KL(q‖p)", fontsize=7, pad=3)
+            inset.tick_params(labelsize=6)
+            inset.set_xticks([])
         evidence_over_alpha(under, protocol, "prior_sampling", "prior_sampling_interval")
         under.set(xlim=(0, 1), xlabel="α", title="")
-    above[0].set_ylabel("log p(x) (nats)")
-    below[0].set_ylabel("by prior sampling (nats)")
+    samples = {e["importance_samples"] for protocol in protocols for e in evaluated(protocol.runs, "evidence")}
+    counts = ", ".join(map(str, sorted(samples)))
+    above[0].set_ylabel(f"log p(x), K = {counts} (nats)")
+    below[0].set_ylabel(f"prior sampling, {counts} draws (nats)")
     finish(figure, above)
     return figure
 
@@ -136,16 +157,16 @@ def evidence_over_alpha(axes: Axes, protocol: Protocol, mean: str, interval: str
         for evidence in evaluated(protocol.of(loss), "evidence"):
             axes.axhspan(*evidence[interval], color=STYLES[loss].color, alpha=0.25, linewidth=0)
             axes.axhline(evidence[mean], color=STYLES[loss].color, label=STYLES[loss].label)
-    for loss, line in (("GJS", "-"), ("dGJS", ":")):
+    for loss, line in (("GJS", "o-"), ("dGJS", "o:")):
         label, color = STYLES[loss]
         series = protocol.over("GJS_A", loss)
         means = [fmean(evidence[mean] for evidence in evaluated(runs, "evidence")) for runs in series.values()]
-        axes.plot(list(series), means, line, color=color, label=label)
+        axes.plot(list(series), means, line, color=color, label=label, markersize=MARKER_SIZE)
         for alpha, runs in series.items():
             for evidence in evaluated(runs, "evidence"):
                 low, high = evidence[interval]
                 errors = [[evidence[mean] - low], [high - evidence[mean]]]
-                axes.errorbar(alpha, evidence[mean], errors, fmt="o", color=color, ms=MARKER_SIZE, capsize=3)
+                axes.errorbar(alpha, evidence[mean], errors, fmt=".", color=color, markersize=3, capsize=3)
 
 
 def beta_figure(protocols: Sequence[Protocol]) -> Figure:
@@ -156,7 +177,7 @@ def beta_figure(protocols: Sequence[Protocol]) -> Figure:
         for split in LINES:
             baselines(axes, protocol, ("KL",), "squared_error", split)
             curve(axes, series, "squared_error", split, *STYLES["betaH"])
-        published_curve(axes, series)
+        published_curve(axes, series, STYLES["betaH"].color)
         axes.set(xlabel="β", xscale="log")
         axes.set_xticks(list(series), [f"{beta:g}" for beta in series])
         axes.set_xticks([], minor=True)
@@ -170,13 +191,14 @@ def weight_figure(protocols: Sequence[Protocol]) -> Figure:
     figure, (row,) = columns(protocols, rows=1)
     for axes, protocol in zip(row, protocols):
         weights = protocol.values("GJS_B", "GJS")
+        published_baselines(axes, protocol, ("KL",))
         for split in LINES:
             baselines(axes, protocol, ("KL",), "squared_error", split)
-            for weight, color in zip(weights, colormaps["plasma"](np.linspace(0, 0.85, len(weights)))):
-                series = protocol.over("GJS_A", "GJS", GJS_B=weight)
+        for weight, color in zip(weights, colormaps["plasma"](np.linspace(0, 0.85, len(weights)))):
+            series = protocol.over("GJS_A", "GJS", GJS_B=weight)
+            for split in LINES:
                 curve(axes, series, "squared_error", split, f"{STYLES['GJS'].label}, λ = {weight:g}", color)
-        for weight in weights:
-            published_curve(axes, protocol.over("GJS_A", "GJS", GJS_B=weight))
+            published_curve(axes, series, color)
         axes.set(xlim=(0, 1), xlabel="α")
     row[0].set_ylabel(SQUARED_ERROR)
     finish(figure, row)
@@ -203,30 +225,56 @@ def rate_distortion(protocols: Sequence[Protocol]) -> Figure:
     """The test reconstruction against KL(q‖p): what is lost of an image against what its code costs, whatever the loss.
 
     Lines join GJS and dGJS over alpha and betaH over beta, with values at the ends; thin lines each GJS over lambda.
-    Along a dotted line the sum of the two is the same, and with it the ELBO.
+    Below is the same near KL(q‖p); along a dotted line there, the sum of the two is the number at its lower end.
     """
-    figure, (row,) = columns(protocols, rows=1, size=(5.4, 4.4))
-    for axes, protocol in zip(row, protocols):
-        for loss in ("KL", "rKL", "MMD"):
-            rate_curve(axes, protocol.of(loss), "s", *STYLES[loss])
-        for loss in LEARNT.values():
-            rate_curve(axes, protocol.of(loss), "*", *STYLES[loss], markersize=12)
-        for alpha in protocol.values("GJS_A", "GJS"):
-            over_weight = flat(protocol.over("GJS_B", "GJS", GJS_A=alpha))
-            rate_curve(axes, over_weight, ".-", None, STYLES["GJS"].color, linewidth=0.7)
-        for flag, loss, symbol in (("GJS_A", "GJS", "α"), ("GJS_A", "dGJS", "α"), ("betaH_B", "betaH", "β")):
-            runs = flat(protocol.over(flag, loss))
-            rate_curve(axes, runs, "o-", *STYLES[loss], markersize=MARKER_SIZE)
-            for run in runs[:1] + runs[1:][-1:]:
-                (rate,), (distortion,) = rate_and_distortion([run])
-                text = f"{symbol} = {run.config.loss_options[flag]:g}"
-                axes.annotate(text, (rate, distortion), (5, 5), textcoords="offset points", fontsize=8)
-        axes.set(xlabel="rate: KL(q‖p) (nats)", xscale="log")
+    figure, (above, below) = columns(protocols, rows=2, size=(5.4, 4.2), sharex="none")
+    for axes, near, protocol in zip(above, below, protocols):
+        for each in (axes, near):
+            rate_curves(each, protocol)
+            each.set(xscale="log")
+        axes.margins(0.1)
+        if kl := protocol.of("KL"):
+            rate, distortion = (fmean(values) for values in rate_and_distortion(kl))
+            least = min(rate_and_distortion(protocol.runs)[1])
+            near.set(xlim=(0.5 * rate, 2.2 * rate), ylim=(least - 1, distortion + 0.4 * rate))
         plain_ticks(axes.xaxis)
-        equal_elbo(axes)
-    row[0].set_ylabel("distortion: reconstruction")
-    finish(figure, row)
+        plain_ticks(near.xaxis)
+        equal_sums(near)
+        name_ends(axes, near, protocol)
+        near.set(xlabel="rate: KL(q‖p) (nats)", title="")
+    above[0].set_ylabel("distortion: reconstruction")
+    below[0].set_ylabel("the same near KL(q‖p)")
+    finish(figure, above)
     return figure
+
+
+def rate_curves(axes: Axes, protocol: Protocol) -> None:
+    """All runs in the plane of rate and distortion, KL(q‖p) on top."""
+
+    def draw(runs: Sequence[Member], line: str, label: str, color: str, **style: Any) -> None:
+        axes.plot(*rate_and_distortion(runs), line, color=color, label=label, **style)
+
+    for alpha in protocol.values("GJS_A", "GJS"):
+        if len(over_weight := flat(protocol.over("GJS_B", "GJS", GJS_A=alpha))) > 1:
+            draw(over_weight, ".-", f"{STYLES['GJS'].label}, each α over λ", STYLES["GJS"].color, linewidth=0.7)
+    for flag, loss, *_ in RATE_PATHS:
+        draw(flat(protocol.over(flag, loss)), "o-", *STYLES[loss], markersize=MARKER_SIZE)
+    for loss in LEARNT.values():
+        draw(protocol.of(loss), "*", *STYLES[loss], markersize=12)
+    for loss in ("rKL", "MMD", "KL"):
+        draw(protocol.of(loss), "s", *STYLES[loss])
+
+
+def name_ends(axes: Axes, near: Axes, protocol: Protocol) -> None:
+    """What alpha or beta is at the ends of the lines, in the panel of what is near KL(q‖p) where that shows them."""
+    for flag, loss, symbol, place in RATE_PATHS:
+        runs = flat(protocol.over(flag, loss))
+        for run in runs[:1] + runs[1:][-1:]:
+            point = [value for (value,) in rate_and_distortion([run])]
+            low, high = zip(near.get_xlim(), near.get_ylim())
+            panel = near if low[0] < point[0] < high[0] and low[1] < point[1] < high[1] else axes
+            text, style = f"{symbol} = {run.config.loss_options[flag]:g}", {"color": STYLES[loss].color, "fontsize": 8}
+            panel.annotate(text, point, place, textcoords="offset points", **style)
 
 
 def flat(series: Series) -> list[Member]:
@@ -235,21 +283,20 @@ def flat(series: Series) -> list[Member]:
 
 
 def rate_and_distortion(runs: Sequence[Member]) -> tuple[list[float], list[float]]:
-    """KL(q‖p) and the reconstruction of the test images, whose sum is the negated ELBO whatever the loss."""
+    """KL(q‖p) and the reconstruction of the test images, both at z = posterior mean."""
     distortion = evaluated(runs, "reconstruction")
     return [-elbo - error for elbo, error in zip(evaluated(runs, "elbo"), distortion)], distortion
 
 
-def rate_curve(axes: Axes, runs: Sequence[Member], line: str, label: str | None, color: str, **style: Any) -> None:
-    """Runs in the plane of rate and distortion."""
-    axes.plot(*rate_and_distortion(runs), line, color=color, label=label, **style)
-
-
-def equal_elbo(axes: Axes) -> None:
-    """Dotted lines, within what the axes show, along which rate + distortion is the same."""
-    rates, (low, high) = np.geomspace(*axes.get_xlim(), 200), axes.get_ylim()
-    for total in MaxNLocator(7).tick_values(low + rates[0], high + rates[-1]):
+def equal_sums(axes: Axes) -> None:
+    """Dotted lines, within what the axes show, along which rate + distortion is the same, and how much that is."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    rates = np.geomspace(left, right, 200)
+    first, second, *_ = MaxNLocator(9).tick_values(low + left, low + right)
+    for total in np.arange(first, high + right, second - first):
         axes.plot(rates, total - rates, ":", color="0.75", linewidth=0.8, zorder=0, scalex=False, scaley=False)
+        if left < total - low < right:
+            axes.annotate(f"{total:g}", (total - low, low), (3, 2), textcoords="offset points", **FAINT)
 
 
 def history(run: Member, *names: str) -> list[list[float]]:
@@ -262,12 +309,12 @@ def history(run: Member, *names: str) -> list[list[float]]:
 
 
 def columns(
-    protocols: Sequence[Protocol], *, rows: int, size: tuple[float, float] = (4.3, 3.1)
+    protocols: Sequence[Protocol], *, rows: int, size: tuple[float, float] = (4.3, 3.1), sharex: str = "col"
 ) -> tuple[Figure, np.ndarray]:
     """A figure with axes (rows, protocols), whose columns have the protocols' titles."""
     width, height = size
     figure = Figure(figsize=(width * len(protocols) + 2.4, height * rows), dpi=DPI, layout="constrained")
-    grid = figure.subplots(rows, len(protocols), sharex="col", squeeze=False)
+    grid = figure.subplots(rows, len(protocols), sharex=sharex, squeeze=False)
     for axes, protocol in zip(grid[0], protocols):
         axes.set_title(protocol.title, fontsize=10)
     for axes in grid.flat:
@@ -287,16 +334,29 @@ def curve(axes: Axes, series: Series, quantity: str, split: str, label: str, col
             axes.plot([value] * len(numbers), numbers, ".", color=color, markersize=3)
 
 
-def published_curve(axes: Axes, series: Series) -> None:
-    """The paper's numbers for such runs, where they come from the same likelihood as far as can be told."""
-    found = {value: published(runs[0].config) for value, runs in series.items()}
-    likelihoods = {value: runs[0].config.rec_dist[0] for value, runs in series.items()}  # as in MARKS
-    numbers = {value: number for value, number in found.items() if number and likelihoods[value] in number.marks}
-    if numbers:
-        on_training_images = any("t" in number.marks for number in numbers.values())
-        label = "published, on training images" if on_training_images else "published"
+def published_curve(axes: Axes, series: Series, color: Any) -> None:
+    """The paper's numbers for such runs, where there are any of the same likelihood as far as can be told."""
+    if numbers := {value: found for value, runs in series.items() if (found := comparable(runs[0]))}:
         heights = [number.value for number in numbers.values()]
-        axes.plot(list(numbers), heights, "x:", color="0.4", label=label, markersize=5)
+        axes.plot(list(numbers), heights, "x:", color=color, label=published_label(numbers.values()), markersize=5)
+
+
+def published_baselines(axes: Axes, protocol: Protocol, losses: Sequence[str]) -> None:
+    """The same as horizontal lines."""
+    for loss in losses:
+        if (runs := protocol.of(loss)) and (number := comparable(runs[0])):
+            axes.axhline(number.value, color=STYLES[loss].color, linestyle=":", label=published_label([number]))
+
+
+def comparable(run: Member) -> PaperNumber | None:
+    """The paper's number for a run; None if there is none, or none that must be of the same likelihood."""
+    number = published(run.config)
+    return number if number and number.likelihood == run.config.rec_dist else None
+
+
+def published_label(numbers: Iterable[PaperNumber]) -> str:
+    """What the legend calls them, whatever their colour."""
+    return f"{PUBLISHED}, on training images" if any(number.test is None for number in numbers) else PUBLISHED
 
 
 def baselines(axes: Axes, protocol: Protocol, losses: Sequence[str], quantity: str, split: str) -> None:
@@ -330,6 +390,7 @@ def finish(figure: Figure, panels: Sequence[Axes]) -> None:
         for handle, label in zip(*axes.get_legend_handles_labels()):
             if len(handle.get_xdata()):
                 handles.setdefault(label, handle)
+    handles |= {name: Line2D([], [], color="grey", linestyle=":") for name in handles if name.startswith(PUBLISHED)}
     if any(line.get_linestyle() == LINES["train"] for axes in panels for line in axes.lines):
         handles |= {name: Line2D([], [], color="grey", linestyle=line) for name, line in LINES.items()}
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9, frameon=False)

@@ -135,21 +135,24 @@ def test_samples_of_vectors_have_the_noise_of_the_likelihood():
 
 def test_panels_of_images_keep_their_pixels_and_labels():
     rng = np.random.default_rng(0)
-    first, second = rng.random((3, 4, 1, 32, 32)), rng.random((2, 2, 3, 32, 32))
-    figure = image_panels({"KL": (first, ["a", "$z_{10}$", "a longer label"]), "MMD": (second, [])})
+    first, second = rng.random((3, 4, 1, 64, 64)), rng.random((2, 2, 3, 64, 64))
+    panels = {"KL": (first, ["a", "$z_{10}$", "a longer label"]), "MMD": (second, [])}
+    figure = image_panels(panels, title="mnist, bernoulli")
     for axes, title, images in zip(figure.axes, ("KL", "MMD"), (first, second)):
         assert axes.get_title() == title
         assert np.array_equal(axes.images[0].get_array(), tile(images, gap=2))
         width, height = (axes.get_position().size * figure.get_size_inches() * DPI).round(6)
         rows, columns = images.shape[:2]
-        assert (width, height) == (34 * columns - 2, 34 * rows - 2), "a pixel is a pixel"
+        assert (width, height) == (66 * columns - 2, 66 * rows - 2), "a pixel is a pixel"
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a", "$z_{10}$", "a longer label"]
     figure.draw_without_rendering()
     places = [axes.get_tightbbox() for axes in figure.axes]
     assert places[0].x0 >= 0 and places[0].x1 < places[1].x0
-    assert max(place.y1 for place in places) <= figure.bbox.y1
+    (title,) = figure.texts
+    assert title.get_text() == "mnist, bernoulli"
+    assert max(place.y1 for place in places) <= title.get_window_extent().y0 < figure.bbox.y1
 
 
 def test_small_images_in_panels_are_enlarged_by_a_whole_number():
-    figure = image_panels({"": (np.zeros((1, 1, 1, 8, 8)), [])})
-    assert figure.axes[0].images[0].get_array().shape == (32, 32)
+    figure = image_panels({"": (np.zeros((1, 1, 1, 24, 24)), [])}, title="")
+    assert figure.axes[0].images[0].get_array().shape == (72, 72)

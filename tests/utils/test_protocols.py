@@ -9,7 +9,16 @@ import pytest
 import main as command_line
 from utils import protocols
 from utils.datasets import DatasetError
-from utils.protocols import Protocol, evaluated, every_protocol, merged, read_grid, with_evidence, with_models
+from utils.protocols import (
+    Protocol,
+    evaluated,
+    every_protocol,
+    merged,
+    read_grid,
+    with_best_skew,
+    with_evidence,
+    with_models,
+)
 from utils.results import CONFIG, EVALUATION, MODEL
 from utils.sweeps import check_same_configuration, configurations, members, read_member
 
@@ -62,7 +71,7 @@ def planned(flags):
 
 def test_a_grid_has_the_runs_that_have_ended_with_what_they_have_in_common(reference):
     protocol = only(read_grid(reference / "table1", "table1"))
-    assert protocol.title == "digits, gaussian"
+    assert protocol.title == "digits, gaussian: 2 epochs, seed 1234"
     assert protocol.settings.items() >= {"epochs": 2, "train_size": 20, "test_size": 10, "noise": 0.0}.items()
     assert len(protocol.runs) == len(members(reference / "table1")) == 10
 
@@ -222,5 +231,29 @@ def test_runs_without_evidence_are_left_out(reference, capsys):
     grid = read_grid(reference / "table1", "table1", loss=["KL", "rKL", "GJS"])
     protocol = only(with_evidence(grid))
     assert [run.config.loss for run in protocol.runs] == ["GJS", "GJS", "KL"]
-    assert "no evidence in evaluation.json: rKL\n" in capsys.readouterr().out
+    assert "digits, gaussian: no evidence from 2 samples: rKL\n" in capsys.readouterr().out
     assert read_member(protocol.runs[0].folder.path).evaluation["test"]["evidence"]["importance_samples"] == 2
+
+
+def test_evidence_is_compared_from_the_same_number_of_samples(reference, tmp_path, capsys):
+    folder = shutil.copytree(reference / "table1", tmp_path / "table1")
+    path = folder / "dataset-digits_rec-dist-gaussian_loss-KL" / EVALUATION
+    path.write_text(path.read_text().replace('"importance_samples": 2', '"importance_samples": 3'))
+    protocol = only(with_evidence(read_grid(folder, "table1", loss=["KL", "GJS"])))
+    assert [run.config.loss for run in protocol.runs] == ["GJS", "GJS"]
+    assert "no evidence from 2 samples: KL\n    the command above makes it" in capsys.readouterr().out
+
+
+def test_the_best_skew_is_that_of_the_least_error_on_training_images(reference, tmp_path):
+    folder = shutil.copytree(reference / "table1", tmp_path / "table1")
+    for alpha, error in ((0.1, 7.0), (0.5, 6.0)):
+        path = folder / f"dataset-digits_rec-dist-gaussian_loss-GJS_GJS-A-{alpha}" / EVALUATION
+        evaluation = json.loads(path.read_text())
+        evaluation["train"]["squared_error"], evaluation["test"]["squared_error"] = error, -error
+        path.write_text(json.dumps(evaluation))
+    grid = read_grid(folder, "table1")
+    before, after = only(grid), only(with_best_skew(grid))
+    assert list(before.over("GJS_A", "GJS")) == [0.1, 0.5]
+    assert list(after.over("GJS_A", "GJS")) == [0.5]
+    assert len(after.over("GJS_A", "dGJS")) == 1
+    assert [run for run in before.runs if run.config.loss not in ("GJS", "dGJS")] == after.runs[: len(after.runs) - 2]

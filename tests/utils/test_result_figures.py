@@ -81,7 +81,7 @@ def test_figure_3_has_errors_above_and_divergences_below(reference, said, loss, 
         points = [(alpha, said(f"{loss}_GJS-A-{alpha}", quantity)) for alpha in ALPHAS]
         assert drawn(below, color, "-", marker) == points
     assert heights(below, colour("KL"), "-") == [said("KL", "divergence")]
-    assert above.get_title() == "digits, gaussian"
+    assert above.get_title() == "digits, gaussian: 2 epochs, seed 1234"
     assert {STYLES[loss].label, STYLES[learnt].label, "KL(q‖p)", "train", "test"} <= set(labels(figure))
 
 
@@ -112,7 +112,8 @@ def test_published_numbers_stand_beside_runs_with_the_same_likelihood_only(refer
     for path in folder.glob(f"*/{CONFIG}"):
         path.write_text(path.read_text().replace('"dataset": "digits"', '"dataset": "fashion"'))
     axes = skew_figure([only(read_grid(folder, "table1"))], "GJS").axes[0]
-    assert drawn(axes, "0.4", ":", "x") == [(0.1, 10.038), (0.5, 11.294)]
+    assert drawn(axes, colour("GJS"), ":", "x") == [(0.1, 10.038), (0.5, 11.294)]
+    assert (heights(axes, colour("KL"), ":"), heights(axes, colour("rKL"), ":")) == ([11.981], [14.421])
     for path in folder.glob(f"*/{CONFIG}"):  # its numbers for MNIST are from bernoulli
         path.write_text(path.read_text().replace('"dataset": "fashion"', '"dataset": "mnist"'))
     assert "published" not in labels(skew_figure([only(read_grid(folder, "table1"))], "GJS"))
@@ -181,16 +182,35 @@ def test_errors_and_learnt_alpha_over_noise(reference, said):
 def test_rate_and_distortion_are_the_two_parts_of_the_elbo(reference, said):
     grids = [read_grid(reference / name, name) for name in ("table1", "lambda", "beta")]
     figure = rate_distortion([only(merged(*grids))])
-    (axes,) = figure.axes
-    of = {line.get_label(): line.get_xydata() for line in axes.lines}
-    ((rate, distortion),) = of[STYLES["KL"].label]
-    assert distortion == said("KL", "reconstruction")
-    assert rate == pytest.approx(said("KL", "divergence"))
-    for (rate, distortion), alpha in zip(of[STYLES["dGJS"].label], ALPHAS, strict=True):
-        assert distortion == said(f"dGJS_GJS-A-{alpha}", "reconstruction")
-        assert rate + distortion == pytest.approx(-said(f"dGJS_GJS-A-{alpha}", "elbo"))
-    ends = {text.get_text() for text in axes.texts}
-    assert ends == {"α = 0.1", "α = 0.5", "β = 0.5", "β = 4"}
-    for line in axes.lines:
-        if line.get_linestyle() == ":":
-            assert np.ptp(line.get_xdata() + line.get_ydata()) == pytest.approx(0, abs=1e-9)
+    above, near = figure.axes
+    for axes in (above, near):
+        of = {line.get_label(): line.get_xydata() for line in axes.lines}
+        ((rate, distortion),) = of[STYLES["KL"].label]
+        assert distortion == said("KL", "reconstruction")
+        assert rate == pytest.approx(said("KL", "divergence"))
+        for (rate, distortion), alpha in zip(of[STYLES["dGJS"].label], ALPHAS, strict=True):
+            assert distortion == said(f"dGJS_GJS-A-{alpha}", "reconstruction")
+            assert rate + distortion == pytest.approx(-said(f"dGJS_GJS-A-{alpha}", "elbo"))
+    ends = {text.get_text() for axes in (above, near) for text in axes.texts}
+    assert ends >= {"α = 0.1", "α = 0.5", "β = 0.5", "β = 4"}
+    sums = {f"{total:g}": text for text in near.texts if (total := sum(text.xy)) and "=" not in text.get_text()}
+    dotted = [line for line in near.lines if line.get_linestyle() == ":"]
+    assert dotted and all(name == text.get_text() for name, text in sums.items())
+    for line in dotted:
+        assert np.ptp(line.get_xdata() + line.get_ydata()) == pytest.approx(0, abs=1e-9)
+
+
+def test_evidence_that_is_far_apart_is_drawn_again_near_that_of_kl(reference, said, tmp_path):
+    folder = shutil.copytree(reference / "table1", tmp_path / "table1")
+    path = folder / f"{PREFIX}GJS_GJS-A-0.5" / EVALUATION
+    evaluation = json.loads(path.read_text())
+    evidence = evaluation["test"]["evidence"]
+    evidence |= {"mean": evidence["mean"] - 50, "interval": [end - 50 for end in evidence["interval"]]}
+    path.write_text(json.dumps(evaluation))
+    protocol = only(with_evidence(read_grid(folder, "table1", loss=["KL", "GJS"])))
+    (inset,) = evidence_figure([protocol]).axes[0].child_axes
+    low, high = inset.get_ylim()
+    assert (low, high) == pytest.approx((said("KL", "evidence")["mean"] - 4, said("KL", "evidence")["mean"] + 2))
+    near = only(with_evidence(read_grid(reference / "table1", "table1", loss=["KL", "GJS"])))
+    spread = [run.evaluation["test"]["evidence"]["mean"] for run in near.runs]
+    assert bool(evidence_figure([near]).axes[0].child_axes) == (max(spread) - min(spread) > 10)

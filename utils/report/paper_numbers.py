@@ -22,12 +22,14 @@ MARKS = {
     "m": "of another objective: MMD of (mean, logvar), concatenated, from N(0, I)",
     "a": "runs of 2021: gaussian, 100 epochs (dSprites 50), mean over initial α instead of one run",
 }
+LIKELIHOODS = {"b": "bernoulli", "g": "gaussian", "a": "gaussian"}
 REMARKS = (
     "The paper's numbers are of one run each, with no interval, and it does not say for how many epochs. The same "
     "objective run twice by its authors (MNIST, α = 0.5) gave 9.87 and 9.71 for GJS, 7.56 and 8.26 for dGJS: "
     "differences below that tell nothing.",
     "The paper's table mixes protocols. Its MNIST column can only come from training with bernoulli, most of its "
-    "Fashion-MNIST column from training with gaussian, and its dSprites column has both. Compare within a protocol.",
+    "Fashion-MNIST column from training with gaussian, and its dSprites column has both. Numbers of the other "
+    "likelihood are in brackets: they do not compare with those beside them.",
     "The paper chose α on the test data, and advises to choose it on the training data.",
     "The dSprites entry of Table 1 for JS^G, 5.54 (α = 0.1), is the dual's; the authors' notebook has 6.63, as here. "
     "The dual at α = 0.9 must be close to KL(q‖p): its 5.74 beside 13.55 says that those runs differed in more.",
@@ -41,6 +43,11 @@ class PaperNumber:
     test: float | None
     train: float | None
     marks: str  # a letter for each of its MARKS
+
+    @property
+    def likelihood(self) -> str | None:
+        """What the model was most likely trained with, as a --rec-dist; None where nothing tells."""
+        return next((name for mark, name in LIKELIHOODS.items() if mark in self.marks), None)
 
     @property
     def value(self) -> float:

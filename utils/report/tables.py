@@ -152,6 +152,7 @@ def sort_key(config: RunConfig) -> tuple:
 class Cell:
     """What a table has for one line and one data set."""
 
+    rec_dist: str
     row: Row | None  # None where there is no run
     paper: PaperNumber | None
     alpha: float | None = None  # the one that was chosen, in a line of the best
@@ -169,11 +170,15 @@ class Cell:
 
     @property
     def paper_texts(self) -> tuple[str, str, str]:
-        """The paper's number, its marks, and alpha where it was chosen; each empty if there is none."""
+        """The paper's number, its marks, and alpha where it was chosen; each empty if there is none.
+
+        The number is in brackets where the model was most likely trained with another likelihood.
+        """
         if self.paper is None:
             return "", "", ""
         alpha = f" ({flag_label('GJS_A', self.paper_alpha)})" if self.paper_alpha is not None else ""
-        return f"{self.paper.value:.2f}", self.paper.marks, alpha
+        number = f"{self.paper.value:.2f}"
+        return number if self.paper.likelihood in (None, self.rec_dist) else f"[{number}]", self.paper.marks, alpha
 
 
 @dataclass(frozen=True)
@@ -242,7 +247,8 @@ def columns(rows: list[Row]) -> list[str]:
 def configuration_line(rows: list[Row], datasets: list[str]) -> Line:
     """The line of rows with one label."""
     by_dataset = {row.config.dataset: row for row in rows}
-    cells = {d: Cell(by_dataset.get(d), published(replace(rows[0].config, dataset=d))) for d in datasets}
+    config = rows[0].config
+    cells = {d: Cell(config.rec_dist, by_dataset.get(d), published(replace(config, dataset=d))) for d in datasets}
     return Line(rows[0].label, cells)
 
 
@@ -266,7 +272,7 @@ def best_line(family: list[Row], datasets: list[str], split: str) -> Line:
             if number and (split == "test" or number.train is not None):
                 numbers[alpha] = number
         best = min(numbers, key=lambda a: numbers[a].value if split == "test" else numbers[a].train, default=None)
-        cells[dataset] = Cell(row, numbers.get(best), row and row.alpha, best)
+        cells[dataset] = Cell(family[0].config.rec_dist, row, numbers.get(best), row and row.alpha, best)
     return Line(f"{family[0].family}, best α on {split}", cells, chosen_on=split)
 
 
