@@ -157,6 +157,11 @@ def test_the_figures_of_learnt_skews_and_of_noise_are_those_of_the_runs():
         tests = {x: evaluation("noise", f"loss-{x}_noise-{sd}")["test"] for x in ("KL", "rKL", "MMD", "tGJS", "tdGJS")}
         assert ", ".join(f"{loss} {test['squared_error']:.2f}" for loss, test in tests.items()) in FLOWING
         assert f"to {tests['tGJS']['alpha']:.2f} and {tests['tdGJS']['alpha']:.2f}" in FLOWING
+    unused = tests["MMD"]["active_units"] == 0
+    assert (
+        unused
+        and f"With 2, MMD uses none of the 10 latent dimensions and KL {tests['KL']['active_units']:.0f}" in FLOWING
+    )
     for loss, words in (("tGJS", "it comes to "), ("tdGJS", "that of the dual to ")):
         ends = [evaluation("alpha-starts", f"loss-{loss}_GJS-A-{start}")["test"]["alpha"] for start in (0.1, 0.9)]
         half = result("g", loss)["alpha"]
