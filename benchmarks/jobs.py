@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A grid of runs by `--jobs`: six runs one after another on all cores, against as many at a time as there are cores.
+"""A grid of runs by `--jobs`: six runs one after another on all cores, against as many at a time as there are cores,
+but two at least and six at most.
 
     python benchmarks/jobs.py [--rounds N] [--images N] [--epochs N]
 
@@ -17,7 +18,7 @@ import torch
 from measuring import our_command, watch, write_report
 
 GRID = ["--dataset", "mnist", "--rec-dist", "gaussian", "--loss", "dGJS"]
-GRID += ["--GJS-A", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"]
+ALPHAS = ["0.2", "0.3", "0.4", "0.5", "0.6", "0.7"]
 
 
 def seconds(jobs: int, data_dir: str, images: int, epochs: int) -> float:
@@ -25,7 +26,7 @@ def seconds(jobs: int, data_dir: str, images: int, epochs: int) -> float:
     with tempfile.TemporaryDirectory() as results_dir:
         size = ["--train-size", str(images), "--epochs", str(epochs), "--jobs", str(jobs)]
         where = ["--data-dir", data_dir, "--results-dir", results_dir]
-        return watch(our_command("jobs", *GRID, *size, *where)).seconds
+        return watch(our_command("jobs", *GRID, "--GJS-A", *ALPHAS, *size, *where)).seconds
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST lies")
     arguments = parser.parse_args()
     settings = {"images": arguments.images, "epochs": arguments.epochs}
-    counts = (1, max(2, torch.get_num_threads()))
+    counts = (1, min(len(ALPHAS), max(2, torch.get_num_threads())))
     rounds = []
     for number in range(1, arguments.rounds + 1):
         rounds.append({f"jobs_{jobs}": seconds(jobs, arguments.data_dir, **settings) for jobs in counts})

@@ -59,12 +59,13 @@ def resident_mib(pid: int) -> float:
 
 def pythae_python() -> Path:
     """The interpreter of an environment with pythae, which shares the packages of this one; made on the first call."""
-    python = PYTHAE_ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        venv.create(PYTHAE_ENVIRONMENT, with_pip=True)
+    python, installed = PYTHAE_ENVIRONMENT / "bin" / "python", PYTHAE_ENVIRONMENT / "installed"
+    if not installed.exists():
+        venv.create(PYTHAE_ENVIRONMENT, with_pip=True, clear=True)
         packages = sysconfig.get_path("purelib", vars={"base": str(PYTHAE_ENVIRONMENT)})
         (Path(packages) / "parent.pth").write_text(sysconfig.get_path("purelib") + "\n")
         subprocess.run([python, "-m", "pip", "install", "--quiet", "pythae"], check=True)
+        installed.touch()
     return python
 
 

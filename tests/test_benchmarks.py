@@ -34,6 +34,15 @@ def test_what_is_said_of_compiling_and_of_bfloat16_is_in_the_reports():
     assert "takes nine times as long as in float32" in FLOWING
 
 
+def test_what_is_said_of_rounds_and_of_other_sizes_is_in_the_reports():
+    assert (report("epoch-avx512")["rounds"], report("epoch-avx2")["rounds"]) == (3, 5)
+    batch, size = (report("epoch-avx2")["scaling"][name] for name in ("batch_size", "size"))
+    usual = batch["eager, 64"]["seconds"]
+    assert round(batch["eager, 16"]["seconds"] / usual) == 2
+    assert round(1 - batch["eager, 256"]["seconds"] / usual, 1) == 0.3
+    assert round(size["eager, 64"]["seconds"] / size["eager, 32"]["seconds"], 1) == 2.5
+
+
 def test_the_figures_of_a_whole_command_and_of_many_runs_are_those_of_the_reports():
     command = report("one_epoch")
     assert f"{command['medians']['ratio']:.2f} times as long as pythae's first training epoch" in FLOWING

@@ -67,6 +67,10 @@ def test_the_evidence_is_that_of_the_runs():
     fashion = {"KL": "KL", "MMD": "MMD", "GJS 0.2": "GJS_GJS-A-0.2", "dGJS 0.4": "dGJS_GJS-A-0.4"}
     texts = [both(name, evidence(run, "f")) for name, run in fashion.items()]
     assert ", ".join(texts) in FLOWING
+    halves = [
+        abs(end - one["mean"]) for run in fashion.values() for one in [evidence(run, "f")] for end in one["interval"]
+    ]
+    assert f"to ±{max(halves):.1f}: {texts[0]}" in FLOWING
 
 
 def test_the_intervals_of_the_evidence_are_no_wider_than_it_says():
@@ -150,6 +154,9 @@ def test_what_is_said_of_alphas_without_figures_holds():
         js = [alpha for alpha in ALPHAS if error(column, skewed("GJS", alpha)) < kl]
         assert (dual, js) == (above, [alpha for alpha in ALPHAS if alpha <= until])
     assert all(best(loss) == best(loss, "train") for loss in ("GJS", "dGJS"))
+    assert all(result(column, "rKL")["active_units"] == 10 for column in COLUMNS)
+    for loss in ("GJS", "dGJS"):
+        assert error("f", f"t{loss}") < min(error("f", skewed(loss, alpha)) for alpha in ALPHAS)
 
 
 def test_the_figures_of_learnt_skews_and_of_noise_are_those_of_the_runs():
@@ -176,4 +183,5 @@ def test_the_table_beside_the_authors_code_is_the_benchmarks(capsys, monkeypatch
     import reference
 
     reference.print_table(REFERENCE)
-    assert capsys.readouterr().out in TEXT
+    table = capsys.readouterr().out
+    assert len(table.splitlines()) == 2 + len(reference.AUTHORS) and table in TEXT

@@ -1,6 +1,7 @@
 """Pictures of several models beside each other: what each makes of the same images, and of its latents."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from matplotlib.figure import Figure
@@ -63,7 +64,7 @@ def traversals_side_by_side(protocol: Protocol, runs: Runs, *, count: int = 5) -
         dimensions = variance.argsort(descending=True)[:count].tolist()
         labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
         panels[name] = to_numpy(traversed(model, dimensions)), labels
-    return image_panels(panels, title=protocol.title)
+    return image_panels(panels, title=replace(protocol, runs=list(runs.values())).title)
 
 
 @torch.inference_mode()
@@ -84,7 +85,8 @@ def reconstructions_side_by_side(protocol: Protocol, panels: dict[str, Runs], *,
             model, (error,) = model_of(run), evaluated([run], "squared_error")
             rows[f"{name}: {error:.1f}"] = model.decode(model.encode(inputs)[0])
         grids[title] = to_numpy(torch.stack(list(rows.values()))), list(rows)
-    return image_panels(grids, title=protocol.title)
+    shown = [run for runs in panels.values() for run in runs.values()]
+    return image_panels(grids, title=replace(protocol, runs=shown).title)
 
 
 @torch.inference_mode()

@@ -166,7 +166,8 @@ def with_models(grid: Grid) -> Grid:
 def with_best_skew(grid: Grid) -> Grid:
     """Of the runs of GJS and dGJS those of the alpha with the least squared error on training images, mean over seeds.
 
-    Those of other losses are all there.
+    Those of other losses are all there, those of GJS and dGJS with other options than the defaults, such as lambda, are
+    not.
     """
 
     def best(protocol: Protocol) -> list[Member]:
@@ -181,15 +182,14 @@ def with_best_skew(grid: Grid) -> Grid:
 
 def with_evidence(grid: Grid) -> Grid:
     """The runs whose evaluation has the evidence from the same number of samples, that of most; prints the others."""
-    evidence = [run.evaluation["test"].get("evidence", {}) for one in every_protocol(grid) for run in one.runs]
-    counts = [found["importance_samples"] for found in evidence if found]
+
+    def samples_of(run: Member) -> int | None:
+        return run.evaluation["test"].get("evidence", {}).get("importance_samples")
+
+    counts = [count for one in every_protocol(grid) for run in one.runs if (count := samples_of(run))]
     samples = mode(counts) if counts else 1000
     what, remedy = f"evidence from {samples} samples", f"with --is-eval-only --importance-samples {samples}"
-
-    def has(run: Member) -> bool:
-        return run.evaluation["test"].get("evidence", {}).get("importance_samples") == samples
-
-    return keep(grid, has, what, remedy)
+    return keep(grid, lambda run: samples_of(run) == samples, what, remedy)
 
 
 def keep(grid: Grid, condition: Callable[[Member], bool], what: str, remedy: str) -> Grid:

@@ -17,7 +17,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from utils.plots import DPI
 from utils.protocols import Protocol, evaluated
@@ -46,12 +46,6 @@ LEARNT = {"GJS": "tGJS", "dGJS": "tdGJS"}
 LINES = {"train": "--", "test": "-"}
 PUBLISHED = "published"
 SQUARED_ERROR = "squared error per image"
-RATE_PATHS = (  # flag, loss, symbol, and how far from the ends of the line, in points, its values are
-    ("GJS_A", "GJS", "α", (-34, -12)),
-    ("GJS_A", "dGJS", "α", (5, 7)),
-    ("betaH_B", "betaH", "β", (6, -10)),
-)
-FAINT = {"fontsize": 6.5, "color": "0.6"}
 INSET_FROM = 10  # nats between estimates of the evidence; what is near KL(q‖p) is then drawn again, larger
 INSET_NATS = (4, 2)  # below and above it
 MARKER_SIZE = 4.5
@@ -128,7 +122,8 @@ def learnt_skew(protocols: Sequence[Protocol]) -> Figure:
 def evidence_figure(protocols: Sequence[Protocol]) -> Figure:
     """Figure 5: log p(x) of test images against alpha for GJS and dGJS, with 95 % intervals; bands for other losses.
 
-    Above is the importance-weighted estimate, below that of prior sampling, which the paper describes.
+    Above is the importance-weighted estimate, below that of prior sampling, which the paper describes. Where estimates
+    differ by more than INSET_FROM nats, an inset has those near KL(q‖p).
     """
     figure, (above, below) = columns(protocols, rows=2)
     for axes, under, protocol in zip(above, below, protocols):
@@ -143,10 +138,9 @@ def evidence_figure(protocols: Sequence[Protocol]) -> Figure:
             inset.set_xticks([])
         evidence_over_alpha(under, protocol, "prior_sampling", "prior_sampling_interval")
         under.set(xlim=(0, 1), xlabel="α", title="")
-    samples = {e["importance_samples"] for protocol in protocols for e in evaluated(protocol.runs, "evidence")}
-    counts = ", ".join(map(str, sorted(samples)))
-    above[0].set_ylabel(f"log p(x), K = {counts} (nats)")
-    below[0].set_ylabel(f"prior sampling, {counts} draws (nats)")
+    samples = evaluated(protocols[0].runs, "evidence")[0]["importance_samples"]  # see with_evidence
+    above[0].set_ylabel(f"log p(x), K = {samples} (nats)")
+    below[0].set_ylabel(f"prior sampling, {samples} draws (nats)")
     finish(figure, above)
     return figure
 
@@ -157,11 +151,11 @@ def evidence_over_alpha(axes: Axes, protocol: Protocol, mean: str, interval: str
         for evidence in evaluated(protocol.of(loss), "evidence"):
             axes.axhspan(*evidence[interval], color=STYLES[loss].color, alpha=0.25, linewidth=0)
             axes.axhline(evidence[mean], color=STYLES[loss].color, label=STYLES[loss].label)
-    for loss, line in (("GJS", "o-"), ("dGJS", "o:")):
+    for loss in ("GJS", "dGJS"):
         label, color = STYLES[loss]
         series = protocol.over("GJS_A", loss)
         means = [fmean(evidence[mean] for evidence in evaluated(runs, "evidence")) for runs in series.values()]
-        axes.plot(list(series), means, line, color=color, label=label, markersize=MARKER_SIZE)
+        axes.plot(list(series), means, "o-", color=color, label=label, markersize=MARKER_SIZE)
         for alpha, runs in series.items():
             for evidence in evaluated(runs, "evidence"):
                 low, high = evidence[interval]
@@ -221,84 +215,6 @@ def noise_figure(protocols: Sequence[Protocol]) -> Figure:
     return figure
 
 
-def rate_distortion(protocols: Sequence[Protocol]) -> Figure:
-    """The test reconstruction against KL(q‖p): what is lost of an image against what its code costs, whatever the loss.
-
-    Lines join GJS and dGJS over alpha and betaH over beta, with values at the ends; thin lines each GJS over lambda.
-    Below is the same near KL(q‖p); along a dotted line there, the sum of the two is the number at its lower end.
-    """
-    figure, (above, below) = columns(protocols, rows=2, size=(5.4, 4.2), sharex="none")
-    for axes, near, protocol in zip(above, below, protocols):
-        for each in (axes, near):
-            rate_curves(each, protocol)
-            each.set(xscale="log")
-        axes.margins(0.1)
-        if kl := protocol.of("KL"):
-            rate, distortion = (fmean(values) for values in rate_and_distortion(kl))
-            least = min(rate_and_distortion(protocol.runs)[1])
-            near.set(xlim=(0.5 * rate, 2.2 * rate), ylim=(least - 1, distortion + 0.4 * rate))
-        plain_ticks(axes.xaxis)
-        plain_ticks(near.xaxis)
-        equal_sums(near)
-        name_ends(axes, near, protocol)
-        near.set(xlabel="rate: KL(q‖p) (nats)", title="")
-    above[0].set_ylabel("distortion: reconstruction")
-    below[0].set_ylabel("the same near KL(q‖p)")
-    finish(figure, above)
-    return figure
-
-
-def rate_curves(axes: Axes, protocol: Protocol) -> None:
-    """All runs in the plane of rate and distortion, KL(q‖p) on top."""
-
-    def draw(runs: Sequence[Member], line: str, label: str, color: str, **style: Any) -> None:
-        axes.plot(*rate_and_distortion(runs), line, color=color, label=label, **style)
-
-    for alpha in protocol.values("GJS_A", "GJS"):
-        if len(over_weight := flat(protocol.over("GJS_B", "GJS", GJS_A=alpha))) > 1:
-            draw(over_weight, ".-", f"{STYLES['GJS'].label}, each α over λ", STYLES["GJS"].color, linewidth=0.7)
-    for flag, loss, *_ in RATE_PATHS:
-        draw(flat(protocol.over(flag, loss)), "o-", *STYLES[loss], markersize=MARKER_SIZE)
-    for loss in LEARNT.values():
-        draw(protocol.of(loss), "*", *STYLES[loss], markersize=12)
-    for loss in ("rKL", "MMD", "KL"):
-        draw(protocol.of(loss), "s", *STYLES[loss])
-
-
-def name_ends(axes: Axes, near: Axes, protocol: Protocol) -> None:
-    """What alpha or beta is at the ends of the lines, in the panel of what is near KL(q‖p) where that shows them."""
-    for flag, loss, symbol, place in RATE_PATHS:
-        runs = flat(protocol.over(flag, loss))
-        for run in runs[:1] + runs[1:][-1:]:
-            point = [value for (value,) in rate_and_distortion([run])]
-            low, high = zip(near.get_xlim(), near.get_ylim())
-            panel = near if low[0] < point[0] < high[0] and low[1] < point[1] < high[1] else axes
-            text, style = f"{symbol} = {run.config.loss_options[flag]:g}", {"color": STYLES[loss].color, "fontsize": 8}
-            panel.annotate(text, point, place, textcoords="offset points", **style)
-
-
-def flat(series: Series) -> list[Member]:
-    """The runs of a series in its order."""
-    return [run for runs in series.values() for run in runs]
-
-
-def rate_and_distortion(runs: Sequence[Member]) -> tuple[list[float], list[float]]:
-    """KL(q‖p) and the reconstruction of the test images, both at z = posterior mean."""
-    distortion = evaluated(runs, "reconstruction")
-    return [-elbo - error for elbo, error in zip(evaluated(runs, "elbo"), distortion)], distortion
-
-
-def equal_sums(axes: Axes) -> None:
-    """Dotted lines, within what the axes show, along which rate + distortion is the same, and how much that is."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    rates = np.geomspace(left, right, 200)
-    first, second, *_ = MaxNLocator(9).tick_values(low + left, low + right)
-    for total in np.arange(first, high + right, second - first):
-        axes.plot(rates, total - rates, ":", color="0.75", linewidth=0.8, zorder=0, scalex=False, scaley=False)
-        if left < total - low < right:
-            axes.annotate(f"{total:g}", (total - low, low), (3, 2), textcoords="offset points", **FAINT)
-
-
 def history(run: Member, *names: str) -> list[list[float]]:
     """What its lines of metrics.jsonl of the training split have under each name."""
     records = [record for record in run.folder.read_metrics() if record["split"] == "train"]
@@ -349,7 +265,7 @@ def published_baselines(axes: Axes, protocol: Protocol, losses: Sequence[str]) -
 
 
 def comparable(run: Member) -> PaperNumber | None:
-    """The paper's number for a run; None if there is none, or none that must be of the same likelihood."""
+    """The paper's number for a run, if it has one that was most likely trained with the same likelihood; else None."""
     number = published(run.config)
     return number if number and number.likelihood == run.config.rec_dist else None
 

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from utils.protocols import Protocol, every_protocol, merged, read_grid, with_evidence
+from utils.rate_figure import rate_distortion
 from utils.result_figures import (
+    INSET_FROM,
+    INSET_NATS,
     STYLES,
     beta_figure,
     evidence_figure,
     learnt_skew,
     noise_figure,
-    rate_distortion,
     skew_figure,
     skew_paths,
     weight_figure,
@@ -193,9 +195,10 @@ def test_rate_and_distortion_are_the_two_parts_of_the_elbo(reference, said):
             assert rate + distortion == pytest.approx(-said(f"dGJS_GJS-A-{alpha}", "elbo"))
     ends = {text.get_text() for axes in (above, near) for text in axes.texts}
     assert ends >= {"α = 0.1", "α = 0.5", "β = 0.5", "β = 4"}
-    sums = {f"{total:g}": text for text in near.texts if (total := sum(text.xy)) and "=" not in text.get_text()}
+    sums = [text for text in near.texts if "=" not in text.get_text()]
     dotted = [line for line in near.lines if line.get_linestyle() == ":"]
-    assert dotted and all(name == text.get_text() for name, text in sums.items())
+    assert sums and dotted
+    assert all(f"{sum(text.xy):g}" == text.get_text() for text in sums)
     for line in dotted:
         assert np.ptp(line.get_xdata() + line.get_ydata()) == pytest.approx(0, abs=1e-9)
 
@@ -205,12 +208,30 @@ def test_evidence_that_is_far_apart_is_drawn_again_near_that_of_kl(reference, sa
     path = folder / f"{PREFIX}GJS_GJS-A-0.5" / EVALUATION
     evaluation = json.loads(path.read_text())
     evidence = evaluation["test"]["evidence"]
-    evidence |= {"mean": evidence["mean"] - 50, "interval": [end - 50 for end in evidence["interval"]]}
+    less = 5 * INSET_FROM
+    evidence |= {"mean": evidence["mean"] - less, "interval": [end - less for end in evidence["interval"]]}
     path.write_text(json.dumps(evaluation))
     protocol = only(with_evidence(read_grid(folder, "table1", loss=["KL", "GJS"])))
     (inset,) = evidence_figure([protocol]).axes[0].child_axes
     low, high = inset.get_ylim()
-    assert (low, high) == pytest.approx((said("KL", "evidence")["mean"] - 4, said("KL", "evidence")["mean"] + 2))
-    near = only(with_evidence(read_grid(reference / "table1", "table1", loss=["KL", "GJS"])))
-    spread = [run.evaluation["test"]["evidence"]["mean"] for run in near.runs]
-    assert bool(evidence_figure([near]).axes[0].child_axes) == (max(spread) - min(spread) > 10)
+    level, (less, more) = said("KL", "evidence")["mean"], INSET_NATS
+    assert (low, high) == pytest.approx((level - less, level + more))
+    for path in folder.glob(f"{PREFIX}*/{EVALUATION}"):
+        evaluation = json.loads(path.read_text())
+        evaluation["test"]["evidence"] = said("KL", "evidence")
+        path.write_text(json.dumps(evaluation))
+    level = only(with_evidence(read_grid(folder, "table1", loss=["KL", "GJS"])))
+    assert not evidence_figure([level]).axes[0].child_axes
+
+
+def test_near_a_kl_that_is_not_there_or_uses_no_latents_nothing_is_drawn(reference, tmp_path):
+    folder = shutil.copytree(reference / "table1", tmp_path / "table1")
+    without = only(read_grid(folder, "table1", loss=["GJS", "MMD"]))
+    path = folder / f"{PREFIX}KL" / EVALUATION
+    evaluation = json.loads(path.read_text())
+    evaluation["test"]["elbo"] = -evaluation["test"]["reconstruction"]
+    path.write_text(json.dumps(evaluation))
+    for protocol in (without, only(read_grid(folder, "table1"))):
+        above, near = rate_distortion([protocol]).axes
+        assert not near.axison and not near.lines
+        assert {"α = 0.1", "α = 0.5"} <= {text.get_text() for text in above.texts}

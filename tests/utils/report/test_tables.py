@@ -10,7 +10,7 @@ from utils.config import RunConfig
 from utils.presets import ALPHAS
 from utils.report.paper_numbers import published
 from utils.report.report import TABLE
-from utils.report.tables import Estimate
+from utils.report.tables import Cell, Estimate
 from written_runs import report, table, write_grid, write_run
 
 
@@ -116,6 +116,16 @@ def test_the_papers_numbers_are_those_of_its_table():
         by_alpha = {a: value(dataset, loss, GJS_A=a) for a in ALPHAS}
         assert min(by_alpha, key=by_alpha.get) == alpha
         assert by_alpha[alpha] == pytest.approx(expected, abs=0.005001)
+
+
+def test_numbers_of_another_likelihood_are_in_brackets():
+    number = published(RunConfig("x", dataset="mnist", loss="KL"))
+    assert Cell("bernoulli", None, number).paper_texts == ("8.46", "b", "")
+    assert Cell("gaussian", None, number).paper_texts == ("[8.46]", "b", "")
+    of_2021 = published(RunConfig("x", dataset="mnist", loss="tGJS"))
+    assert Cell("gaussian", None, of_2021).paper_texts[0] == "8.98"
+    unknown = published(RunConfig("x", dataset="mnist", loss="MMD"))
+    assert Cell("gaussian", None, unknown).paper_texts[0] == "13.19"
 
 
 def test_the_papers_numbers_are_for_its_settings_only():
