@@ -48,3 +48,4 @@ def test_the_figures_of_a_whole_command_and_of_many_runs_are_those_of_the_report
     assert f"{command['medians']['ratio']:.2f} times as long as pythae's first training epoch" in FLOWING
     assert f"at most {max(row['peak_mib'] for row in command['rounds']):.0f} MiB" in FLOWING
     assert f"come to {report('ensemble')['ratio']:.2f} times the images per second" in FLOWING
+    assert f"Six runs are {report('jobs')['speedup']:.2f} times as fast with `--jobs 2`" in FLOWING
