@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""A grid of runs by `--jobs`: six runs one after another on all cores, against as many at a time as there are cores,
-but two at least and six at most.
+"""A grid of runs by `--jobs`: six runs one after another on all cores, against as many at a time as there are cores.
 
     python benchmarks/jobs.py [--rounds N] [--images N] [--epochs N]
 
 Timed is the whole command, from its start to its end: imports, training, evaluation and pictures of six runs on MNIST,
-with squared error as the likelihood. Rounds alternate. Prints every round, the median of either, and how many times as
-fast the runs side by side are; writes results/benchmarks/jobs.json. Run it on a machine that does nothing else.
+with squared error as the likelihood; at least two are at work at a time. Rounds alternate. Prints every round, the
+median of either, and how many times as fast the runs side by side are; writes results/benchmarks/jobs.json. Run it on
+a machine that does nothing else.
 """
 
 import argparse
@@ -42,9 +42,8 @@ def main() -> None:
     rounds = []
     for number in range(1, arguments.rounds + 1):
         rounds.append({f"jobs_{jobs}": seconds(jobs, arguments.data_dir, **settings) for jobs in counts})
-        print(
-            f"round {number}: " + "  ".join(f"{name} {value:.1f} s" for name, value in rounds[-1].items()), flush=True
-        )
+        told = "  ".join(f"{name} {value:.1f} s" for name, value in rounds[-1].items())
+        print(f"round {number}: {told}", flush=True)
     medians = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
     one, several = medians.values()
     print(f"median:  {one:.1f} s and {several:.1f} s: {one / several:.2f} times as fast with --jobs {counts[1]}")

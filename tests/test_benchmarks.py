@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
-
 TEXT = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
 FLOWING = " ".join(TEXT.split())
 KINDS = ("eager", "compile", "bf16", "compile + bf16", "plain DataLoader loop")
