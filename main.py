@@ -18,16 +18,19 @@ STOPPABLE = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not
 if __name__ == "__main__" and STOPPABLE:  # until main begins, which has more to say, Ctrl-C just ends the imports
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from utils.config import EVALUATION_OPTIONS, RunConfig
 from utils.datasets import DatasetError, dataset_choices
-from utils.environment import OUT_OF_MEMORY, MachineError, is_out_of_memory, rank_count, rank_number
-from utils.experiment import Interrupted, Runtime, evaluate_only, resume, run
-from utils.presets import PRESETS
-from utils.ranks import joined
+from utils.grids.grid import configurations
+from utils.grids.presets import PRESETS
+from utils.grids.sweep import SweepFailed, sweep
+from utils.machine.environment import OUT_OF_MEMORY, MachineError, is_out_of_memory, rank_count, rank_number
 from utils.report import write_report
-from utils.results import ResultsError
-from utils.sweeps import SweepFailed, configurations, sweep
-from utils.tensorboard import check_tensorboard
+from utils.runs.config import EVALUATION_OPTIONS, RunConfig
+from utils.runs.evaluate import evaluate_only
+from utils.runs.folder import ResultsError
+from utils.runs.ranks import joined
+from utils.runs.run import resume, run
+from utils.runs.runtime import Interrupted, Runtime
+from utils.runs.tensorboard import check_tensorboard
 from vae.distributed import RankLost
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
@@ -221,7 +224,7 @@ def take_executor(flags: dict[str, Any], experiment: str, *, several: bool, jobs
         fail(f"--jobs {jobs} is for this machine: with --executor, the cluster says how many runs are at work")
     if "device" in flags:
         fail(f"--device {flags['device']} is for this machine: with --executor, --gpus-per-run gives a run its device")
-    from utils.executors import find_executor
+    from utils.grids.executors import find_executor
 
     flags["device"] = "cuda" if gpus_per_run else "cpu"
     logs = flags.get("results_dir", Runtime.results_dir) / experiment / ".jobs"

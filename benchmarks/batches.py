@@ -28,11 +28,12 @@ sys.path.insert(0, str(ROOT))
 
 from utils.datasets import load_dataset  # noqa: E402
 from utils.datasets.packed import PackedImages  # noqa: E402
-from utils.environment import keep_freed_memory  # noqa: E402
-from utils.progress import Progress  # noqa: E402
+from utils.machine.environment import keep_freed_memory  # noqa: E402
+from utils.runs.progress import Progress  # noqa: E402
+from vae.inputs import to_unit_interval  # noqa: E402
 from vae.losses import build_loss  # noqa: E402
 from vae.models import build_model  # noqa: E402
-from vae.training import Trainer, to_unit_interval  # noqa: E402
+from vae.training.trainer import Trainer  # noqa: E402
 
 BATCH_SIZE, LATENT_DIM = 64, 10
 TRAINED_IMAGES = 20_000  # of which the time of an epoch of training is reckoned

@@ -28,13 +28,14 @@ from torch.utils.flop_counter import FlopCounterMode
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from utils.config import RunConfig  # noqa: E402
-from utils.environment import choose_device, keep_freed_memory  # noqa: E402
-from utils.experiment import build  # noqa: E402
-from utils.progress import Progress  # noqa: E402
-from utils.sweeps import configurations  # noqa: E402
-from vae import ensemble  # noqa: E402
-from vae.training import Stream, Trainer, seed_everything  # noqa: E402
+from utils.grids.grid import configurations  # noqa: E402
+from utils.machine.environment import choose_device, keep_freed_memory  # noqa: E402
+from utils.runs.config import RunConfig  # noqa: E402
+from utils.runs.loading import build  # noqa: E402
+from utils.runs.progress import Progress  # noqa: E402
+from vae.random import Stream, seed_everything  # noqa: E402
+from vae.training import ensemble  # noqa: E402
+from vae.training.trainer import Trainer  # noqa: E402
 
 IMAGE_SHAPE, BATCH_SIZE, FLOAT = (1, 32, 32), 64, 4
 OUTPUT_PASSES, PARAMETER_PASSES = 5, 9

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Seconds that pythae (https://github.com/clementchadebec/benchmark_VAE) takes for an epoch of MNIST.
 
-The networks are those of `vae/models/burgess.py`, with the same initialisation, as a user of pythae would write them;
-the training is pythae's default: batches of 64, Adam with learning rate 1e-4. Its reconstruction is half the squared
-error; with the divergence halved too, its objective is half that of `--loss KL --rec-dist gaussian`, and Adam knows no
-scale.
+The networks are those of `vae/models/networks/burgess.py`, with the same initialisation, as a user of pythae would
+write them; the training is pythae's default: batches of 64, Adam with learning rate 1e-4. Its reconstruction is half
+the squared error; with the divergence halved too, its objective is half that of `--loss KL --rec-dist gaussian`, and
+Adam knows no scale.
 
 `one_epoch.py` and `epoch.py` run this in an environment that has pythae, with the data directory, the number of images,
 of epochs after a first one that warms up, and a seed. It prints as JSON the medians over epochs (of the only one, if
@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from training import squared_error
 
 from utils.datasets import load_dataset
-from vae.models.burgess import kaiming_uniform
+from vae.models.networks.burgess import kaiming_uniform
 
 LATENT_DIM = 10
 

@@ -43,8 +43,8 @@ sys.path.insert(0, str(ROOT))
 
 import main as command_line  # noqa: E402
 from utils.datasets import load_dataset  # noqa: E402
-from utils.experiment import Job  # noqa: E402
-from utils.results import CONFIG, EVALUATION, METRICS, MODEL  # noqa: E402
+from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL  # noqa: E402
+from utils.runs.run import Job  # noqa: E402
 
 RUN = (
     "exp --dataset digits --loss tGJS --epochs 3 --train-size 40 --test-size 16 --batch-size 16 --latent-dim 3".split()

@@ -24,10 +24,10 @@ from torch.utils.data import DataLoader, Dataset
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from utils.datasets import load_dataset
-from utils.environment import keep_freed_memory
+from utils.machine.environment import keep_freed_memory
 from vae.losses import build_loss
 from vae.models import build_model
-from vae.training import Trainer
+from vae.training.trainer import Trainer
 
 KINDS = {  # what the Trainer is given
     "eager": {},

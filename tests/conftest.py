@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.experiment import Job, Runtime
-from utils.sweeps import configurations, sweep
+from utils.grids.grid import configurations
+from utils.grids.sweep import sweep
+from utils.runs.run import Job
+from utils.runs.runtime import Runtime
 
 
 @pytest.fixture(autouse=True, scope="session")

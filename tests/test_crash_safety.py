@@ -18,7 +18,7 @@ import pytest
 
 from mistakes import contents
 from small_runs import metrics_of
-from utils.results import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
+from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
 
 ROOT = Path(__file__).parent.parent
 RUN = "exp -d digits -l tGJS -e 12 -z 3 --train-size 40 --test-size 10 -b 8 --no-progress-bar --no-cuda".split()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import main as command_line
-from utils.config import RunConfig
-from utils.datasets.mnist import SOURCES
-from utils.experiment import Job
-from utils.results import CLASSES, CONFIG, EVALUATION, EVENTS, FILES, INTERPOLATIONS, LATENT
+from utils.datasets.sources.mnist import SOURCES
+from utils.runs.config import RunConfig
+from utils.runs.folder import CLASSES, CONFIG, EVALUATION, EVENTS, FILES, INTERPOLATIONS, LATENT
+from utils.runs.run import Job
 
 MAIN = Path(command_line.__file__)
 SMALL = "--train-size 40 --test-size 10 --batch-size 8 --no-progress-bar --no-cuda".split()

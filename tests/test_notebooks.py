@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from notebooks import gallery
-from utils.config import RunConfig
 from utils.notebooks import load_or_run
+from utils.runs.config import RunConfig
 
 nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: see requirements-dev.txt")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: see requirements-dev.txt")

@@ -10,9 +10,9 @@ import torch
 
 import main as command_line
 from reference_runs import of_table
-from utils.config import RunConfig
-from utils.presets import ALPHAS
-from utils.report.paper_numbers import NUMBERS
+from utils.grids.paper_numbers import NUMBERS
+from utils.grids.presets import ALPHAS
+from utils.runs.config import RunConfig
 from vae.losses import LOSSES, base, build_loss
 from vae.models import build_model
 
@@ -45,7 +45,7 @@ def test_the_example_of_a_divergence_of_ones_own_works(monkeypatch, tmp_path):
 
 
 def test_the_example_of_loading_a_model_works(monkeypatch, tmp_path):
-    example = re.search(r"```python\n(from utils.experiment import load_model.*?)```", README, re.DOTALL)[1]
+    example = re.search(r"```python\n(from utils.runs.loading import load_model.*?)```", README, re.DOTALL)[1]
     monkeypatch.chdir(tmp_path)
     command_line.main(["exp", "--train-size", "8", "--test-size", "4", "--epochs", "1", "--no-progress-bar"])
     (tmp_path / "loading.py").write_text(example, encoding="utf-8")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reference_runs import REFERENCE, evaluation, of_table
-from utils.presets import ALPHAS
-from utils.results import METRICS
+from utils.grids.presets import ALPHAS
+from utils.runs.folder import METRICS
 
 TEXT = (REFERENCE / "README.md").read_text(encoding="utf-8")
 FLOWING = " ".join(TEXT.split())

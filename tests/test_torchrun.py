@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import main as command_line
-from utils.environment import MachineError, rank_count, rank_number
-from utils.ranks import take_device
-from utils.results import CONFIG, MODEL, ResultsFolder
+from utils.machine.environment import MachineError, rank_count, rank_number
+from utils.runs.folder import CONFIG, MODEL, ResultsFolder
+from utils.runs.ranks import take_device
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 

@@ -4,10 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.config import RunConfig
 from utils.datasets import Dataset, load_dataset
-from utils.experiment import Runtime, load_model, run
-from utils.results import CONFIG, EVALUATION, ResultsFolder
+from utils.runs.config import RunConfig
+from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
+from utils.runs.loading import load_model
+from utils.runs.run import run
+from utils.runs.runtime import Runtime
 from vae.models import VAE
 
 

@@ -20,6 +20,8 @@ class Option:
     maximum: float | None = None
     above: float | None = None  # an exclusive lower bound
     choices: tuple[str, ...] | None = None  # the texts that are allowed
+    symbol: str | None = None  # what papers, tables and figures call it, such as α; None: its name
+    named: bool = False  # a table tells its value even where all runs have the same
 
     @property
     def flag(self) -> str:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mistakes import check_refused, in_a_process
-from utils import tensorboard
+from utils.runs import tensorboard
 
 COMMANDS = {  # each begins its line with what it says
     "": "the following arguments are required: experiment",
@@ -155,5 +155,5 @@ def test_memory_that_does_not_suffice(monkeypatch):
     def build(*arguments):
         return torch.empty(1 << 60, dtype=torch.uint8)
 
-    monkeypatch.setattr("utils.experiment.build", build)
+    monkeypatch.setattr("utils.runs.run.build", build)
     check_refused("exp -d digits", "there is not enough memory for this: a smaller --batch-size")

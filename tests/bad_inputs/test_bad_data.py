@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mistakes import Bomb, check_refused, in_a_process, in_this_process
-from utils.datasets import celeba, npz
+from utils.datasets.sources import celeba, npz
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 32, 32), dtype=np.uint8)
 DATA = Path("data")

@@ -12,8 +12,8 @@ import torch
 
 import main as command_line
 from mistakes import Bomb, check_refused, in_a_process, in_this_process
-from utils.locks import locked
-from utils.results import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL, PREVIOUS_CHECKPOINT
+from utils.machine.locks import locked
+from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL, PREVIOUS_CHECKPOINT
 
 EXP = Path("results/exp")
 
@@ -175,7 +175,7 @@ def ended(tmp_path_factory):
     results = tmp_path_factory.mktemp("ended")
     small = "-d digits -l tGJS -e 2 -z 3 --lr 1e-3 --train-size 16 --test-size 8 -b 8 --no-progress-bar --no-cuda"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("utils.experiment.Job.draw", lambda job: None)
+        patch.setattr("utils.runs.run.Job.draw", lambda job: None)
         command_line.main(["exp", *small.split(), "--results-dir", str(results)])
     return results
 

@@ -2,8 +2,8 @@
 
 import json
 
-from utils.config import RunConfig
-from utils.results import METRICS
+from utils.runs.config import RunConfig
+from utils.runs.folder import METRICS
 
 SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
 TIMINGS = ("seconds", "images_per_second")

@@ -6,11 +6,11 @@ import shlex
 from dataclasses import asdict
 
 import main as command_line
-from utils.config import RunConfig
+from utils.grids.grid import configurations
 from utils.report.findings import read_findings
 from utils.report.report import CSV, write_report
-from utils.results import CONFIG, EVALUATION
-from utils.sweeps import configurations
+from utils.runs.config import RunConfig
+from utils.runs.folder import CONFIG, EVALUATION
 
 PARSER = command_line.build_parser()
 RECORD = {"git_revision": None, "versions": {}, "machine": {}}

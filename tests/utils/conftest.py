@@ -2,7 +2,7 @@
 
 import pytest
 
-from utils.experiment import Runtime
+from utils.runs.runtime import Runtime
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import torch
 
-from utils.config import RunConfig
-from utils.experiment import Job
 from utils.notebooks import load_or_run
+from utils.runs.config import RunConfig
+from utils.runs.run import Job
 
 SMALL = {"dataset": "digits", "train_size": 20, "test_size": 10, "epochs": 1}
 

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 
-from vae import ensemble, evidence
-from vae.ensemble import Ensemble
-from vae.evidence import decode_prior, importance_log_weights, prior_sampling
+from vae.evaluation import evidence
+from vae.evaluation.evidence import decode_prior, importance_log_weights, prior_sampling
+from vae.inputs import add_noise, to_network
 from vae.losses import LOSSES, build_loss, resolve_options
 from vae.means import Means
-from vae.training import Trainer, add_noise, to_network
+from vae.training import ensemble
+from vae.training.ensemble import Ensemble
+from vae.training.trainer import Trainer
 
 IMAGE_SHAPE = (1, 32, 32)
 COMPILABLE = [name for name, loss in LOSSES.items() if loss.compilable]  # the others look at values

@@ -5,12 +5,13 @@ import torch
 import torch.distributed as group
 import torch.multiprocessing as processes
 
-import vae.training
+import vae.inputs
 from vae.distributed import RankLost, average_gradients, exchange, gather, rank, ranks, share, together
-from vae.evaluation import Evaluator
-from vae.likelihoods import LIKELIHOODS
+from vae.evaluation.evaluator import Evaluator
 from vae.losses import LOSSES, build_loss, resolve_options
-from vae.training import Trainer, seed_everything
+from vae.models.likelihoods import LIKELIHOODS
+from vae.random import seed_everything
+from vae.training.trainer import Trainer
 
 RANKS = 2
 # Beside every objective with its defaults, options and likelihoods by which a model computes otherwise.
@@ -60,7 +61,7 @@ def train(case):
 def work(number, folder):
     """What each rank does: train every case with the others; then the first trains every case alone."""
     torch.set_num_threads(1)
-    vae.training.to_unit_interval = lambda images: images.double() / 255
+    vae.inputs.to_unit_interval = lambda images: images.double() / 255
     group.init_process_group("gloo", init_method=f"file://{folder}/store", rank=number, world_size=RANKS)
     shared = {case: train(case) for case in CASES}
     torch.save([shared, alone_and_together(number)], folder / f"rank-{number}.pt")

@@ -1,14 +1,15 @@
 """Data sets by name, held in memory: images as bytes, vectors as float32.
 
-A module of this package that decorates a function with `registry.register` adds its data set; every module is
+A module of `sources` that decorates a function with `registry.register` adds its data set; every module there is
 imported here, so a new data set is one new file and nothing else.
 """
 
 import importlib
 import pkgutil
 
-from .dataset import Dataset, DatasetError
-from .registry import (
+from utils.datasets import sources
+from utils.datasets.dataset import Dataset, DatasetError
+from utils.datasets.registry import (
     data_kind,
     dataset_choices,
     dataset_defaults,
@@ -32,5 +33,5 @@ __all__ = [
     "portable_name",
 ]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+for _module in pkgutil.iter_modules(sources.__path__):
+    importlib.import_module(f"{sources.__name__}.{_module.name}")

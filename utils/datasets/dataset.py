@@ -4,9 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from .packed import PackedImages
-
-__all__ = ["Dataset", "DatasetError"]
+from utils.datasets.packed import PackedImages
 
 
 class DatasetError(Exception):

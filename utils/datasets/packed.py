@@ -3,8 +3,6 @@
 import numpy as np
 import torch
 
-__all__ = ["PackedImages"]
-
 
 def _byte_to_pixels() -> torch.Tensor:
     """The eight pixels of every byte, first pixel in the highest bit: 256 int64, each 8 bytes of 0 or 255.

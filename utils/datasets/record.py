@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from .dataset import Dataset, DatasetError
-from .registry import path_kind
-
-__all__ = ["check_same_data", "data_record"]
+from utils.datasets.dataset import Dataset, DatasetError
+from utils.datasets.registry import path_kind
 
 
 def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:

@@ -7,22 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .dataset import Dataset, DatasetError
-
-__all__ = [
-    "SPLITS",
-    "data_kind",
-    "dataset_choices",
-    "dataset_defaults",
-    "dataset_names",
-    "first",
-    "is_dataset",
-    "load_dataset",
-    "path_kind",
-    "portable_name",
-    "register",
-    "register_path",
-]
+from utils.datasets.dataset import Dataset, DatasetError
 
 SPLITS = ("train", "test")
 

@@ -4,9 +4,7 @@ import hashlib
 
 import numpy as np
 
-from .dataset import DatasetError
-
-__all__ = ["split_digest", "split_indices"]
+from utils.datasets.dataset import DatasetError
 
 
 def split_indices(count: int, split: str, *, test: int, seed: int, name: str) -> np.ndarray:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from utils.config import RunConfig
-from utils.presets import EPOCHS, EPOCHS_OF
-from utils.report.commands import Grid, default_flags, find_grid, on_dataset, run_command
-from utils.report.paper_numbers import MARKS
+from utils.grids.commands import Grid, default_flags, find_grid, on_dataset, run_command
+from utils.grids.paper_numbers import MARKS
+from utils.grids.presets import EPOCHS, EPOCHS_OF
+from utils.grids.saved import Member, members, read_member
 from utils.report.tables import Block, Line, Row, blocks, count_of, table_rows
-from utils.results import CONFIG, ResultsError
-from utils.sweeps import Member, members, read_member
+from utils.runs.config import RunConfig
+from utils.runs.folder import CONFIG, ResultsError
 
 QUANTITY = (
     "Squared error per image, summed over pixels, at z = posterior mean: the mean over seeds ± half of its 95 % "

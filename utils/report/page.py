@@ -5,13 +5,13 @@ import html
 from pathlib import Path
 from typing import Any
 
-from utils.experiment import resume_command
-from utils.report.commands import run_command
+from utils.grids.commands import run_command
+from utils.grids.paper_numbers import REMARKS
+from utils.grids.saved import Member
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, Findings, Place, named_config
-from utils.report.paper_numbers import REMARKS
 from utils.report.tables import SPLITS, Block, Line, Row, count_of
-from utils.results import PICTURES, RECONSTRUCTIONS, SAMPLES
-from utils.sweeps import Member
+from utils.runs.folder import PICTURES, RECONSTRUCTIONS, SAMPLES
+from utils.runs.runtime import resume_command
 
 STYLE, SCRIPT = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
 # Nothing is fetched, whatever a name or a picture holds.

@@ -9,15 +9,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from utils.experiment import resume_command
-from utils.plots import DPI
-from utils.report.curves import Point, alpha_curves
+from utils.figures.charts import Point, alpha_curves
+from utils.figures.style import DPI
+from utils.grids.grid import run_name
+from utils.grids.paper_numbers import REMARKS
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, Place, read_findings
 from utils.report.page import FIGURE_SCALE, page
-from utils.report.paper_numbers import REMARKS
 from utils.report.tables import SPLITS, Block, Cell, Line, Row, count_of, families
-from utils.results import ResultsFolder, experiment_folder
-from utils.sweeps import run_name
+from utils.runs.folder import ResultsFolder, experiment_folder
+from utils.runs.runtime import resume_command
 
 PAGE, TABLE, CSV = "report.html", "table.md", "table.csv"
 CSV_COLUMNS = (

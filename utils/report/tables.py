@@ -9,12 +9,13 @@ from typing import Any
 
 from scipy.special import stdtrit
 
-from utils.config import EVALUATION_OPTIONS, RunConfig, default_options, flags_in_order
-from utils.presets import ALPHAS
-from utils.report.commands import given_flags
-from utils.report.paper_numbers import DATASETS, PaperNumber, published
-from utils.results import EVALUATION, ResultsError
-from utils.sweeps import Member, run_name
+from utils.grids.commands import given_flags
+from utils.grids.grid import run_name
+from utils.grids.paper_numbers import DATASETS, PaperNumber, published
+from utils.grids.presets import ALPHAS
+from utils.grids.saved import Member
+from utils.runs.config import EVALUATION_OPTIONS, RunConfig, default_options, flags_in_order
+from utils.runs.folder import EVALUATION, ResultsError
 
 SPLITS = ("test", "train")
 SKEWED = ("GJS", "dGJS")  # with a given alpha, of which the best is chosen

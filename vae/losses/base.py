@@ -38,6 +38,15 @@ class LossTerms:
         }
 
 
+@dataclass(frozen=True)
+class Display:
+    """How tables and figures show an objective."""
+
+    label: str  # as the papers write it, in matplotlib's mathematics
+    color: str | None = None  # None: one that no other objective has chosen
+    place: int = 100  # in tables and legends, ascending; of the same place by name
+
+
 class Loss(nn.Module, ABC):
     """reconstruction + weight * divergence, with a divergence of q(z|x) (or of its aggregate) from the prior.
 
@@ -47,6 +56,9 @@ class Loss(nn.Module, ABC):
     summary: ClassVar[str]  # one line for the help and the README
     formula: ClassVar[str]  # the divergence with its weight, for the README
     options: ClassVar[tuple[Option, ...]] = ()
+    display: ClassVar["Display"]  # how tables and figures show it
+    swept: ClassVar[str | None] = None  # the option whose values are compared, and of which the best is chosen
+    learns: ClassVar[str | None] = None  # the loss whose swept option this one learns
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
@@ -102,8 +114,10 @@ class Loss(nn.Module, ABC):
         """Called after each optimiser step, for constraints on what the objective learns."""
 
 
-def register(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[type[Loss]], type[Loss]]:
-    """Class decorator: make an objective available as `--loss name`.
+def register(
+    name: str, *, aliases: tuple[str, ...] = (), display: Display | None = None
+) -> Callable[[type[Loss]], type[Loss]]:
+    """Class decorator: make an objective available as `--loss name`, shown by that name unless a display is given.
 
     Raises TypeError if a name is taken, if another objective has an option of the same name that is not the same, or if
     the objective does not say what it is.
@@ -119,6 +133,7 @@ def register(name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[type[Loss
         for option in loss.options:
             if known.get(option.name, option) != option:
                 raise TypeError(f"{loss.__name__}: {option.flag} differs from that of another loss: share the Option")
+        loss.display = display or Display(name)
         LOSSES[name] = loss
         ALIASES.update(dict.fromkeys(aliases, name))
         return loss

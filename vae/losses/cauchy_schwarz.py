@@ -7,8 +7,8 @@ from torch import Tensor
 from vae.divergences import cauchy_schwarz_divergence
 from vae.losses.base import Loss, register
 from vae.models import VAE, VAEOutput, build_model
+from vae.models.priors.gaussian_mixture import GaussianMixture
 from vae.options import Option
-from vae.priors import GaussianMixture
 
 
 @register("CS")

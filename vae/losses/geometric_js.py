@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from vae.divergences import geometric_js_terms
-from vae.losses.base import Loss, register
+from vae.losses.base import Display, Loss, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
 
 
-@register("GJS")
+@register("GJS", display=Display("JS$^G$", "#E69F00", 5))
 class GeometricJSLoss(Loss):
     """lambda JS^G_alpha(q(z|x) || p(z)) (eqs. 16-19): KL(q||p) at alpha = 0 and KL(p||q) at alpha = 1.
 
@@ -22,8 +22,16 @@ class GeometricJSLoss(Loss):
     summary = "skew-geometric Jensen-Shannon divergence"
     formula = "λ JS^G_α(q‖p)"
     options = (
-        Option("GJS_A", 0.5, "skew alpha, or its start; GJS is KL(q‖p) at 0, dGJS at 1", minimum=0, maximum=1),
-        Option("GJS_B", 1.0, "weight lambda of the divergence", minimum=0),
+        Option(
+            "GJS_A",
+            0.5,
+            "skew alpha, or its start; GJS is KL(q‖p) at 0, dGJS at 1",
+            minimum=0,
+            maximum=1,
+            symbol="α",
+            named=True,
+        ),
+        Option("GJS_B", 1.0, "weight lambda of the divergence", minimum=0, symbol="λ"),
         Option(
             "GJS_invA",
             True,
@@ -32,6 +40,7 @@ class GeometricJSLoss(Loss):
         ),
     )
     batchable = True
+    swept = "GJS_A"
     dual: ClassVar[bool] = False
     learnt: ClassVar[bool] = False
 
@@ -50,7 +59,7 @@ class GeometricJSLoss(Loss):
         return divergence, {"kl_to_posterior": to_posterior, "kl_to_prior": to_prior}
 
 
-@register("dGJS")
+@register("dGJS", display=Display("JS$_*^G$", "#D55E00", 7))
 class DualGeometricJSLoss(GeometricJSLoss):
     """lambda JS*^G_alpha(q(z|x) || p(z)) (eq. 19): KL(p||q) at alpha = 0 and KL(q||p) at alpha = 1."""
 
@@ -63,6 +72,7 @@ class LearntSkew(GeometricJSLoss):
     """alpha as a parameter, trained with the networks on the same objective and kept in [0, 1]."""
 
     learnt = True
+    swept = None
 
     def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
         divergence, extras = super().divergence(model, output)
@@ -73,15 +83,17 @@ class LearntSkew(GeometricJSLoss):
         self.alpha.clamp_(0, 1)
 
 
-@register("tGJS")
+@register("tGJS", display=Display("JS$^G$, α learnt", "#E69F00", 6))
 class LearntGeometricJSLoss(LearntSkew):
     """GJS with a learnt skew (Deasy et al. 2021, "alpha-VAEs")."""
 
     summary = "GJS with a learnt skew α, started at --GJS-A"
+    learns = "GJS"
 
 
-@register("tdGJS")
+@register("tdGJS", display=Display("JS$_*^G$, α learnt", "#D55E00", 8))
 class LearntDualGeometricJSLoss(LearntSkew, DualGeometricJSLoss):
     """dGJS with a learnt skew (Deasy et al. 2021, "alpha-VAEs")."""
 
     summary = "dGJS with a learnt skew α, started at --GJS-A"
+    learns = "dGJS"

@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from vae.divergences import energy_distance, kl_divergence, maximum_mean_discrepancy
-from vae.losses.base import Loss, register
+from vae.losses.base import Display, Loss, register
 from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
 
@@ -30,13 +30,13 @@ class AggregateLoss(Loss):
         return DISCREPANCIES[self.discrepancy](z, unbiased=len(z) > 1), {}
 
 
-@register("MMD")
+@register("MMD", display=Display("MMD", "#009E73", 4))
 class MMDLoss(AggregateLoss):
     """weight MMD^2(q(z), p(z)), with the Gaussian kernel exp(-||z - z'||^2 / latent_dim)."""
 
     summary = "maximum mean discrepancy of the aggregate posterior (InfoVAE with α = 1)"
     formula = "w MMD²(q(z), p(z))"
-    options = (Option("MMD_B", 500.0, "weight of the discrepancy", minimum=0),)
+    options = (Option("MMD_B", 500.0, "weight of the discrepancy", minimum=0, symbol="λ", named=True),)
     discrepancy = "mmd"
 
     def __init__(self, *, MMD_B: float, **sizes: int):

@@ -3,12 +3,12 @@
 from torch import Tensor
 
 from vae.divergences import kl_divergence, reverse_kl_divergence
-from vae.losses.base import Loss, register
+from vae.losses.base import Display, Loss, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
 
 
-@register("KL")
+@register("KL", display=Display("KL(q‖p)", "#0072B2", 1))
 class KLLoss(Loss):
     """KL(q(z|x) || p(z)): the negative evidence lower bound (Kingma and Welling 2014)."""
 
@@ -20,7 +20,7 @@ class KLLoss(Loss):
         return kl_divergence(output.mean, output.logvar).mean(), {}
 
 
-@register("rKL", aliases=("fwdKL",))
+@register("rKL", aliases=("fwdKL",), display=Display("KL(p‖q)", "#56B4E9", 2))
 class ReverseKLLoss(Loss):
     """KL(p(z) || q(z|x)), the divergence the other way round (Deasy et al. 2020, eq. 4)."""
 
@@ -32,13 +32,14 @@ class ReverseKLLoss(Loss):
         return reverse_kl_divergence(output.mean, output.logvar).mean(), {}
 
 
-@register("betaH")
+@register("betaH", display=Display("β-VAE", "#CC79A7", 3))
 class BetaVAELoss(KLLoss):
     """beta KL(q(z|x) || p(z)) (Higgins et al. 2017)."""
 
     summary = "beta-VAE"
     formula = "β KL(q‖p)"
-    options = (Option("betaH_B", 4.0, "weight beta of the divergence", minimum=0),)
+    swept = "betaH_B"
+    options = (Option("betaH_B", 4.0, "weight beta of the divergence", minimum=0, symbol="β", named=True),)
 
     def __init__(self, *, betaH_B: float, **sizes: int):
         super().__init__(**sizes)

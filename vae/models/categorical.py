@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from vae.distributed import gather, share
-from vae.likelihoods import LIKELIHOODS, Likelihood
-from vae.models.burgess import HIDDEN_UNITS, Decoder, Encoder
+from vae.models.likelihoods import LIKELIHOODS
+from vae.models.likelihoods.base import Likelihood
+from vae.models.networks.burgess import HIDDEN_UNITS, Decoder, Encoder
+from vae.models.priors.subspace_mixture import SubspaceMixture
 from vae.models.vae import VAE, sample_posterior
-from vae.priors import SubspaceMixture
 
 RARE = 0.01  # a probability of a class from which on it is always decoded
 

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from vae.distributed import gather, share
 from vae.divergences.numerics import widen
-from vae.likelihoods import LIKELIHOODS, Likelihood
-from vae.models.burgess import Decoder, Encoder
-from vae.models.mlp import VectorDecoder, VectorEncoder
-from vae.priors import Prior, StandardNormal
+from vae.models.likelihoods import LIKELIHOODS
+from vae.models.likelihoods.base import Likelihood
+from vae.models.networks.burgess import Decoder, Encoder
+from vae.models.networks.mlp import VectorDecoder, VectorEncoder
+from vae.models.priors.base import Prior
+from vae.models.priors.standard_normal import StandardNormal
 
 
 class VAEOutput(NamedTuple):

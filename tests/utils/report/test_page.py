@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import main as command_line
-from utils.config import RunConfig
-from utils.plots import image_grid
+from utils.figures.images import image_grid
 from utils.report.report import PAGE, TABLE, figures
-from utils.results import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
+from utils.runs.config import RunConfig
+from utils.runs.folder import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
 from written_runs import report, write_grid, write_run
 
 

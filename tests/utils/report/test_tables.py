@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from utils.config import RunConfig
-from utils.presets import ALPHAS
-from utils.report.paper_numbers import published
+from utils.grids.paper_numbers import published
+from utils.grids.presets import ALPHAS
 from utils.report.report import TABLE
 from utils.report.tables import Cell, Estimate
+from utils.runs.config import RunConfig
 from written_runs import report, table, write_grid, write_run
 
 

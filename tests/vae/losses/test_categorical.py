@@ -8,7 +8,7 @@ import torch
 from vae.divergences import kl_divergence
 from vae.losses import LOSSES, build_loss, resolve_options
 from vae.models.categorical import build_categorical_model
-from vae.priors import SubspaceMixture
+from vae.models.priors.subspace_mixture import SubspaceMixture
 
 SMALL = {"classes": 3, "subspace_dim": 2, "prior_scale": 1.5}
 

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from utils.datasets import load_dataset
-from utils.progress import Progress
+from utils.runs.progress import Progress
 from vae.divergences import full, maximum_mean_discrepancy, mixture_cauchy_schwarz_divergence
 from vae.losses import LOSSES, build_loss, resolve_options
 from vae.models import sample_posterior
-from vae.training import Trainer, seed_everything
+from vae.random import seed_everything
+from vae.training.trainer import Trainer
 
 
 def make(shape, latent_dim, rec_dist="gaussian", **given):

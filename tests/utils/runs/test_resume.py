@@ -1,0 +1,259 @@
+"""Runs that were broken off, or go on: to the same bits, and with nothing else than they began with."""
+
+import contextlib
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from small_runs import config, files_of, metrics_of
+from utils.datasets import DatasetError
+from utils.machine import compilation
+from utils.machine.compilation import missing_for_compile
+from utils.machine.environment import environment
+from utils.runs import run as experiment
+from utils.runs.config import RunConfig
+from utils.runs.evaluate import evaluate_only
+from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, MODEL, ResultsError, ResultsFolder
+from utils.runs.loading import load_model
+from utils.runs.run import resume, run
+from utils.runs.runtime import Interrupted
+from vae.losses import LOSSES
+from vae.means import NonFiniteError
+from vae.options import OptionError
+from vae.training.trainer import Trainer
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+def test_a_run_of_vectors_resumes_to_the_same_bits(runtime):
+    settings = {"dataset": "mixture2d", "loss": "InfoVAE", "train_size": 300, "test_size": 50}
+    run(RunConfig("whole", epochs=3, **settings), runtime)
+    run(RunConfig("exp", epochs=2, **settings), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+
+
+class Crash(BaseException):
+    """Stands for a kill: nothing in the program catches it."""
+
+
+def break_training(monkeypatch, error, *, at_step):
+    """Make the loss raise an error at one step of training."""
+    done = []
+
+    class Breaking(LOSSES["tGJS"]):
+        def forward(self, model, images, inputs=None):
+            done.append(1)
+            if len(done) == at_step:
+                raise error
+            return super().forward(model, images, inputs)
+
+    monkeypatch.setitem(LOSSES, "tGJS", Breaking)
+
+
+@pytest.mark.parametrize("at_step", [2, 5, 8])
+@pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
+def test_an_interrupted_run_resumes_to_the_same_bits(runtime, monkeypatch, error, at_step):
+    run(config("whole", epochs=3, loss="tGJS", evaluate_every=1), runtime)
+    with monkeypatch.context() as patch:
+        break_training(patch, error(), at_step=at_step)
+        with pytest.raises(Interrupted if error is KeyboardInterrupt else Crash):
+            run(config(epochs=3, loss="tGJS", evaluate_every=1), runtime)
+    assert MODEL not in files_of(runtime)
+    resume("exp", {}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+    assert metrics_of(runtime.results_dir / "whole") == metrics_of(runtime.results_dir / "exp")
+
+
+def test_a_denoising_run_resumes_to_the_same_bits(runtime):
+    run(config("whole", epochs=3, noise=0.5), runtime)
+    run(config(epochs=2, noise=0.5), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+    with pytest.raises(ValueError, match="--noise 0.1: the saved run has 0.5"):
+        resume("exp", {"noise": 0.1}, runtime)
+
+
+@pytest.mark.parametrize("at_write", range(1, 9))
+@pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
+def test_a_run_that_breaks_off_at_any_write_resumes_to_the_same_files(runtime, monkeypatch, error, at_write):
+    run(config("whole"), runtime)
+    whole = files_of(runtime, "whole")
+    writes, replace = [], ResultsFolder.replace
+
+    def breaking(folder, name, write):
+        writes.append(name)
+        if len(writes) == at_write:
+            raise error()
+        replace(folder, name, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultsFolder, "replace", breaking)
+        with contextlib.suppress(Crash, Interrupted):
+            run(config(), runtime)
+    assert len(writes) == min(at_write, 7), (
+        "configuration, two checkpoints, the one before, model, evaluation, configuration"
+    )
+    if at_write == 1:
+        run(config(), runtime)
+    else:
+        resume("exp", {}, runtime)
+    ours = files_of(runtime)
+    assert ours.keys() == whole.keys()
+    assert all(ours[name] == whole[name] for name in (MODEL, EVALUATION))
+    assert json.loads(ours[CONFIG]) | {"experiment": "whole"} == json.loads(whole[CONFIG])
+    assert metrics_of(runtime.results_dir / "exp") == metrics_of(runtime.results_dir / "whole")
+
+
+@pytest.mark.parametrize(("checkpoint_every", "saved"), [(1, 1), (10, 1)])
+def test_an_interruption_saves_the_last_whole_epoch_and_says_so(runtime, monkeypatch, checkpoint_every, saved):
+    break_training(monkeypatch, KeyboardInterrupt(), at_step=5)
+    with pytest.raises(
+        Interrupted, match=r"checkpoint holds epochs 1 to 1, .*: python main.py exp --resume .* goes on"
+    ):
+        run(config(loss="tGJS"), replace(runtime, checkpoint_every=checkpoint_every))
+    checkpoint = torch.load(runtime.results_dir / "exp" / CHECKPOINT, weights_only=True)
+    assert checkpoint["epoch"] == saved
+
+
+def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypatch):
+    run(config(loss="tGJS"), runtime)
+    break_training(monkeypatch, KeyboardInterrupt(), at_step=2)
+    with pytest.raises(Interrupted):
+        resume("exp", {"epochs": 4}, runtime)
+    with pytest.raises(ResultsError, match="has not ended: python main.py exp --resume"):
+        load_model(runtime.results_dir / "exp")
+
+
+def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, capsys):
+    run(config(), runtime)
+    monkeypatch.setattr(experiment, "environment", lambda device: {**environment(device), "git_revision": "other"})
+    resume("exp", {"epochs": 3}, runtime)
+    saved = json.loads(files_of(runtime)[CONFIG])
+    assert saved["git_revision"] == environment(torch.device("cpu"))["git_revision"]
+    assert [other["git_revision"] for other in saved["resumed_with"]] == ["other"]
+    assert "its bits may differ" in capsys.readouterr().out
+    monkeypatch.undo()
+    resume("exp", {"epochs": 4}, runtime)
+    assert json.loads(files_of(runtime)[CONFIG])["resumed_with"] == saved["resumed_with"], "some epochs are still of it"
+    load_model(runtime.results_dir / "exp")
+
+
+@pytest.mark.parametrize("content", [{"weights": 1}, {"epoch": 1, "step": 3, "model": {}, "loss": {}, "optimizer": {}}])
+def test_a_checkpoint_of_something_else_is_refused(runtime, content):
+    run(config(), runtime)
+    torch.save(content, runtime.results_dir / "exp" / CHECKPOINT)
+    with pytest.raises(ResultsError, match=r"checkpoint.pt does not belong to the config.json") as caught:
+        resume("exp", {"epochs": 3}, runtime)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_crash_between_metrics_and_checkpoint_leaves_no_line_twice(runtime, monkeypatch):
+    run(config("whole", epochs=3), runtime)
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultsFolder, "save_checkpoint", lambda folder, state: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            run(config(epochs=3), runtime)
+    assert len(metrics_of(runtime.results_dir / "exp")) == 1
+    resume("exp", {}, runtime)
+    assert metrics_of(runtime.results_dir / "exp") == metrics_of(runtime.results_dir / "whole")
+    assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
+
+
+def test_more_epochs_go_on_from_the_end(runtime):
+    run(config("whole", epochs=3), runtime)
+    run(config(epochs=2), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
+    assert json.loads(files_of(runtime)[CONFIG])["epochs"] == 3
+
+
+def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys):
+    evaluation = run(config(), runtime)
+    before = files_of(runtime)
+    assert resume("exp", {"epochs": 2, "lr": 1e-3, "loss": "GJS", "GJS_A": 0.5}, runtime) == evaluation
+    assert files_of(runtime) == before
+    assert "has ended after epoch 2: nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"lr": 1e-4}, "--lr 0.0001: the saved run has 0.001"),
+        ({"loss": "KL"}, "--loss KL: the saved run has GJS"),
+        ({"GJS_A": 0.3}, "--GJS-A 0.3: the saved run has 0.5"),
+        ({"MMD_B": 3.0}, "--MMD-B is not an option of the saved run's --loss GJS"),
+        ({"epochs": 1}, "--epochs 1: 2 epochs are behind this run already"),
+        ({"test_size": 5}, "--test-size 5: the saved run has 10"),
+    ],
+)
+def test_resume_refuses_another_configuration(runtime, flags, message):
+    run(config(), runtime)
+    before = files_of(runtime)
+    with pytest.raises(OptionError, match=message):
+        resume("exp", flags, runtime)
+    assert files_of(runtime) == before
+
+
+@pytest.mark.parametrize("again", [resume, evaluate_only])
+def test_other_data_than_the_run_began_with_are_refused(runtime, again):
+    run(config(), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    saved = json.loads(path.read_text())
+    saved["data"]["sha256"]["train"] = "0" * 64
+    path.write_text(json.dumps(saved))
+    with pytest.raises(DatasetError, match="the run began with other data .* --data-dir"):
+        again("exp", {"epochs": 3} if again is resume else {}, runtime)
+
+
+def test_a_non_finite_loss_keeps_the_last_good_checkpoint(runtime, monkeypatch):
+    epoch = Trainer.train_epoch
+
+    def poisoned(trainer):
+        if trainer.epoch == 1:
+            next(trainer.model.parameters()).data.fill_(float("nan"))
+        return epoch(trainer)
+
+    monkeypatch.setattr(Trainer, "train_epoch", poisoned)
+    message = r"the term \w+ is not finite at step 4 \(epoch 2, batch 1\); the checkpoint holds epochs 1 to 1"
+    with pytest.raises(NonFiniteError, match=message):
+        run(config(), runtime)
+    checkpoint = torch.load(runtime.results_dir / "exp" / CHECKPOINT, weights_only=True)
+    assert checkpoint["epoch"] == 1
+    assert all(torch.isfinite(value).all() for value in checkpoint["model"].values())
+    assert MODEL not in files_of(runtime)
+
+
+@pytest.mark.skipif(missing_for_compile(torch.device("cpu")) is not None, reason="nothing to compile with")
+def test_a_compiled_run_resumes_compiled_to_the_same_bits(runtime):
+    small = {"dataset": "mixture2d", "latent_dim": None, "lr": 1e-2, "compile": True}
+    run(config("whole", epochs=3, **small), runtime)
+    run(config(epochs=2, **small), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert json.loads(resumed[CONFIG])["compiled"] is True
+    assert whole[MODEL] == resumed[MODEL]
+    run(config("eager", epochs=3, **{**small, "compile": False}), runtime)
+    compiled, eager = (load_model(runtime.results_dir / name)[0].state_dict() for name in ("whole", "eager"))
+    torch.testing.assert_close(compiled, eager, rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_of_before_compiling_was_chosen_goes_on_uncompiled(runtime, monkeypatch):
+    run(config(epochs=1), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    record = json.loads(path.read_text())
+    assert record.pop("compiled") is False
+    del record["compile"], record["precision"]
+    path.write_text(json.dumps(record))
+    monkeypatch.setattr(compilation, "COMPILE_FROM", 1)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    resume("exp", {"epochs": 2}, runtime)
+    assert json.loads(path.read_text())["compiled"] is False

@@ -1,0 +1,259 @@
+"""Runs from configuration to results folder, on a few rendered dSprites."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from matplotlib.image import imread
+
+from small_runs import TIMINGS, config, files_of, metrics_of
+from utils.machine import compilation
+from utils.runs import run as experiment
+from utils.runs.config import RunConfig
+from utils.runs.evaluate import evaluate_only
+from utils.runs.folder import (
+    CHECKPOINT,
+    CLASSES,
+    CONFIG,
+    EVALUATION,
+    EVENTS,
+    FILES,
+    INTERPOLATIONS,
+    LATENT,
+    METRICS,
+    MODEL,
+    RECONSTRUCTIONS,
+    TRAVERSALS,
+    ResultsError,
+)
+from utils.runs.loading import load_model
+from utils.runs.run import Job, resume, run
+from vae.options import OptionError
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+@pytest.mark.pictures
+def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
+    options = {"classes": 4, "subspace_dim": 1}
+    small = config(dataset="digits", loss="InfoCatVAE", loss_options=options, latent_dim=None, evaluate_every=1)
+    evaluation = run(small, runtime)
+    folder = runtime.results_dir / "exp"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {LATENT, EVENTS})
+    measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
+    for values in (evaluation["train"], evaluation["test"], metrics_of(runtime.results_dir / "exp")[-1]):
+        assert measures <= values.keys()
+    model, _, loaded = load_model(folder)
+    assert loaded == small
+    assert loaded.latent_dim == 4
+    assert model.sample(2).shape == (2, 1, 32, 32)
+
+
+@pytest.mark.pictures
+def test_a_run_leaves_a_complete_folder(runtime):
+    evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
+    folder = runtime.results_dir / "exp"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        set(FILES) - {CLASSES, INTERPOLATIONS, LATENT, EVENTS}
+    )
+    assert all(path.stat().st_size for path in folder.iterdir())
+
+    saved = json.loads((folder / CONFIG).read_text())
+    assert saved["loss_options"] == {"GJS_A": 0.3, "GJS_B": 1.0, "GJS_invA": True}
+    assert saved["data"] | {"sha256": None} == {
+        "name": "dsprites",
+        "source": "rendered from its factors",
+        "sha256": None,
+        "image_shape": [1, 64, 64],
+        "train_images": 20,
+        "test_images": 10,
+    }
+    assert saved["versions"]["torch"] == torch.__version__
+    assert str(runtime.data_dir) not in json.dumps(saved)
+    assert saved["ended_after"] == 2
+
+    first, second, test = (json.loads(line) for line in (folder / METRICS).read_text().splitlines())
+    assert [(r["epoch"], r["step"], r["split"]) for r in (first, second, test)] == [
+        (1, 3, "train"),
+        (2, 6, "train"),
+        (2, 6, "test"),
+    ]
+    extras = {"kl_to_posterior", "kl_to_prior"}
+    assert first.keys() == {"epoch", "step", "split", "loss", "reconstruction", "divergence", *TIMINGS} | extras
+    quantities = {"loss", "reconstruction", "squared_error", "divergence", "elbo", "active_units"} | extras
+    assert json.loads((folder / EVALUATION).read_text()) == evaluation
+    assert evaluation.keys() == {"train", "test"}
+    assert evaluation["train"].keys() == evaluation["test"].keys() == quantities
+    assert {k: v for k, v in test.items() if k in quantities} == evaluation["test"]
+
+    state = torch.load(folder / MODEL, weights_only=True)
+    assert state.keys() == {"model", "loss"}
+
+
+@pytest.mark.pictures
+def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(runtime, capsys):
+    made = RunConfig("exp", dataset="mixture2d", loss="InfoVAE", epochs=1, train_size=200, test_size=50)
+    run(made, runtime)
+    assert (made.latent_dim, made.rec_dist) == (1, "normal-diagonal")
+    absent = {"checkpoint-previous.pt", EVENTS, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
+    assert files_of(runtime).keys() == set(FILES) - absent
+    assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, curves.png\n")
+    model, _, loaded = load_model(runtime.results_dir / "exp")
+    assert loaded == made
+    assert model.sample(5).shape == (5, 2)
+
+
+@pytest.mark.parametrize("loss", ["KL", "dGJS", "InfoVAE"])
+def test_samples_of_the_mixture_have_both_modes(loss, runtime):
+    """After a few epochs already, of 2,000 samples each mode has over a quarter and few lie between them."""
+    run(RunConfig("exp", dataset="mixture2d", loss=loss, epochs=10, test_size=50), runtime)
+    model, _, _ = load_model(runtime.results_dir / "exp")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        first = model.likelihood.sample(model.decoder(model.prior.sample(2000)))[:, 0]
+    assert (first < -0.5).sum() > 500
+    assert (first > 0.5).sum() > 500
+    assert (first.abs() <= 0.5).sum() < 400
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(runtime):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(config(name, seed=seed), runtime)
+    a, b, c = (files_of(runtime, name) for name in "abc")
+    assert a[MODEL] == b[MODEL]
+    assert a[EVALUATION] == b[EVALUATION]
+    assert metrics_of(runtime.results_dir / "a") == metrics_of(runtime.results_dir / "b")
+    assert a[MODEL] != c[MODEL]
+
+
+@pytest.mark.pictures
+@pytest.mark.parametrize(("noise", "rows"), [(0.0, 2), (0.5, 3)])
+def test_reconstructions_show_what_the_model_saw(runtime, noise, rows):
+    run(config(noise=noise, epochs=1), runtime)
+    picture = imread(runtime.results_dir / "exp" / RECONSTRUCTIONS)
+    assert len(picture) == 35 + rows * 66 - 2 + 10, "title, rows of 64 pixels 2 apart, margin"
+
+
+def test_a_run_that_another_process_began_meanwhile_is_not_touched(runtime, monkeypatch):
+    class Slow(Job):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            (runtime.results_dir / "exp").mkdir(parents=True)
+            (runtime.results_dir / "exp" / CONFIG).write_text("theirs")
+
+    monkeypatch.setattr(experiment, "Job", Slow)
+    with pytest.raises(ResultsError, match="exists"):
+        run(config(), runtime)
+    assert files_of(runtime) == {CONFIG: b"theirs"}
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"data": null}', "", '"text"'])
+def test_a_configuration_that_is_none_is_refused(runtime, content):
+    run(config(), runtime)
+    (runtime.results_dir / "exp" / CONFIG).write_text(content)
+    for act in (lambda: resume("exp", {}, runtime), lambda: load_model(runtime.results_dir / "exp")):
+        with pytest.raises(ResultsError, match="config.json is (damaged|not a configuration)"):
+            act()
+
+
+def test_evaluation_alone_repeats_the_evaluation_and_writes_nothing_else(runtime):
+    evaluation = run(config(loss="MMD"), runtime)
+    before = files_of(runtime)
+    (runtime.results_dir / "exp" / EVALUATION).write_text("{}")
+    (runtime.results_dir / "exp" / CHECKPOINT).unlink()
+    assert evaluate_only("exp", {}, runtime) == evaluation
+    after = files_of(runtime)
+    assert after == {name: content for name, content in before.items() if name != CHECKPOINT}
+
+
+def test_evidence_is_estimated_where_asked_and_can_be_asked_for_later(runtime, capsys):
+    small = config(dataset="digits", noise=0.1)
+    asked = run(replace(small, importance_samples=5), runtime)
+    assert "binarised images, effective sample size" in capsys.readouterr().out
+    evidence = asked["test"]["evidence"]
+    assert (evidence["images"], evidence["importance_samples"], evidence["binarised"]) == (10, 5, True)
+    assert evidence["interval"][0] <= evidence["mean"] <= evidence["interval"][1]
+    assert "evidence" not in asked["train"]
+    run(replace(small, experiment="later"), runtime)
+    before = files_of(runtime, "later")
+    with pytest.raises(OptionError, match="--importance-samples 5: the saved run has 0; add --is-eval-only"):
+        resume("later", {"importance_samples": 5}, runtime)
+    assert evaluate_only("later", {"importance_samples": 5}, runtime) == asked
+    after = files_of(runtime, "later")
+    assert json.loads(after[EVALUATION]) == asked
+    assert {name for name in after if after[name] != before[name]} == {EVALUATION}
+
+
+@pytest.mark.parametrize("dataset", ["mixture2d", "digits"])
+def test_without_importance_samples_there_is_no_evidence(runtime, dataset):
+    evaluation = run(config(dataset=dataset), runtime)
+    assert "evidence" not in evaluation["train"].keys() | evaluation["test"].keys()
+    asked = evaluate_only("exp", {"importance_samples": 4}, runtime)
+    assert not asked["test"]["evidence"]["binarised"] or dataset == "digits"
+    assert {k: v for k, v in asked["test"].items() if k != "evidence"} == evaluation["test"]
+
+
+def test_load_model_gives_back_model_loss_and_configuration(runtime):
+    run(config(loss="tdGJS", loss_options={"GJS_A": 0.4}), runtime)
+    model, loss, loaded = load_model(runtime.results_dir / "exp")
+    state = torch.load(runtime.results_dir / "exp" / MODEL, weights_only=True)
+    assert all(value.equal(state["model"][name]) for name, value in model.state_dict().items())
+    assert loss.alpha.item() == state["loss"]["alpha"].item() != pytest.approx(0.4, abs=1e-6)
+    assert loaded == config(loss="tdGJS", loss_options={"GJS_A": 0.4})
+    assert not model.training
+
+
+def test_a_model_of_another_configuration_is_refused(runtime):
+    run(config(), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    path.write_text(path.read_text().replace('"latent_dim": 3', '"latent_dim": 4'))
+    with pytest.raises(ResultsError, match="model.pt does not belong to the config.json beside it"):
+        load_model(path.parent)
+
+
+def test_a_configuration_of_another_version_is_refused(runtime):
+    run(config(), runtime)
+    path = runtime.results_dir / "exp" / CONFIG
+    path.write_text(path.read_text().replace('"latent_dim"', '"latents"'))
+    with pytest.raises(ResultsError, match="not a configuration of this version .*latents"):
+        load_model(path.parent)
+
+
+def test_an_existing_experiment_is_replaced_only_when_asked(runtime):
+    run(config(), runtime)
+    before = files_of(runtime)
+    with pytest.raises(ResultsError, match="exists: choose another name, --resume .* or --overwrite"):
+        run(config(seed=5), runtime)
+    assert files_of(runtime) == before
+    run(config(seed=5, epochs=1), runtime, overwrite=True)
+    assert files_of(runtime)[MODEL] != before[MODEL]
+    assert len(metrics_of(runtime.results_dir / "exp")) == 1
+
+
+def test_configuration_round_trip_and_bounds():
+    made = RunConfig.from_flags("exp", {"loss": "dGJS", "GJS_A": 0.3, "epochs": 5})
+    assert RunConfig(**asdict(made)) == made
+    assert RunConfig("exp", loss="fwdKL").loss == "rKL"
+    for wrong in ({"epochs": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"dataset": "nothing"}, {"batch_size": 2.5}):
+        with pytest.raises(OptionError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
+            RunConfig("exp", **wrong)
+    for name in ("", ".", "..", "a/b", "a\\b", ".hidden", "a\nb"):
+        with pytest.raises(ResultsError, match="experiment name"):
+            RunConfig(name)
+
+
+def test_what_cannot_be_compiled_is_not(runtime, monkeypatch):
+    monkeypatch.setattr(compilation, "COMPILE_FROM", 1)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    run(config(epochs=1, loss="CatVAE", latent_dim=None), runtime)
+    assert json.loads((runtime.results_dir / "exp" / CONFIG).read_text())["compiled"] is False
+    with pytest.raises(OptionError, match="--compile: --loss CatVAE cannot be compiled"):
+        config(loss="CatVAE", latent_dim=None, compile=True)
+
+
+def test_evaluation_is_in_float32_also_where_training_is_not(runtime):
+    evaluation = run(config(precision="bf16", importance_samples=2), runtime)
+    again = evaluate_only("exp", {}, runtime)
+    assert again == evaluation
+    assert json.loads((runtime.results_dir / "exp" / CONFIG).read_text())["precision"] == "bf16"

@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch.distributions import Bernoulli, Laplace, Normal
+
+from vae.models.likelihoods import LIKELIHOODS
+
+SHAPE = (5, 2, 4, 4)
+FOR_IMAGES = [name for name, likelihood in LIKELIHOODS.items() if likelihood.data == "images"]
+
+
+@pytest.fixture
+def output():
+    return torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def images():
+    return torch.rand(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def test_bernoulli_is_the_cross_entropy(output, images):
+    binary = images.round()
+    expected = -Bernoulli(logits=output).log_prob(binary).sum((1, 2, 3))
+    assert LIKELIHOODS["bernoulli"]().reconstruction_error(output, binary).allclose(expected)
+
+
+def test_gaussian_is_the_squared_error_of_variance_one_half(output, images):
+    density = Normal(output.sigmoid(), 0.5**0.5)
+    expected = -density.log_prob(images) + density.log_prob(output.sigmoid())  # the constant left out
+    assert LIKELIHOODS["gaussian"]().reconstruction_error(output, images).allclose(expected.sum((1, 2, 3)))
+
+
+def test_laplace_is_three_times_the_absolute_error(output, images):
+    density = Laplace(output.sigmoid(), 1 / 3)
+    expected = -density.log_prob(images) + density.log_prob(output.sigmoid())
+    assert LIKELIHOODS["laplace"]().reconstruction_error(output, images).allclose(expected.sum((1, 2, 3)))
+
+
+DENSITIES = {
+    "bernoulli": lambda output: Bernoulli(logits=output),
+    "gaussian": lambda output: Normal(output.sigmoid(), 0.5**0.5),
+    "laplace": lambda output: Laplace(output.sigmoid(), 1 / 3),
+    "normal": lambda output: Normal(output, 0.1),
+    "normal-diagonal": lambda output: Normal(output, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_log_prob_is_the_normalised_density(name, output, images):
+    output, images = (output, images.round()) if name in FOR_IMAGES else (output[:, 0, 0], images[:, 0, 0])
+    likelihood = LIKELIHOODS[name](output.shape[1:]).double()
+    expected = DENSITIES[name](output).log_prob(images).flatten(1).sum(-1)
+    assert likelihood.log_prob(output, images).allclose(expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_information_is_the_mean_square_of_the_score(name):
+    output = torch.tensor([[-3.0, 0.2, 1.5]], dtype=torch.float64)
+    many = output.expand(200_000, 3).clone().requires_grad_()
+    torch.manual_seed(0)
+    samples = DENSITIES[name](output).sample((200_000,)).squeeze(1)
+    likelihood = LIKELIHOODS[name]((3,)).double()
+    (score,) = torch.autograd.grad(likelihood.log_prob(many, samples).sum(), many)
+    assert likelihood.information(output).allclose(score.square().mean(0), rtol=0.03)
+
+
+@pytest.mark.parametrize("name", FOR_IMAGES)
+def test_mean_image_lies_in_the_unit_interval_and_extreme_logits_stay_finite(name, images):
+    likelihood = LIKELIHOODS[name]()
+    for extreme in (-1e4, 1e4):
+        output = torch.full(SHAPE, extreme, requires_grad=True)
+        assert ((likelihood.mean(output) >= 0) & (likelihood.mean(output) <= 1)).all()
+        error = likelihood.reconstruction_error(output, images.float()).sum()
+        error.backward()
+        assert torch.isfinite(error)
+        assert torch.isfinite(output.grad).all()
+
+
+@pytest.mark.parametrize(("name", "log_sigma"), [("normal", -0.7), ("normal-diagonal", [-0.7, 0.4, 1.1])])
+def test_normals_are_normalised_densities_with_their_learnt_noise(name, log_sigma):
+    generator = torch.Generator().manual_seed(0)
+    output, x = (torch.randn(5, 3, dtype=torch.float64, generator=generator) for _ in range(2))
+    likelihood = LIKELIHOODS[name]((3,)).double()
+    with torch.no_grad():
+        likelihood.log_sigma.copy_(torch.tensor(log_sigma))
+    expected = -Normal(output, likelihood.log_sigma.exp()).log_prob(x).sum(1)
+    error = likelihood.reconstruction_error(output, x)
+    assert error.allclose(expected, rtol=1e-12)
+    assert likelihood.mean(output) is output
+    learnt, theirs = (torch.autograd.grad(value.sum(), likelihood.log_sigma)[0] for value in (error, expected))
+    assert learnt.allclose(theirs, rtol=1e-10)
+
+
+def test_samples_of_a_normal_have_its_mean_and_its_noise():
+    torch.manual_seed(0)
+    likelihood = LIKELIHOODS["normal-diagonal"]((2,))
+    with torch.no_grad():
+        likelihood.log_sigma.copy_(torch.tensor([0.5, 3.0]).log())
+    samples = likelihood.sample(torch.tensor([1.0, -2.0]).expand(10_000, 2))
+    sigma = torch.tensor([0.5, 3.0])
+    assert ((samples.mean(0) - torch.tensor([1.0, -2.0])).abs() < 4 * sigma / 100).all()
+    assert ((samples.std(0) - sigma).abs() < 4 * sigma / (2 * 10_000) ** 0.5).all()

@@ -1,0 +1,1 @@
+"""Many runs: grids of flags, and the runs that they leave."""

@@ -1,0 +1,144 @@
+"""Grids on a cluster, by Ray or by submitit: work(task) carried out on other machines, and again where one is lost.
+
+Each function does what `side_by_side` does. A task has to go on where a lost process of it has left off, and the
+machines share the folders of data, results and this code. A task has one CPU, and a share of a GPU or none.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from utils.machine.environment import MachineError
+from utils.machine.processes import Task, interrupt, side_by_side
+
+CODE = Path(__file__).parents[2]
+RETRIES = 5  # of a task whose process, or whose machine, is lost
+SLURM_MINUTES = 24 * 60  # that a job may take unless SBATCH_TIMELIMIT is set; then it is queued again
+POLL_SECONDS = 1
+
+
+def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., Iterator[tuple[Task, Any | None]]]:
+    """The executor "ray" or "submitit", whose jobs write into the folder `logs`.
+
+    Raises MachineError if the package is missing, or SLURM is.
+    """
+    if importlib.util.find_spec(name) is None:
+        file = {"ray": "requirements-ray.txt", "submitit": "requirements-slurm.txt"}[name]
+        raise MachineError(f"--executor {name}: {name} is not installed: pip install -r {file}")
+    if name == "ray":
+        return partial(on_ray, gpus_per_run=gpus_per_run)
+    if shutil.which("srun") is None:
+        raise MachineError("--executor submitit: there is no SLURM here (no srun): use a machine that submits jobs")
+    return partial(on_slurm, gpus_per_run=gpus_per_run, logs=logs)
+
+
+def on_ray(
+    work: Callable[[Task], Any], tasks: list[Task], announce: Callable[[Task], None], *, gpus_per_run: float
+) -> Iterator[tuple[Task, Any | None]]:
+    """Carry out the tasks on the Ray cluster that RAY_ADDRESS names, else on one of this machine alone."""
+    import ray
+
+    if not tasks:
+        return
+    ray.init(logging_level="ERROR")
+    remote = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=RETRIES)(on_worker)
+    running = {}
+    try:
+        for task in tasks:
+            announce(task)
+            running[remote.remote(os.getcwd(), work, task)] = task
+        while running:
+            for reference in ray.wait(list(running))[0]:
+                try:
+                    result = ray.get(reference)
+                except ray.exceptions.RayError:
+                    result = None
+                yield running.pop(reference), result
+    finally:
+        for reference in running:
+            ray.cancel(reference)  # a KeyboardInterrupt there
+        with contextlib.suppress(ValueError):  # of nothing to wait for
+            ray.wait(list(running), num_returns=len(running))
+        ray.shutdown()
+
+
+def on_worker(folder: str, work: Callable[[Task], Any], task: Task) -> Any:
+    """What a process of Ray does: in the folder where the sweep was started, so that relative paths hold."""
+    os.chdir(folder)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        return work(task)
+
+
+def on_slurm(
+    work: Callable[[Task], Any],
+    tasks: list[Task],
+    announce: Callable[[Task], None],
+    *,
+    gpus_per_run: float,
+    logs: Path,
+    cluster: str = "slurm",
+) -> Iterator[tuple[Task, Any | None]]:
+    """Carry out the tasks as jobs of SLURM; as many tasks in each as there is room for on its GPU, if it has one.
+
+    What sbatch takes from the environment holds: SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT.
+    """
+    import submitit
+
+    size = int(1 / gpus_per_run) if gpus_per_run else 1
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
+    executor = submitit.AutoExecutor(logs, cluster=cluster)
+    gpu = {"gpus_per_node": 1} if gpus_per_run else {}
+    cpus = {"cpus_per_task": size, "slurm_srun_args": [f"--cpus-per-task={size}"]}  # srun does not take over sbatch's
+    executor.update_parameters(name="vae", timeout_min=SLURM_MINUTES, **cpus, **gpu)
+    running = {}
+
+    def submit(pack: list[Task], retries: int) -> None:
+        running[executor.submit(Pack(work, pack))] = pack, retries
+
+    try:
+        for start in range(0, len(tasks), size):
+            for task in tasks[start : start + size]:
+                announce(task)
+            submit(tasks[start : start + size], RETRIES)
+        while running:
+            time.sleep(POLL_SECONDS)
+            for job in [job for job in running if job.done()]:
+                pack, retries = running.pop(job)
+                try:
+                    results = job.result()
+                except Exception:  # of submitit's many kinds: the job is lost
+                    results = [(task, None) for task in pack]
+                lost = [task for task, result in results if result is None] if retries else []
+                if lost:
+                    submit(lost, retries - 1)
+                for task, result in results:
+                    if result is not None or not retries:
+                        yield task, result
+    finally:
+        for job in running:
+            job.cancel()
+        while not all(job.done() for job in running):
+            time.sleep(POLL_SECONDS)
+
+
+class Pack:
+    """A job: tasks side by side. As a class, it is queued again by submitit when its time is up or it is preempted."""
+
+    def __init__(self, work: Callable[[Task], Any], tasks: list[Task]):
+        self.work, self.tasks = work, tasks
+
+    def __call__(self) -> list[tuple[Task, Any | None]]:
+        signal.signal(signal.SIGTERM, interrupt)
+        return list(side_by_side(self.work, self.tasks, lambda task: None, jobs=len(self.tasks)))
+
+    def checkpoint(self) -> Any:
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)

@@ -1,0 +1,54 @@
+"""From flags to the configurations of a grid, and the names of its runs."""
+
+import re
+from itertools import product
+from typing import Any
+
+from utils.datasets import portable_name
+from utils.grids.presets import as_list, preset_grids
+from utils.runs.config import RunConfig, flags_in_order, used_flags
+from vae.losses import loss_name
+from vae.options import OptionError
+
+# From flags to configurations
+
+
+def configurations(given: dict[str, Any], preset: str | None = None) -> list[RunConfig]:
+    """The configuration of every run of a grid, or of a preset with flags given besides.
+
+    A loss that does not use a flag runs once without it. Raises OptionError for a flag that no loss of the grid uses,
+    and for whatever is wrong in any configuration.
+    """
+    grids = preset_grids(preset, given) if preset else [{"loss": RunConfig.options()["loss"].default, **given}]
+    several = {name for grid in grids for name, value in grid.items() if isinstance(value, list)}
+    configs: dict[str, RunConfig] = {}
+    for flags in combinations(grids):
+        name = run_name({name: value for name, value in flags.items() if name in several})
+        if name in configs:
+            raise OptionError(f"two runs would have the name {name}: give their data sets other names")
+        configs[name] = RunConfig.from_flags(name, flags)
+    return list(configs.values())
+
+
+def combinations(grids: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every combination of the values in the grids, once, less the flags that its loss does not use but others do."""
+    used = {loss: used_flags(loss) for grid in grids for loss in map(loss_name, as_list(grid["loss"]))}
+    optional = set().union(*used.values())
+    found = {}
+    for grid in grids:
+        names = sorted(grid, key=flags_in_order().index)
+        for values in product(*(as_list(grid[name]) for name in names)):
+            flags = dict(zip(names, values))
+            flags["loss"] = loss = loss_name(flags["loss"])
+            found[tuple((name, v) for name, v in flags.items() if name in used[loss] or name not in optional)] = None
+    return [dict(flags) for flags in found]
+
+
+def run_name(flags: dict[str, Any]) -> str:
+    """The name of the run with these values, such as loss-GJS_GJS-A-0.1: one component of a path."""
+
+    def text(value: Any) -> str:
+        return str(value).removesuffix(".0") if isinstance(value, float) else portable_name(str(value))
+
+    pairs = (f"{name.replace('_', '-')}-{text(value)}" for name, value in flags.items())
+    return re.sub(r"[^\w.+-]", "-", "_".join(pairs))

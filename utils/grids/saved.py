@@ -1,0 +1,37 @@
+"""The runs that lie in the folder of a grid."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils.runs.config import RunConfig, read_config
+from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
+
+
+@dataclass(frozen=True)
+class Member:
+    """A run that lies in the folder of a sweep."""
+
+    folder: ResultsFolder
+    config: RunConfig
+    record: dict[str, Any]  # the whole of config.json
+
+    @property
+    def ended(self) -> bool:
+        return self.record["ended_after"] == self.config.epochs
+
+    @property
+    def evaluation(self) -> dict[str, dict[str, float]] | None:
+        """What evaluation.json holds; None before the run has ended."""
+        return self.folder.read_json(EVALUATION) if self.ended else None
+
+
+def members(folder: Path) -> list[Member]:
+    """The runs in the folder of a sweep, by name. Raises ResultsError for a damaged config.json."""
+    return [read_member(path.parent) for path in sorted(folder.glob(f"*/{CONFIG}"))]
+
+
+def read_member(path: Path) -> Member:
+    """The run in a folder. Raises ResultsError for a damaged config.json."""
+    folder = ResultsFolder(path)
+    return Member(folder, *read_config(folder))

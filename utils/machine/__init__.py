@@ -1,0 +1,1 @@
+"""The machine: its devices, processes and locks."""

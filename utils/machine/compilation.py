@@ -1,0 +1,63 @@
+"""Whether torch.compile works on this machine, and pays for itself."""
+
+import os
+import shutil
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch.distributed
+
+from utils.machine.environment import MachineError, rank_count
+
+# Steps in which compiling pays for itself: it takes 25 s, much less where PyTorch has done the same before, and saves
+# 2 ms a step on two cores with AVX-512.
+COMPILE_FROM = 10_000
+
+
+def choose_compile(asked: bool | None, device: torch.device, steps: int, before: bool | None = None) -> bool:
+    """Whether to train by torch.compile: as it was asked or, where it was not, if that pays for itself.
+
+    It is taken to in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time
+    in convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits; a run that
+    goes on keeps to what was chosen `before`. Raises MachineError if it was asked for and what it needs is missing or
+    does not work; where it was not, a line says so. Steps that ranks share are not compiled.
+    """
+    if rank_count() > 1:
+        if asked and before is None:
+            raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
+        return False
+    pays = steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in torch.backends.cpu.get_cpu_capability())
+    if not next(choice for choice in (before, asked, pays) if choice is not None):
+        return False
+    missing = missing_for_compile(device) or broken_for_compile(device)
+    if missing and asked:
+        raise MachineError(f"training that is compiled needs {missing}: install it, or begin with --no-compile")
+    if missing:
+        print(f"note: training is not compiled, which needs {missing}")
+    elif asked is None and before is None:
+        print("note: training is compiled first, for up to half a minute (--no-compile does without)", flush=True)
+    return missing is None
+
+
+def missing_for_compile(device: torch.device) -> str | None:
+    """What torch.compile needs for a device and does not find; None if it has all."""
+    if not any(map(shutil.which, [os.environ.get("CXX", "g++"), "clang++"])):
+        return "a C++ compiler, such as g++"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "Python's headers, such as those of python3-dev"
+    if device.type != "cuda":
+        return None
+    if torch.cuda.get_device_capability(device) < (7, 0):
+        return "a GPU of compute capability 7.0 or more"
+    return "Triton" if find_spec("triton") is None else None
+
+
+def broken_for_compile(device: torch.device) -> str | None:
+    """What torch.compile finds and cannot use, told by a small trial; None if all works."""
+    try:
+        torch.compile(torch.neg)(torch.zeros(1, device=device))
+    except Exception as error:  # of any kind: compilers and their drivers fail in many ways
+        reason = str(error).removeprefix("backend='inductor' raised:").strip()  # of PyTorch before 2.7
+        return f"a compiler that works ({reason.splitlines()[0] if reason else type(error).__name__})"
+    return None

@@ -1,0 +1,88 @@
+"""The machine that a run is made on, and the code that makes it."""
+
+import math
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch.distributed
+
+OUT_OF_MEMORY = "there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less"
+
+
+class MachineError(Exception):
+    """What was asked for is not on this machine; the message is one line that says what to do."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" is CUDA where there is one. Raises MachineError if it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise MachineError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise MachineError(f"--device {name}: this machine has {count} CUDA devices; --device cpu always works")
+    return device
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory, the device's or the machine's, has run out."""
+    if isinstance(error, RuntimeError):  # PyTorch's, most often no more than that
+        return any(text in str(error) for text in ("can't allocate memory", "out of memory"))
+    return isinstance(error, MemoryError)
+
+
+def memory_bytes() -> float:
+    """The main memory of this machine; infinity where the system has no name for it, as on Windows."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+
+
+def keep_freed_memory() -> None:
+    """Make glibc keep the memory that a training step frees, for the next step to take.
+
+    It hands large blocks back to the system at once, and each step then pays for thousands of page faults, a quarter
+    of its time on a CPU. Freeing one block just below its limit of 32 MiB raises the size from which it does so. The
+    block is never written to, so it costs nothing; with another allocator nothing happens.
+    """
+    torch.empty(30 << 20, dtype=torch.uint8)
+
+
+def rank_count() -> int:
+    """How many processes torchrun has started for this run; 1 without it."""
+    torchrun = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
+    return int(os.environ["WORLD_SIZE"]) if torchrun else 1
+
+
+def rank_number() -> int:
+    """The number of this one of them, from 0, which is the one that prints and writes."""
+    return int(os.environ["RANK"]) if rank_count() > 1 else 0
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What config.json records of the code, the packages and the machine, or of each of several."""
+    machine = {"device": device.type, "threads": torch.get_num_threads()}
+    if device.type == "cuda":
+        machine["gpu"] = torch.cuda.get_device_name(device)
+    return {
+        "git_revision": git_revision(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "machine": machine | ({"ranks": rank_count()} if rank_count() > 1 else {}),
+    }
+
+
+def git_revision() -> str | None:
+    """The revision of this code, with "-dirty" where it differs from it; None outside a git checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,50 @@
+"""The likelihood p(x|z) that a decoder's output stands for (`--rec-dist`).
+
+Each likelihood turns the decoder's output into the mean image or vector, and into the reconstruction term of the
+training objective: one number per example, summed over its pixels or dimensions. Those for images are scaled as the
+geometric Jensen-Shannon paper's authors scale them: they are what the paper trains with, not normalised densities.
+Those for vectors are normalised, because they learn their noise. `log_prob` is the normalised density of each.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+
+class Likelihood(nn.Module, ABC):
+    """p(x|z), for images in [0, 1] from one logit per pixel, unless overridden."""
+
+    data: ClassVar[str] = "images"  # or "vectors": what it is for
+    log_normaliser: ClassVar[float] = 0.0  # what the reconstruction term leaves out of -log p(x|z), per pixel
+
+    def __init__(self, image_shape: tuple[int, ...] = ()):
+        super().__init__()
+
+    def mean(self, output: Tensor) -> Tensor:
+        """The mean image E[x|z] = sigmoid(output), in [0, 1], in the shape of output."""
+        return output.sigmoid()
+
+    def reconstruction_error(self, output: Tensor, images: Tensor) -> Tensor:
+        """The reconstruction term of each example: output and images (N, C, H, W), or vectors (N, D), to (N,)."""
+        return self.pixel_error(output, images).flatten(1).sum(-1)
+
+    def log_prob(self, output: Tensor, images: Tensor) -> Tensor:
+        """The normalised log p(x|z) in nats: output and images (N, C, H, W), or vectors (N, D), to (N,).
+
+        A density of the images as they are, in [0, 1]; of Bernoulli a probability, and of binary images only.
+        """
+        return -self.reconstruction_error(output, images) - self.log_normaliser * images[0].numel()
+
+    @abstractmethod
+    def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
+        """The reconstruction term of each pixel, in the shape of images."""
+
+    @abstractmethod
+    def information(self, output: Tensor) -> Tensor:
+        """The Fisher information of each pixel about its decoder's output, in the shape of output."""
+
+
+def sigmoid_slope(output: Tensor) -> Tensor:
+    """The derivative m (1 - m) of m = sigmoid(output), without cancellation at either end."""
+    return output.sigmoid() * (-output).sigmoid()

@@ -1,0 +1,16 @@
+"""The Bernoulli likelihood of images."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from vae.models.likelihoods.base import Likelihood, sigmoid_slope
+
+
+class Bernoulli(Likelihood):
+    """Cross-entropy -x log m - (1 - x) log(1 - m), in nats, from logits; x may be grey, as in the paper."""
+
+    def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(output, images, reduction="none")
+
+    def information(self, output: Tensor) -> Tensor:
+        return sigmoid_slope(output)

@@ -1,0 +1,20 @@
+"""The Gaussian likelihood of images."""
+
+import math
+
+from torch import Tensor
+from torch.nn import functional
+
+from vae.models.likelihoods.base import Likelihood, sigmoid_slope
+
+
+class Gaussian(Likelihood):
+    """Squared error (x - m)^2: the Gaussian of variance 1/2 without its constant, log(pi) / 2 a pixel."""
+
+    log_normaliser = math.log(math.pi) / 2
+
+    def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
+        return functional.mse_loss(self.mean(output), images, reduction="none")
+
+    def information(self, output: Tensor) -> Tensor:
+        return 2 * sigmoid_slope(output).square()

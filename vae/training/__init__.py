@@ -1,0 +1,1 @@
+"""Training: the loop, and many runs trained as one."""
