@@ -2,20 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from scipy import stats
 
 LEVEL = 0.95  # of every interval
 FEWEST_SEEDS = 3  # that a verdict rests on
-
-
-class Verdict(StrEnum):
-    """What the runs say of a claim."""
-
-    HOLDS = "holds"
-    FAILS = "does not hold"
-    UNDECIDED = "undecided"
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"  # the verdicts
 
 
 @dataclass(frozen=True)
@@ -58,22 +50,22 @@ def paired_difference(values: Mapping[int, float], others: Mapping[int, float]) 
     return Estimate({seed: values[seed] - others[seed] for seed in seeds})
 
 
-def is_below(difference: Estimate, bound: float = 0.0) -> Verdict:
+def is_below(difference: Estimate, bound: float = 0.0) -> str:
     """Whether a difference is below a bound: where its whole interval is, it holds; where all is above, it fails."""
     if difference.count < FEWEST_SEEDS:
-        return Verdict.UNDECIDED
+        return UNDECIDED
     low, high = difference.interval
-    return Verdict.HOLDS if high < bound else Verdict.FAILS if low > bound else Verdict.UNDECIDED
+    return HOLDS if high < bound else FAILS if low > bound else UNDECIDED
 
 
-def is_within(difference: Estimate, margin: float) -> Verdict:
+def is_within(difference: Estimate, margin: float) -> str:
     """Whether a difference is within a margin of 0, either way: two quantities are as good as each other.
 
     It holds where the whole interval is within the margin, and fails where all of it is outside, on one side.
     """
     if difference.count < FEWEST_SEEDS:
-        return Verdict.UNDECIDED
+        return UNDECIDED
     low, high = difference.interval
     if -margin < low and high < margin:
-        return Verdict.HOLDS
-    return Verdict.FAILS if low > margin or high < -margin else Verdict.UNDECIDED
+        return HOLDS
+    return FAILS if low > margin or high < -margin else UNDECIDED
