@@ -1,19 +1,22 @@
 """The pictures of a trained model: reconstructions, samples, latent traversals; of its classes; those of vectors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from utils.datasets import Dataset
-from utils.figures.charts import latent_histogram, scatter_panels
+from utils.datasets import Dataset, portable_name
+from utils.figures.charts import latent_histogram, scatter_panels, training_curves
 from utils.figures.images import image_grid
-from utils.runs.folder import CLASSES, INTERPOLATIONS, LATENT, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
+from utils.runs.config import RunConfig, default_options
+from utils.runs.folder import CLASSES, CURVES, INTERPOLATIONS, LATENT, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
 from vae.inputs import add_noise, to_unit_interval
 from vae.models import VAE, sample_posterior
 from vae.models.categorical import CategoricalVAE
+from vae.random import Stream, seed_everything
 
 RECONSTRUCTED_IMAGES = 10
 SAMPLES_PER_SIDE = 8
@@ -26,29 +29,48 @@ TRAVERSED_DIMENSIONS = 32  # rows at most: a picture has to stay one that can be
 TRAVERSAL_LIMIT = 1.96  # the central 95 % of a standard normal, as in the paper's Figure 4
 
 
-def figures(model: VAE, dataset: Dataset, *, noise: float, title: str) -> dict[str, Figure]:
-    """The pictures of a model in evaluation mode and of a split, by the names of their files.
+def draw_run(model: VAE, test: Dataset, config: RunConfig, metrics: list[dict[str, Any]]) -> dict[str, Figure]:
+    """Every picture of a run by the name of its file, of its model in evaluation mode, its test split and its metrics.
+
+    `metrics` has the lines of metrics.jsonl, or none. What is random follows from the run's seed.
+    """
+    seed_everything(config.seed, Stream.PICTURES)
+    title = run_title(config)
+    figures = model_figures(model, test, noise=config.noise, title=title)
+    return {**figures, CURVES: training_curves(metrics, title=title)} if metrics else figures
+
+
+def run_title(config: RunConfig) -> str:
+    """The data set, the loss, and its options that are not at their defaults."""
+    name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
+    defaults = default_options(config.loss)
+    chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
+    return ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
+
+
+def model_figures(model: VAE, test: Dataset, *, noise: float, title: str) -> dict[str, Figure]:
+    """The pictures of a model, by the names of their files.
 
     `noise` is the standard deviation of what is added to the images that the model sees. It and the samples are drawn
     from the global random stream.
     """
-    if dataset.vectors is not None:
-        vectors = dataset.vectors[:PLOTTED_VECTORS]
-        labels = None if dataset.labels is None else dataset.labels[:PLOTTED_VECTORS].numpy()
+    if test.vectors is not None:
+        vectors = test.vectors[:PLOTTED_VECTORS]
+        labels = None if test.labels is None else test.labels[:PLOTTED_VECTORS].numpy()
         return {
             SAMPLES: vector_samples(model, vectors, labels, title=title),
             LATENT: latent_space(model, vectors, labels, title=title),
         }
-    images = to_unit_interval(dataset.images[:RECONSTRUCTED_IMAGES].to(next(model.parameters()).device))
+    images = to_unit_interval(test.images[:RECONSTRUCTED_IMAGES].to(next(model.parameters()).device))
     inputs = add_noise(images, noise) if noise else None
-    pictures = {
+    figures = {
         RECONSTRUCTIONS: reconstructions(model, images, inputs, title=title),
         SAMPLES: samples(model, title=title),
         TRAVERSALS: traversals(model, model.prior.latent_dim, title=title),
     }
     if isinstance(model, CategoricalVAE):
-        pictures |= {CLASSES: class_samples(model, title=title), INTERPOLATIONS: interpolations(model, title=title)}
-    return pictures
+        figures |= {CLASSES: class_samples(model, title=title), INTERPOLATIONS: interpolations(model, title=title)}
+    return figures
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ from utils.figures.panels import (
 )
 from utils.figures.style import LEARNT, LINES, MARKER_SIZE, SQUARED_ERROR, STYLES
 from utils.grids.protocols import Protocol, evaluated
-from utils.grids.saved import Member
+from utils.grids.saved import SavedRun
 
 INSET_FROM = 10  # nats between estimates of the evidence; what is near KL(q‖p) is then drawn again, larger
 INSET_NATS = (4, 2)  # below and above it
@@ -190,7 +190,7 @@ def noise_figure(protocols: Sequence[Protocol]) -> Figure:
     return figure
 
 
-def history(run: Member, *names: str) -> list[list[float]]:
+def history(run: SavedRun, *names: str) -> list[list[float]]:
     """What its lines of metrics.jsonl of the training split have under each name."""
     records = [record for record in run.folder.read_metrics() if record["split"] == "train"]
     return [[record[name] for record in records] for name in names]

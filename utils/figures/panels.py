@@ -19,9 +19,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from utils.figures.style import DPI, LINES, MARKER_SIZE, PUBLISHED, STYLES
 from utils.grids.paper_numbers import PaperNumber, published
 from utils.grids.protocols import Protocol, evaluated
-from utils.grids.saved import Member
+from utils.grids.saved import SavedRun
 
-Series = dict[float, list[Member]]  # runs by a value that differs, ascending
+Series = dict[float, list[SavedRun]]  # runs by a value that differs, ascending
 
 
 # Parts of a figure
@@ -67,7 +67,7 @@ def published_baselines(axes: Axes, protocol: Protocol, losses: Sequence[str]) -
             axes.axhline(number.value, color=STYLES[loss].color, linestyle=":", label=published_label([number]))
 
 
-def comparable(run: Member) -> PaperNumber | None:
+def comparable(run: SavedRun) -> PaperNumber | None:
     """The paper's number for a run, if it has one that was most likely trained with the same likelihood; else None."""
     number = published(run.config)
     return number if number and number.likelihood == run.config.rec_dist else None

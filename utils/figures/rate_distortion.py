@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from utils.figures.panels import Series, columns, finish, plain_ticks
 from utils.figures.style import LEARNT, MARKER_SIZE, STYLES
 from utils.grids.protocols import Protocol, evaluated
-from utils.grids.saved import Member
+from utils.grids.saved import SavedRun
 
 PATHS = (  # flag, loss, symbol, and how far from the ends of the line, in points, its values are
     ("GJS_A", "GJS", "α", (-34, -12)),
@@ -52,7 +52,7 @@ def rate_distortion(protocols: Sequence[Protocol]) -> Figure:
 def rate_curves(axes: Axes, protocol: Protocol) -> None:
     """All runs in the plane of rate and distortion, KL(q‖p) on top."""
 
-    def draw(runs: Sequence[Member], line: str, label: str, color: str, **style: Any) -> None:
+    def draw(runs: Sequence[SavedRun], line: str, label: str, color: str, **style: Any) -> None:
         axes.plot(*rate_and_distortion(runs), line, color=color, label=label, **style)
 
     for alpha in protocol.values("GJS_A", "GJS"):
@@ -80,12 +80,12 @@ def name_ends(axes: Axes, near: Axes, protocol: Protocol) -> None:
             panel.annotate(text, point, place, textcoords="offset points", **style)
 
 
-def flat(series: Series) -> list[Member]:
+def flat(series: Series) -> list[SavedRun]:
     """The runs of a series in its order."""
     return [run for runs in series.values() for run in runs]
 
 
-def rate_and_distortion(runs: Sequence[Member]) -> tuple[list[float], list[float]]:
+def rate_and_distortion(runs: Sequence[SavedRun]) -> tuple[list[float], list[float]]:
     """KL(q‖p) and the reconstruction of the test images, both at z = posterior mean."""
     distortion = evaluated(runs, "reconstruction")
     return [-elbo - error for elbo, error in zip(evaluated(runs, "elbo"), distortion)], distortion

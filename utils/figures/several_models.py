@@ -12,7 +12,7 @@ from utils.figures.one_run import to_numpy, traversed
 from utils.figures.panels import columns, finish, plain_ticks, stars
 from utils.figures.style import LEARNT, STYLES
 from utils.grids.protocols import Protocol, evaluated
-from utils.grids.saved import Member
+from utils.grids.saved import SavedRun
 from utils.runs.loading import load_model
 from vae.divergences import geometric_js_divergence
 from vae.inputs import add_noise, to_unit_interval
@@ -21,7 +21,7 @@ from vae.random import Stream, seed_everything
 
 ENCODED = 500  # test images over which means and variances are taken
 
-Runs = dict[str, Member]  # by what they are to be called
+Runs = dict[str, SavedRun]  # by what they are to be called
 
 
 def compared(protocol: Protocol, losses: Sequence[str]) -> Runs:
@@ -113,7 +113,7 @@ def divergence_landscape(protocols: Sequence[Protocol]) -> Figure:
     return figure
 
 
-def model_of(run: Member) -> VAE:
+def model_of(run: SavedRun) -> VAE:
     """The model that a run has left, in evaluation mode."""
     model, _, _ = load_model(run.folder.path)
     return model

@@ -14,7 +14,7 @@ from typing import Any
 from utils.datasets import Dataset, DatasetError, load_dataset
 from utils.grids.commands import command
 from utils.grids.grid import configurations
-from utils.grids.saved import Member, members
+from utils.grids.saved import SavedRun, saved_runs
 from utils.report.tables import SKEWED, count_of, flag_label
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, default_options
 from utils.runs.folder import MODEL
@@ -28,7 +28,7 @@ class Protocol:
     """Runs that have ended and share all settings: they differ in their loss, its options, and their seed."""
 
     settings: dict[str, Any]
-    runs: list[Member]
+    runs: list[SavedRun]
     test: Dataset | None = None  # the test images, where models are looked at
 
     @property
@@ -47,14 +47,14 @@ class Protocol:
         seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else count_of(len(self.seeds), "seed")
         return f"{self.name}: {count_of(self.settings['epochs'], 'epoch')}, {seeds}"
 
-    def of(self, loss: str, *, over: str = "", **options: Any) -> list[Member]:
+    def of(self, loss: str, *, over: str = "", **options: Any) -> list[SavedRun]:
         """The runs with a loss, whose options are as given or else the defaults, but for the flag `over`."""
         wanted = {name: value for name, value in {**default_options(loss), **options}.items() if name != over}
         return [run for run in self.runs if run.config.loss == loss and wanted.items() <= run.config.flags().items()]
 
-    def over(self, flag: str, loss: str, **options: Any) -> dict[float, list[Member]]:
+    def over(self, flag: str, loss: str, **options: Any) -> dict[float, list[SavedRun]]:
         """The runs with a loss by the value of a flag, ascending; more than one for a value if there are more seeds."""
-        series: dict[float, list[Member]] = {}
+        series: dict[float, list[SavedRun]] = {}
         for run in self.of(loss, over=flag, **options):
             series.setdefault(run.config.flags()[flag], []).append(run)
         return dict(sorted(series.items()))
@@ -81,8 +81,8 @@ def read_grid(
     folder, planned = Path(folder), configurations(flags, preset)
     losses = {config.loss for config in planned}
     shared = [name for name in RunConfig.options() if name not in (*NOT_SHARED, over)]
-    groups: dict[tuple[Any, ...], list[Member]] = {}
-    for run in members(folder):
+    groups: dict[tuple[Any, ...], list[SavedRun]] = {}
+    for run in saved_runs(folder):
         if run.ended and run.config.loss in losses:
             groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
     grid: Grid = {}
@@ -171,7 +171,7 @@ def with_best_skew(grid: Grid) -> Grid:
     not.
     """
 
-    def best(protocol: Protocol) -> list[Member]:
+    def best(protocol: Protocol) -> list[SavedRun]:
         chosen = [run for run in protocol.runs if run.config.loss not in SKEWED]
         for loss in SKEWED:
             series = protocol.over("GJS_A", loss).values()
@@ -184,7 +184,7 @@ def with_best_skew(grid: Grid) -> Grid:
 def with_evidence(grid: Grid) -> Grid:
     """The runs whose evaluation has the evidence from the same number of samples, that of most; prints the others."""
 
-    def samples_of(run: Member) -> int | None:
+    def samples_of(run: SavedRun) -> int | None:
         return run.evaluation["test"].get("evidence", {}).get("importance_samples")
 
     counts = [count for one in every_protocol(grid) for run in one.runs if (count := samples_of(run))]
@@ -193,7 +193,7 @@ def with_evidence(grid: Grid) -> Grid:
     return keep(grid, lambda run: samples_of(run) == samples, what, remedy)
 
 
-def keep(grid: Grid, condition: Callable[[Member], bool], what: str, remedy: str) -> Grid:
+def keep(grid: Grid, condition: Callable[[SavedRun], bool], what: str, remedy: str) -> Grid:
     """The runs that meet a condition; prints which do not, what they lack, and how the command above helps."""
     kept: Grid = {}
     for protocol in every_protocol(grid):
@@ -210,13 +210,13 @@ def merged(*grids: Grid) -> Grid:
     """The runs of several grids, with those that share all settings in one protocol."""
     together: Grid = {}
     for dataset in dict.fromkeys(dataset for grid in grids for dataset in grid):
-        runs: dict[tuple[Any, ...], list[Member]] = {}
+        runs: dict[tuple[Any, ...], list[SavedRun]] = {}
         for protocol in (protocol for grid in grids for protocol in grid.get(dataset, [])):
             runs.setdefault(tuple(protocol.settings.items()), []).extend(protocol.runs)
         together[dataset] = [Protocol(dict(settings), members) for settings, members in runs.items()]
     return together
 
 
-def evaluated(runs: Sequence[Member], quantity: str, split: str = "test") -> list[Any]:
+def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> list[Any]:
     """A quantity in the evaluation of each run, such as squared_error."""
     return [run.evaluation[split][quantity] for run in runs]

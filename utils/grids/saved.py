@@ -9,8 +9,8 @@ from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
 
 
 @dataclass(frozen=True)
-class Member:
-    """A run that lies in the folder of a sweep."""
+class SavedRun:
+    """A run that lies in a folder."""
 
     folder: ResultsFolder
     config: RunConfig
@@ -26,12 +26,12 @@ class Member:
         return self.folder.read_json(EVALUATION) if self.ended else None
 
 
-def members(folder: Path) -> list[Member]:
-    """The runs in the folder of a sweep, by name. Raises ResultsError for a damaged config.json."""
-    return [read_member(path.parent) for path in sorted(folder.glob(f"*/{CONFIG}"))]
+def saved_runs(folder: Path) -> list[SavedRun]:
+    """The runs in the folder of a grid, by name. Raises ResultsError for a damaged config.json."""
+    return [read_run(path.parent) for path in sorted(folder.glob(f"*/{CONFIG}"))]
 
 
-def read_member(path: Path) -> Member:
+def read_run(path: Path) -> SavedRun:
     """The run in a folder. Raises ResultsError for a damaged config.json."""
     folder = ResultsFolder(path)
-    return Member(folder, *read_config(folder))
+    return SavedRun(folder, *read_config(folder))

@@ -1,6 +1,6 @@
 """Grids of runs: every combination of the flags that have several values, in results/<experiment>/<run>/.
 
-A member of a sweep is an ordinary run whose results directory is the folder of the experiment, so its configuration's
+A run of a grid is an ordinary one whose results directory is the folder of the experiment, so its configuration's
 `experiment` is the name of the run. Flags are by name, such as GJS_A; several values are a list.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data
 from utils.grids.packs import as_one, packs
-from utils.grids.saved import Member, read_member
+from utils.grids.saved import SavedRun, read_run
 from utils.machine.compilation import choose_compile
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
 from utils.machine.processes import Task, in_turn, side_by_side
@@ -108,15 +108,15 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
     """
     if (runtime.results_dir / CONFIG).exists():
         raise ResultsError(f"{runtime.results_dir} is a single run: choose another name for several")
-    begun: dict[str, Member] = {}
+    begun: dict[str, SavedRun] = {}
     for config in configs:
         folder = experiment_folder(runtime.results_dir, config.experiment)
         if mode != "overwrite" and (folder / CONFIG).exists():
-            begun[config.experiment] = read_member(folder.path)
+            begun[config.experiment] = read_run(folder.path)
             check_same_configuration(begun[config.experiment], config, mode)
         elif mode != "is_eval_only":
             folder.check_free(overwrite=mode == "overwrite")
-    ended = {name for name, member in begun.items() if member.ended}
+    ended = {name for name, run in begun.items() if run.ended}
     if mode == "is_eval_only" and (others := [c.experiment for c in configs if c.experiment not in ended]):
         raise ResultsError(f"{runtime.results_dir / others[0]} has not ended: leave --is-eval-only out to train it")
     pending = configs if mode else [config for config in configs if config.experiment not in ended]
@@ -134,15 +134,15 @@ def data_of(config: RunConfig) -> tuple[str, int | None, int | None]:
     return config.dataset, config.train_size, config.test_size
 
 
-def check_same_configuration(member: Member, config: RunConfig, mode: str | None) -> None:
+def check_same_configuration(run: SavedRun, config: RunConfig, mode: str | None) -> None:
     """Raise ResultsError unless a run has that configuration; one to be evaluated may have other evaluation options."""
-    saved = member.config.flags()
+    saved = run.config.flags()
     for name, value in {**config.flags(), "dataset": portable_name(config.dataset)}.items():
         optional = name in EVALUATION_OPTIONS
         if saved.get(name) != value and not (optional and mode == "is_eval_only"):
             flag = "--" + name.replace("_", "-")
             remedy = "add --is-eval-only" if optional else "choose another name, or --overwrite to replace it"
-            raise ResultsError(f"{member.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
+            raise ResultsError(f"{run.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
 
 
 def in_packs(

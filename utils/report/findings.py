@@ -8,7 +8,7 @@ from pathlib import Path
 from utils.grids.commands import Grid, default_flags, find_grid, on_dataset, run_command
 from utils.grids.paper_numbers import MARKS
 from utils.grids.presets import EPOCHS, EPOCHS_OF
-from utils.grids.saved import Member, members, read_member
+from utils.grids.saved import SavedRun, read_run, saved_runs
 from utils.report.tables import Block, Line, Row, blocks, count_of, table_rows
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, ResultsError
@@ -39,7 +39,7 @@ class Findings:
     """The runs of an experiment, and its tables."""
 
     folder: Path
-    members: list[Member]
+    members: list[SavedRun]
     rows: list[Row]
     blocks: list[Block]
 
@@ -49,7 +49,7 @@ class Findings:
         return list(dict.fromkeys(d for block in self.blocks for d in block.datasets if block.has_runs(d)))
 
     @property
-    def unfinished(self) -> list[Member]:
+    def unfinished(self) -> list[SavedRun]:
         return [member for member in self.members if not member.ended]
 
     @cached_property
@@ -158,7 +158,7 @@ def read_findings(folder: Path) -> Findings:
 
     Raises ResultsError if there is none, or a file of it is damaged.
     """
-    found = [read_member(folder)] if (folder / CONFIG).exists() else members(folder)
+    found = [read_run(folder)] if (folder / CONFIG).exists() else saved_runs(folder)
     if not found:
         state = "holds no runs" if folder.exists() else "does not exist"
         raise ResultsError(f"{folder} {state}: check the name, or give the flags of runs besides --report")
@@ -166,7 +166,7 @@ def read_findings(folder: Path) -> Findings:
     return Findings(folder, found, rows, blocks(rows))
 
 
-def named_config(member: Member) -> RunConfig:
+def named_config(member: SavedRun) -> RunConfig:
     """The configuration of a run, by the name that its folder has."""
     return replace(member.config, experiment=member.folder.path.name)
 
@@ -176,7 +176,7 @@ def several(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(texts))
 
 
-def amount(member: Member, split: str) -> str:
+def amount(member: SavedRun, split: str) -> str:
     """How many images of a split a run has."""
     count = f"{member.record['data'][f'{split}_images']:,}"
     return f"the first {count}" if getattr(member.config, f"{split}_size") else f"all {count}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from utils.grids.commands import run_command
 from utils.grids.paper_numbers import REMARKS
-from utils.grids.saved import Member
+from utils.grids.saved import SavedRun
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, Findings, Place, named_config
 from utils.report.tables import SPLITS, Block, Line, Row, count_of
 from utils.runs.folder import PICTURES, RECONSTRUCTIONS, SAMPLES
@@ -155,7 +155,7 @@ def runs(findings: Findings) -> list[Markup]:
     return parts
 
 
-def run(row: Row, member: Member) -> list[Markup]:
+def run(row: Row, member: SavedRun) -> list[Markup]:
     """One run."""
     seed = member.config.seed
     if not member.ended:

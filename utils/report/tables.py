@@ -13,7 +13,7 @@ from utils.grids.commands import given_flags
 from utils.grids.grid import run_name
 from utils.grids.paper_numbers import DATASETS, PaperNumber, published
 from utils.grids.presets import ALPHAS
-from utils.grids.saved import Member
+from utils.grids.saved import SavedRun
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, default_options, flags_in_order
 from utils.runs.folder import EVALUATION, ResultsError
 
@@ -52,7 +52,7 @@ class Row:
     config: RunConfig  # with the first seed
     label: str  # the loss, and what tells it from others on the same data with the same likelihood
     family: str  # the same without alpha
-    members: tuple[Member, ...]  # one of each seed
+    members: tuple[SavedRun, ...]  # one of each seed
 
     @cached_property
     def evaluations(self) -> dict[int, dict[str, dict[str, float]]]:
@@ -70,7 +70,7 @@ class Row:
         return Estimate(values) if values else None
 
 
-def read_evaluation(member: Member) -> dict[str, dict[str, float]]:
+def read_evaluation(member: SavedRun) -> dict[str, dict[str, float]]:
     """What evaluation.json of a run that has ended holds. Raises ResultsError if it has no squared errors."""
     evaluation = member.evaluation
     try:
@@ -82,10 +82,10 @@ def read_evaluation(member: Member) -> dict[str, dict[str, float]]:
     raise ResultsError(f"{path} has no squared error of each split: --is-eval-only makes it anew")
 
 
-def table_rows(members: list[Member]) -> list[Row]:
+def table_rows(members: list[SavedRun]) -> list[Row]:
     """The rows of runs, in the order of Table 1: by loss, then by what varies."""
     varying = varying_flags([member.config for member in members])
-    groups: dict[tuple, dict[int, Member]] = defaultdict(dict)
+    groups: dict[tuple, dict[int, SavedRun]] = defaultdict(dict)
     for member in sorted(members, key=lambda m: (m.config.seed, m.ended)):
         flags = {k: v for k, v in member.config.flags().items() if k not in {"seed", *NO_MATTER}}
         groups[tuple(flags.items())][member.config.seed] = member  # of two runs with the same seed one that has ended

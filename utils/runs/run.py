@@ -7,13 +7,12 @@ from typing import Any
 
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data, data_record
-from utils.figures import one_run as pictures
-from utils.figures.charts import training_curves
+from utils.figures.one_run import draw_run
 from utils.machine.compilation import choose_compile
 from utils.machine.environment import choose_device, environment, keep_freed_memory
-from utils.runs.config import EVALUATION_OPTIONS, RunConfig, default_options, read_config, reconcile
+from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.runs.evaluate import evaluate, evaluator
-from utils.runs.folder import CHECKPOINT, CONFIG, CURVES, EVALUATION, ResultsError, ResultsFolder
+from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import build, load_splits, open_folder, results_folder, step_count
 from utils.runs.progress import Progress, summarise
 from utils.runs.runtime import Evaluation, Interrupted, Runtime, resume_command
@@ -222,16 +221,8 @@ class Job:
 
     def draw(self) -> None:
         """Write the pictures."""
-        config = self.config
-        name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
-        defaults = default_options(config.loss)
-        chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
-        title = ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
-        seed_everything(config.seed, Stream.PICTURES)
-        figures = pictures.figures(self.model, self.splits["test"], noise=config.noise, title=title)
-        if metrics := self.folder.read_metrics():  # another rank may not see them yet
-            figures[CURVES] = training_curves(metrics, title=title)
-        for name, figure in figures.items():
+        metrics = self.folder.read_metrics()  # another rank may not see them yet
+        for name, figure in draw_run(self.model, self.splits["test"], self.config, metrics).items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
     def what_is_saved(self) -> str:

@@ -16,7 +16,7 @@ import main as command_line
 from utils.grids import executors
 from utils.grids.executors import find_executor, on_slurm
 from utils.grids.grid import configurations
-from utils.grids.saved import members
+from utils.grids.saved import saved_runs
 from utils.grids.sweep import sweep
 from utils.machine.environment import MachineError
 from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
@@ -55,7 +55,7 @@ def wait_for_epochs(runtime, count, *, runs, busy=lambda: True):
 
 def check_went_on(runtime, before):
     """All runs have ended, without repeating what had been recorded, but for the last epoch's end."""
-    assert [member.ended for member in members(runtime.results_dir / "exp")] == [True] * 3
+    assert [member.ended for member in saved_runs(runtime.results_dir / "exp")] == [True] * 3
     after = recorded(runtime)
     for name, lines in before.items():
         assert after[name][: len(lines) - 1] == lines[:-1]

@@ -20,7 +20,7 @@ from utils.grids.protocols import (
     with_evidence,
     with_models,
 )
-from utils.grids.saved import members, read_member
+from utils.grids.saved import read_run, saved_runs
 from utils.grids.sweep import check_same_configuration
 from utils.runs.folder import CONFIG, EVALUATION, MODEL
 
@@ -75,7 +75,7 @@ def test_a_grid_has_the_runs_that_have_ended_with_what_they_have_in_common(refer
     protocol = only(read_grid(reference / "table1", "table1"))
     assert protocol.title == "digits, gaussian: 2 epochs, seed 1234"
     assert protocol.settings.items() >= {"epochs": 2, "train_size": 20, "test_size": 10, "noise": 0.0}.items()
-    assert len(protocol.runs) == len(members(reference / "table1")) == 10
+    assert len(protocol.runs) == len(saved_runs(reference / "table1")) == 10
 
 
 def test_runs_with_other_losses_than_the_grids_are_left_out(reference):
@@ -128,7 +128,7 @@ def test_grids_are_merged_where_they_share_all_settings(reference):
 
 def test_of_a_grid_to_set_beside_another_only_what_compares_is_read(reference, copied, capsys):
     folder = copied("table1")
-    for run in members(folder):
+    for run in saved_runs(folder):
         shutil.copytree(run.folder.path, folder / f"{run.config.experiment}-bernoulli")
         change(folder / f"{run.config.experiment}-bernoulli", rec_dist="bernoulli")
     beta = read_grid(reference / "beta", "beta")
@@ -166,7 +166,7 @@ def test_the_command_makes_what_is_missing_and_leaves_what_is_there(reference, c
     own, absent = commands(capsys)
     assert (own["experiment"], str(own["results_dir"])) == (grid, "results/reference")
     configs = planned(own)
-    for member in members(reference / grid):
+    for member in saved_runs(reference / grid):
         if not member.config.importance_samples:  # which a part of table1 has
             check_same_configuration(member, configs[member.folder.path.name], None)
     assert {config.dataset for config in planned(absent).values()} <= {"mnist", "fashion", "dsprites"}
@@ -234,7 +234,7 @@ def test_runs_without_evidence_are_left_out(reference, capsys):
     protocol = only(with_evidence(grid))
     assert [run.config.loss for run in protocol.runs] == ["GJS", "GJS", "KL"]
     assert "digits, gaussian: no evidence from 2 samples: rKL\n" in capsys.readouterr().out
-    assert read_member(protocol.runs[0].folder.path).evaluation["test"]["evidence"]["importance_samples"] == 2
+    assert read_run(protocol.runs[0].folder.path).evaluation["test"]["evidence"]["importance_samples"] == 2
 
 
 def test_evidence_is_compared_from_the_same_number_of_samples(reference, tmp_path, capsys):

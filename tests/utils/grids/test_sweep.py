@@ -17,7 +17,7 @@ import main as command_line
 from utils.datasets import DatasetError
 from utils.grids.grid import configurations
 from utils.grids.presets import PRESETS
-from utils.grids.saved import members
+from utils.grids.saved import saved_runs
 from utils.grids.sweep import SweepFailed, sweep
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, METRICS, MODEL, ResultsError, ResultsFolder
@@ -157,8 +157,8 @@ def test_members_are_ordinary_runs_and_a_sweep_goes_on_where_it_stopped(runtime,
         for name in (MODEL, EVALUATION):
             alone = (runtime.results_dir / config.experiment / name).read_bytes()
             assert files(runtime, named=name)[config.experiment] == alone
-    assert [member.config for member in members(runtime.results_dir / "exp")] == grid(loss=["GJS", "KL"])
-    for member in members(runtime.results_dir / "exp"):
+    assert [member.config for member in saved_runs(runtime.results_dir / "exp")] == grid(loss=["GJS", "KL"])
+    for member in saved_runs(runtime.results_dir / "exp"):
         assert member.evaluation == json.loads((member.folder / EVALUATION).read_text())
     before = files(runtime, named="*")
     capsys.readouterr()
@@ -191,7 +191,7 @@ def test_a_sweep_that_broke_off_goes_on_to_the_same_bits(runtime, monkeypatch, c
         sweep("exp", configs, runtime)
     if error is KeyboardInterrupt:
         assert str(caught.value).startswith("interrupted; 1 of 3 runs have ended, ")
-    assert [(member.config.loss, member.ended) for member in members(runtime.results_dir / "exp")] == [
+    assert [(member.config.loss, member.ended) for member in saved_runs(runtime.results_dir / "exp")] == [
         ("KL", True),
         ("tGJS", False),
     ]
@@ -375,7 +375,7 @@ def test_a_killed_process_leaves_nobody_at_work_and_goes_on_to_the_same_bits(how
         assert re.fullmatch(r"main.py: interrupted; . of 2 runs have ended, .*: the same command goes on\n", err)
     for path in runs:
         wait_until_free(path)
-    assert not all(member.ended for member in members(runtime.results_dir / "exp"))
+    assert not all(member.ended for member in saved_runs(runtime.results_dir / "exp"))
     for name in ("exp", "whole"):
         sweep(name, configurations({**VECTORS, "epochs": 60, "seed": [0, 1]}), runtime)
     for name in (MODEL, EVALUATION):
