@@ -31,9 +31,9 @@ sys.path.insert(0, str(ROOT))
 from utils.grids.grid import configurations  # noqa: E402
 from utils.machine.environment import choose_device, keep_freed_memory  # noqa: E402
 from utils.runs.config import RunConfig  # noqa: E402
-from utils.runs.loading import build  # noqa: E402
 from utils.runs.progress import Progress  # noqa: E402
 from vae.random import Stream, seed_everything  # noqa: E402
+from vae.saved import build  # noqa: E402
 from vae.training import ensemble  # noqa: E402
 from vae.training.trainer import Trainer  # noqa: E402
 
@@ -51,7 +51,7 @@ def members(count: int) -> list[RunConfig]:
 def make_trainer(config: RunConfig, data: torch.Tensor, progress: Progress, compiled: bool) -> Trainer:
     """The trainer of a run, as the run makes it."""
     seed_everything(config.seed, Stream.WEIGHTS)
-    model, loss = build(config, IMAGE_SHAPE, len(data), data.device)
+    model, loss = (part.to(data.device) for part in build(config, IMAGE_SHAPE, len(data)))
     settings = {"batch_size": BATCH_SIZE, "lr": config.lr, "seed": config.seed, "reporter": progress}
     return Trainer(model, loss, data, compiled=compiled, **settings)
 

@@ -45,13 +45,14 @@ def test_the_example_of_a_divergence_of_ones_own_works(monkeypatch, tmp_path):
 
 
 def test_the_example_of_loading_a_model_works(monkeypatch, tmp_path):
-    example = re.search(r"```python\n(from utils.runs.loading import load_model.*?)```", README, re.DOTALL)[1]
+    example = re.search(r"```python\n(import vae\n.*?)```", README, re.DOTALL)[1]
     monkeypatch.chdir(tmp_path)
     command_line.main(["exp", "--train-size", "8", "--test-size", "4", "--epochs", "1", "--no-progress-bar"])
     (tmp_path / "loading.py").write_text(example, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     loading = importlib.import_module("loading")
-    assert loading.images.shape == (16, 1, 64, 64)
+    assert loading.images.shape == loading.seen.shape == (16, 1, 64, 64)
+    assert loading.config.loss == "GJS"
     assert loading.mean.shape == loading.logvar.shape == (16, 10)
 
 

@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import vae
 from utils.datasets import Dataset, load_dataset
-from utils.runs.config import RunConfig
+from utils.runs.config import RunConfig, read_config
 from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
-from utils.runs.loading import load_model
 from utils.runs.run import run
 from utils.runs.runtime import Runtime
 from vae.models import VAE
@@ -35,7 +35,9 @@ def load_or_run(experiment: str, *, otherwise: RunConfig, results_dir: Path = Pa
         path = results_dir / otherwise.experiment
         if not (path / CONFIG).exists():
             run(otherwise, Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False))
-    model, _, config = load_model(path)
-    evaluation = ResultsFolder(path).read_json(EVALUATION)
+    folder = ResultsFolder(path)
+    model, _, _ = vae.load(path)
+    config, _ = read_config(folder)
+    evaluation = folder.read_json(EVALUATION)
     test = load_dataset(config.dataset, "test", data_dir, config.test_size)
     return FinishedRun(path, config, model, evaluation, test)

@@ -2,8 +2,8 @@
 
 import json
 
-from utils.runs.config import RunConfig
-from utils.runs.folder import METRICS
+from utils.runs.config import RunConfig, read_config
+from utils.runs.folder import METRICS, ResultsFolder
 
 SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
 TIMINGS = ("seconds", "images_per_second")
@@ -11,6 +11,11 @@ TIMINGS = ("seconds", "images_per_second")
 
 def config(experiment="exp", epochs=2, **others):
     return RunConfig(experiment, epochs=epochs, **{**SMALL, **others})
+
+
+def saved_config(folder):
+    """The configuration that a run has left."""
+    return read_config(ResultsFolder(folder))[0]
 
 
 def files_of(runtime, experiment="exp"):

@@ -7,13 +7,13 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+import vae
 from utils.figures.images import image_panels
 from utils.figures.one_run import to_numpy, traversed
 from utils.figures.panels import columns, finish, plain_ticks, stars
 from utils.figures.style import LEARNT, STYLES
 from utils.grids.protocols import Protocol, evaluated
 from utils.grids.saved import SavedRun
-from utils.runs.loading import load_model
 from vae.divergences import geometric_js_divergence
 from vae.inputs import add_noise, to_unit_interval
 from vae.models import VAE
@@ -115,7 +115,7 @@ def divergence_landscape(protocols: Sequence[Protocol]) -> Figure:
 
 def model_of(run: SavedRun) -> VAE:
     """The model that a run has left, in evaluation mode."""
-    model, _, _ = load_model(run.folder.path)
+    model, _, _ = vae.load(run.folder.path)
     return model
 
 

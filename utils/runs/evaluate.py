@@ -3,12 +3,13 @@
 import contextlib
 from typing import Any
 
+import vae
 from utils.datasets import Dataset, load_dataset
 from utils.datasets.record import check_same_data
 from utils.machine.environment import choose_device, keep_freed_memory
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.runs.folder import EVALUATION, ResultsError
-from utils.runs.loading import load_model, load_splits, open_folder
+from utils.runs.loading import load_splits, open_folder
 from utils.runs.progress import image_bar, summarise
 from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
@@ -31,7 +32,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
         with together():
             saved, record = read_config(folder)
             config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
-            model, loss, _ = load_model(folder.path, choose_device(runtime.device))
+            model, loss, _ = vae.load(folder.path, choose_device(runtime.device))
             splits = load_splits(config, runtime)
             check_same_data(record["data"], splits)
         evaluation = evaluate(model, loss, config, splits, runtime)

@@ -1,21 +1,17 @@
 """A run's folder results/<experiment>/: what is in it, written so that a crash at any moment leaves it whole."""
 
-import hashlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
-
 from utils.machine.locks import locked
+from vae.saved import CONFIG, MODEL, ResultsError, load_tensors, read_json, to_bytes, to_json
 
-CONFIG, METRICS, EVALUATION = "config.json", "metrics.jsonl", "evaluation.json"
-MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT = "model.pt", "checkpoint.pt", "checkpoint-previous.pt"
+METRICS, EVALUATION = "metrics.jsonl", "evaluation.json"
+CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint.pt", "checkpoint-previous.pt"
 RECONSTRUCTIONS, SAMPLES, TRAVERSALS = "reconstructions.png", "samples.png", "traversals.png"
 CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with classes
 LATENT, CURVES = "latent.png", "curves.png"
@@ -23,12 +19,6 @@ EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks 
 PICTURES = (RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, CURVES)  # no run has them all
 FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, *PICTURES)
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
-
-END_OF_ZIP = b"PK\5\6"  # begins the last 22 bytes of an archive without a comment, of which the last two are 0
-
-
-class ResultsError(Exception):
-    """A results folder or a file in it cannot be used; the message is one line that says what to do."""
 
 
 class ResultsFolder:
@@ -91,18 +81,8 @@ class ResultsFolder:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read config.json or evaluation.json. Raises ResultsError if it is missing or damaged."""
-        path = self / name
         remedy = "--is-eval-only makes it anew" if name == EVALUATION else "restore it, or choose another name"
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(content, dict):
-                raise ValueError(f"it holds a {type(content).__name__} instead of an object")
-            to_json(content)  # what it refuses, infinity say, this file has never held
-            return content
-        except OSError as error:
-            raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
-        except (ValueError, RecursionError) as error:
-            raise ResultsError(f"{path} is damaged ({error}): {remedy}") from None
+        return read_json(self / name, remedy=remedy)
 
     # Metrics
 
@@ -147,10 +127,6 @@ class ResultsFolder:
         """Write model.pt, {"model": …, "loss": …}."""
         self.replace(MODEL, lambda file: file.write(to_bytes(state)))
 
-    def load_model(self) -> dict[str, Any]:
-        """Read model.pt. Raises ResultsError if it is missing or damaged."""
-        return load_tensors(self / MODEL, remedy="restore it, or run again under another name")
-
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write checkpoint.pt and keep the one before it; there is a whole checkpoint.pt at every moment."""
         if (self / CHECKPOINT).exists():
@@ -165,15 +141,6 @@ class ResultsFolder:
             return None
         remedy = f"to go on from the one before it: mv {previous} {path}, then --resume again"
         return load_tensors(path, remedy=remedy if previous.exists() else "run again under another name")
-
-    @contextmanager
-    def refusing_misfits(self, name: str) -> Iterator[None]:
-        """Turn what goes wrong on taking over another run's state into a ResultsError that names the file."""
-        try:
-            yield
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ResultsError(f"{self / name} does not belong to the config.json beside it ({reason})") from None
 
     def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> None:
         """Write a file under another name, make sure that it is on the disk, and give it its own name.
@@ -251,52 +218,3 @@ def check_experiment_name(name: str) -> None:
 def partial_name(name: str) -> str:
     """The name that a file has until it is whole."""
     return f".{name}.partial"
-
-
-def to_json(content: dict[str, Any]) -> bytes:
-    """JSON for people, in UTF-8. Raises ValueError for numbers that are not finite."""
-    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def to_bytes(state: dict[str, Any]) -> bytes:
-    """What torch.save makes of a state, with a seal of all of it as the comment that ends a zip archive.
-
-    In memory, because on a full disk torch.save does not say what is wrong.
-    """
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    content = buffer.getvalue()[:-2] + len(seal(b"")).to_bytes(2, "little")
-    return content + seal(content)
-
-
-def seal(content: bytes) -> bytes:
-    """The SHA-256 of some bytes, as a text that says so."""
-    return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
-
-
-def load_tensors(path: Path, *, remedy: str) -> dict[str, Any]:
-    """Read a file of `to_bytes`, or of torch.save itself, tensors and plain values only, into main memory.
-
-    Raises ResultsError if it is missing or damaged: no bit of a sealed file changes without notice, nor of the tensors
-    in one without a seal.
-    """
-    try:
-        content = path.read_bytes()
-        size = len(content) - len(seal(b""))
-        bare = content[-22:-18] == END_OF_ZIP and content[-2:] == b"\0\0"
-        if not bare and content[size:] != seal(content[:size]):
-            raise ValueError("its checksum is wrong or missing")
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise ValueError("it is compressed, which torch.save does not do")
-            if damaged := archive.testzip():  # torch.load does not verify the checksums
-                raise ValueError(f"the checksum of {damaged} is wrong")
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if not isinstance(state, dict):
-            raise ValueError(f"it holds a {type(state).__name__} instead of a dictionary")
-        return state
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
-    except Exception as error:  # of any kind: zipfile and PyTorch parse what the file says of itself
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ResultsError(f"{path} is damaged ({reason}): {remedy}") from None

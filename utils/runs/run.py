@@ -13,7 +13,7 @@ from utils.machine.environment import choose_device, environment, keep_freed_mem
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.runs.evaluate import evaluate, evaluator
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
-from utils.runs.loading import build, load_splits, open_folder, results_folder, step_count
+from utils.runs.loading import load_splits, open_folder, results_folder, step_count
 from utils.runs.progress import Progress, summarise
 from utils.runs.runtime import Evaluation, Interrupted, Runtime, resume_command
 from utils.runs.tensorboard import write_scalars
@@ -22,6 +22,7 @@ from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import OptionError
 from vae.random import Stream, seed_everything
+from vae.saved import build, refusing_misfits
 from vae.training.trainer import Trainer
 
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
@@ -129,7 +130,7 @@ class Job:
         compiled = choose_compile(config.compile, device, step_count(config, train), before=compiled)
         self.environment = {**environment(device), "compiled": compiled}
         seed_everything(config.seed, Stream.WEIGHTS)
-        self.model, self.loss = build(config, train.image_shape, len(train), device)
+        self.model, self.loss = (part.to(device) for part in build(config, train.image_shape, len(train)))
         self.progress = Progress(config.epochs, bar=runtime.progress_bar)
         self.trainer = Trainer(
             self.model,
@@ -147,7 +148,7 @@ class Job:
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint. Raises ResultsError if it is not of this run, OptionError if it is beyond it."""
-        with self.folder.refusing_misfits(CHECKPOINT):
+        with refusing_misfits(self.folder / CHECKPOINT):
             self.trainer.load_state_dict(checkpoint)
         if self.trainer.epoch > self.config.epochs:
             raise OptionError(f"--epochs {self.config.epochs}: {self.trainer.epoch} epochs are behind this run already")

@@ -20,9 +20,9 @@ from vae.losses import Loss
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
 from vae.models.categorical import CategoricalOutput
+from vae.models.vae import BATCH_SIZE
 from vae.random import Stream
 
-BATCH_SIZE = 200  # of a pass without gradients; of twice as many 64x64 images a feature map would be over 32 MiB
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
 
 

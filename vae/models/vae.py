@@ -9,12 +9,15 @@ from torch import Tensor, nn
 
 from vae.distributed import gather, share
 from vae.divergences.numerics import widen
+from vae.inputs import to_network
 from vae.models.likelihoods import LIKELIHOODS
 from vae.models.likelihoods.base import Likelihood
 from vae.models.networks.burgess import Decoder, Encoder
 from vae.models.networks.mlp import VectorDecoder, VectorEncoder
 from vae.models.priors.base import Prior
 from vae.models.priors.standard_normal import StandardNormal
+
+BATCH_SIZE = 200  # of a pass without gradients; of twice as many 64x64 images a feature map would be over 32 MiB
 
 
 class VAEOutput(NamedTuple):
@@ -79,9 +82,30 @@ class VAE(nn.Module):
         return self.prior.kl_divergence(output.mean, output.logvar)
 
     @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """The mean images at z = posterior mean of images (N, C, H, W), bytes or in [0, 1]: floats in [0, 1]."""
+        device = next(self.parameters()).device
+        return self.in_batches(lambda batch: self.decode(self.encode(to_network(batch.to(device)))[0]), images)
+
+    @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """Mean images of `count` latents drawn from the prior: (count, C, H, W)."""
-        return self.decode(self.prior.sample(count, next(self.parameters()).device))
+        """The mean images of `count` latents drawn from the prior, in [0, 1]: (count, C, H, W)."""
+        return self.in_batches(self.decode, self.prior.sample(count, next(self.parameters()).device))
+
+    def in_batches(self, function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """What a function makes of its inputs, in evaluation mode and in the memory of one batch and the result."""
+        was_training = self.training
+        self.eval()
+        try:
+            whole = first = function(inputs[:BATCH_SIZE])
+            if len(inputs) > BATCH_SIZE:
+                whole = first.new_empty(len(inputs), *first.shape[1:])
+                whole[:BATCH_SIZE] = first
+            for start in range(BATCH_SIZE, len(inputs), BATCH_SIZE):
+                whole[start : start + BATCH_SIZE] = function(inputs[start : start + BATCH_SIZE])
+            return whole
+        finally:
+            self.train(was_training)
 
 
 def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:

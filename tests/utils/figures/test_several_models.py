@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import vae
 from utils.figures.images import tile
 from utils.figures.several_models import (
     by_noise,
@@ -14,7 +15,6 @@ from utils.figures.several_models import (
     traversals_side_by_side,
 )
 from utils.grids.protocols import every_protocol, read_grid, with_models
-from utils.runs.loading import load_model
 from vae.inputs import to_unit_interval
 
 
@@ -44,7 +44,7 @@ def test_traversals_are_of_the_dimensions_that_vary_most(protocol):
     table = protocol("table1", "table1")
     figure = traversals_side_by_side(table, compared(table, ["KL", "MMD"]), count=3)
     assert [axes.get_title() for axes in figure.axes] == ["KL(q‖p)", "MMD"]
-    model, _, _ = load_model(table.of("KL")[0].folder.path)
+    model, _, _ = vae.load(table.of("KL")[0].folder.path)
     with torch.inference_mode():
         variance = model.encode(to_unit_interval(table.test.images))[0].var(0).numpy()
         chosen = np.argsort(-variance)[:3]
@@ -62,7 +62,7 @@ def test_reconstructions_are_below_the_images_with_the_error_of_the_whole_split(
     figure = reconstructions_side_by_side(table, {"digits": compared(table, ["KL"])}, count=4)
     images = to_unit_interval(table.test.images[:4])
     (run,) = table.of("KL")
-    model, _, _ = load_model(run.folder.path)
+    model, _, _ = vae.load(run.folder.path)
     with torch.inference_mode():
         rows = torch.stack([images, model.decode(model.encode(images)[0])]).numpy()
     picture, names = shown(figure.axes[0])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import main as command_line
+import vae
 from small_runs import metrics_of
 from utils.grids import packs as ensembles
 from utils.grids.grid import configurations
@@ -25,7 +26,6 @@ from utils.runs.folder import (
     ResultsError,
     ResultsFolder,
 )
-from utils.runs.loading import load_model
 from utils.runs.run import resume, run
 from utils.runs.runtime import Interrupted
 
@@ -107,7 +107,7 @@ def test_the_folders_are_those_of_runs_alone(runtime, trained, capsys):
         folder = runtime.results_dir / "exp" / config.experiment
         check_same(folder, runtime.results_dir / config.experiment)
         assert {path.name for path in folder.iterdir()} == set(FILES) - {EVENTS, *PICTURES}
-    load_model(runtime.results_dir / "exp" / "loss-tGJS_seed-1")
+    vae.load(runtime.results_dir / "exp" / "loss-tGJS_seed-1")
     sweep("exp", configs, runtime, ensemble=True)
     assert "[1/6] loss-KL_seed-0: ended before, skipped\n" in capsys.readouterr().out
 

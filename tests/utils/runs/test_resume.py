@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import vae
 from small_runs import config, files_of, metrics_of
 from utils.datasets import DatasetError
 from utils.machine import compilation
@@ -16,7 +17,6 @@ from utils.runs import run as experiment
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, MODEL, ResultsError, ResultsFolder
-from utils.runs.loading import load_model
 from utils.runs.run import resume, run
 from utils.runs.runtime import Interrupted
 from vae.losses import LOSSES
@@ -129,8 +129,8 @@ def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypat
     break_training(monkeypatch, KeyboardInterrupt(), at_step=2)
     with pytest.raises(Interrupted):
         resume("exp", {"epochs": 4}, runtime)
-    with pytest.raises(ResultsError, match="has not ended: python main.py exp --resume"):
-        load_model(runtime.results_dir / "exp")
+    with pytest.raises(ResultsError, match="has not ended: --resume goes on with it"):
+        vae.load(runtime.results_dir / "exp")
 
 
 def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, capsys):
@@ -144,7 +144,7 @@ def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, 
     monkeypatch.undo()
     resume("exp", {"epochs": 4}, runtime)
     assert json.loads(files_of(runtime)[CONFIG])["resumed_with"] == saved["resumed_with"], "some epochs are still of it"
-    load_model(runtime.results_dir / "exp")
+    vae.load(runtime.results_dir / "exp")
 
 
 @pytest.mark.parametrize("content", [{"weights": 1}, {"epoch": 1, "step": 3, "model": {}, "loss": {}, "optimizer": {}}])
@@ -242,7 +242,7 @@ def test_a_compiled_run_resumes_compiled_to_the_same_bits(runtime):
     assert json.loads(resumed[CONFIG])["compiled"] is True
     assert whole[MODEL] == resumed[MODEL]
     run(config("eager", epochs=3, **{**small, "compile": False}), runtime)
-    compiled, eager = (load_model(runtime.results_dir / name)[0].state_dict() for name in ("whole", "eager"))
+    compiled, eager = (vae.load(runtime.results_dir / name)[0].state_dict() for name in ("whole", "eager"))
     torch.testing.assert_close(compiled, eager, rtol=1e-3, atol=1e-4)
 
 

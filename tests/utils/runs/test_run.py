@@ -7,7 +7,8 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from small_runs import TIMINGS, config, files_of, metrics_of
+import vae
+from small_runs import TIMINGS, config, files_of, metrics_of, saved_config
 from utils.machine import compilation
 from utils.runs import run as experiment
 from utils.runs.config import RunConfig
@@ -27,7 +28,6 @@ from utils.runs.folder import (
     TRAVERSALS,
     ResultsError,
 )
-from utils.runs.loading import load_model
 from utils.runs.run import Job, resume, run
 from vae.options import OptionError
 
@@ -44,8 +44,8 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
     measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
     for values in (evaluation["train"], evaluation["test"], metrics_of(runtime.results_dir / "exp")[-1]):
         assert measures <= values.keys()
-    model, _, loaded = load_model(folder)
-    assert loaded == small
+    model, _, loaded = vae.load(folder)
+    assert saved_config(folder) == small
     assert loaded.latent_dim == 4
     assert model.sample(2).shape == (2, 1, 32, 32)
 
@@ -99,8 +99,8 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(runtime, c
     absent = {"checkpoint-previous.pt", EVENTS, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
     assert files_of(runtime).keys() == set(FILES) - absent
     assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, curves.png\n")
-    model, _, loaded = load_model(runtime.results_dir / "exp")
-    assert loaded == made
+    model, _, _ = vae.load(runtime.results_dir / "exp")
+    assert saved_config(runtime.results_dir / "exp") == made
     assert model.sample(5).shape == (5, 2)
 
 
@@ -108,7 +108,7 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(runtime, c
 def test_samples_of_the_mixture_have_both_modes(loss, runtime):
     """After a few epochs already, of 2,000 samples each mode has over a quarter and few lie between them."""
     run(RunConfig("exp", dataset="mixture2d", loss=loss, epochs=10, test_size=50), runtime)
-    model, _, _ = load_model(runtime.results_dir / "exp")
+    model, _, _ = vae.load(runtime.results_dir / "exp")
     torch.manual_seed(0)
     with torch.no_grad():
         first = model.likelihood.sample(model.decoder(model.prior.sample(2000)))[:, 0]
@@ -152,7 +152,7 @@ def test_a_run_that_another_process_began_meanwhile_is_not_touched(runtime, monk
 def test_a_configuration_that_is_none_is_refused(runtime, content):
     run(config(), runtime)
     (runtime.results_dir / "exp" / CONFIG).write_text(content)
-    for act in (lambda: resume("exp", {}, runtime), lambda: load_model(runtime.results_dir / "exp")):
+    for act in (lambda: resume("exp", {}, runtime), lambda: vae.load(runtime.results_dir / "exp")):
         with pytest.raises(ResultsError, match="config.json is (damaged|not a configuration)"):
             act()
 
@@ -194,13 +194,16 @@ def test_without_importance_samples_there_is_no_evidence(runtime, dataset):
     assert {k: v for k, v in asked["test"].items() if k != "evidence"} == evaluation["test"]
 
 
-def test_load_model_gives_back_model_loss_and_configuration(runtime):
-    run(config(loss="tdGJS", loss_options={"GJS_A": 0.4}), runtime)
-    model, loss, loaded = load_model(runtime.results_dir / "exp")
-    state = torch.load(runtime.results_dir / "exp" / MODEL, weights_only=True)
+def test_load_gives_back_model_loss_and_configuration(runtime):
+    small = config(loss="tdGJS", loss_options={"GJS_A": 0.4})
+    run(small, runtime)
+    folder = runtime.results_dir / "exp"
+    model, loss, loaded = vae.load(folder)
+    state = torch.load(folder / MODEL, weights_only=True)
     assert all(value.equal(state["model"][name]) for name, value in model.state_dict().items())
     assert loss.alpha.item() == state["loss"]["alpha"].item() != pytest.approx(0.4, abs=1e-6)
-    assert loaded == config(loss="tdGJS", loss_options={"GJS_A": 0.4})
+    assert loaded == json.loads((folder / CONFIG).read_text())
+    assert saved_config(folder) == small
     assert not model.training
 
 
@@ -209,15 +212,17 @@ def test_a_model_of_another_configuration_is_refused(runtime):
     path = runtime.results_dir / "exp" / CONFIG
     path.write_text(path.read_text().replace('"latent_dim": 3', '"latent_dim": 4'))
     with pytest.raises(ResultsError, match="model.pt does not belong to the config.json beside it"):
-        load_model(path.parent)
+        vae.load(path.parent)
 
 
 def test_a_configuration_of_another_version_is_refused(runtime):
     run(config(), runtime)
     path = runtime.results_dir / "exp" / CONFIG
     path.write_text(path.read_text().replace('"latent_dim"', '"latents"'))
+    with pytest.raises(ResultsError, match="not a configuration of this version .*latent_dim"):
+        vae.load(path.parent)
     with pytest.raises(ResultsError, match="not a configuration of this version .*latents"):
-        load_model(path.parent)
+        evaluate_only("exp", {}, runtime)
 
 
 def test_an_existing_experiment_is_replaced_only_when_asked(runtime):
