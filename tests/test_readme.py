@@ -10,8 +10,8 @@ import torch
 
 import main as command_line
 from reference_runs import of_table
-from utils.grids.paper_numbers import NUMBERS
 from utils.grids.presets import ALPHAS
+from utils.results.paper_numbers import NUMBERS
 from utils.runs.config import RunConfig
 from vae.losses import LOSSES, base, build_loss
 from vae.models import build_model

@@ -1,6 +1,8 @@
 """What the source must not do: run what a file holds, let an archive say where files go, import against the arrows."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,22 @@ def test_dependencies_point_one_way():
         if path.is_relative_to(ROOT / "utils"):
             assert "main" not in packages, place
             assert "vae" not in packages or path.relative_to(ROOT / "utils").parts[0] not in PLUMBING, place
+
+
+LOOKING = ("utils.results", "utils.figures", "utils.report")
+TRAINING = ("vae.training", "utils.runs.run", "utils.grids.sweep", "utils.grids.packs", "utils.grids.executors")
+
+
+def test_what_looks_at_results_does_not_import_what_trains():
+    code = """
+import pkgutil, sys
+from importlib import import_module
+for name in sys.argv[1:]:
+    for module in pkgutil.iter_modules(import_module(name).__path__):
+        import_module(f"{name}.{module.name}")
+print("\\n".join(sys.modules))
+"""
+    command = [sys.executable, "-c", code, *LOOKING]
+    modules = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    assert set(LOOKING) <= set(modules)
+    assert not [name for name in modules if any(f"{name}.".startswith(f"{one}.") for one in TRAINING)]

@@ -1,4 +1,4 @@
-"""The paper's figures (Deasy et al. 2020). Each function takes arrays and returns a matplotlib figure."""
+"""Figures of the mathematics: Gaussians, their means and divergences, after Deasy et al. 2020. Of arrays alone."""
 
 from collections.abc import Sequence
 
@@ -27,9 +27,11 @@ def gaussian_example(z: np.ndarray, means: Pair, integrands: Sequence[Pair], *, 
     count = 1 + len(integrands)
     figure = Figure(figsize=(3.9 * count, 3.4), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, count, sharex=True)
-    _pair(panels[0], z, means, MEAN_COLOR, (r"$\frac{1}{2}(p + q)$", r"$\mathcal{N}_{0.5} \propto p^{1/2} q^{1/2}$"))
+    draw_pair(
+        panels[0], z, means, MEAN_COLOR, (r"$\frac{1}{2}(p + q)$", r"$\mathcal{N}_{0.5} \propto p^{1/2} q^{1/2}$")
+    )
     for axes, pair in zip(panels[1:], integrands):
-        _pair(axes, z, pair, "black", ("integrand of JS", r"integrand of JS$^G$, $\alpha = 0.5$"))
+        draw_pair(axes, z, pair, "black", ("integrand of JS", r"integrand of JS$^G$, $\alpha = 0.5$"))
     for letter, axes in zip("abcdefgh", panels):
         axes.set_title(f"({letter})", fontsize=10)
         axes.set_xlim(-limit, limit)
@@ -44,7 +46,7 @@ def fitted_gaussians(samples: np.ndarray, fits: dict[str, Fits]) -> Figure:
     figure = Figure(figsize=(2.7 * len(fits), 3.0), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(fits))
     for letter, axes, (title, (mean, std)) in zip("abcdefgh", panels, fits.items()):
-        _samples(axes, samples)
+        draw_samples(axes, samples)
         for level in LEVELS:
             axes.plot(*level_set(mean, std, level), color="tab:red", linewidth=1.2)
         axes.set_title(f"({letter}) {title}", fontsize=11)
@@ -59,11 +61,11 @@ def fits_over_alpha(samples: np.ndarray, alpha: np.ndarray, fits: dict[str, Fits
     figure = Figure(figsize=(3.6 * len(fits) + 0.8, 3.9), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(fits))
     for axes, (title, (means, stds)) in zip(panels, fits.items()):
-        _samples(axes, samples)
+        draw_samples(axes, samples)
         for value, mean, std in zip(alpha, means, stds):
-            axes.plot(*level_set(mean, std, level), color=_alpha_color(value), linewidth=1.8)
+            axes.plot(*level_set(mean, std, level), color=alpha_color(value), linewidth=1.8)
         axes.set_title(title, fontsize=11)
-    _alpha_bar(figure, panels)
+    alpha_bar(figure, panels)
     return figure
 
 
@@ -73,14 +75,14 @@ def intermediate_gaussians(
     """Densities p and q over z (nodes,), and between them geometric means (A, nodes), coloured by alpha (A,)."""
     figure = Figure(figsize=(6.4, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    _densities(axes, z, p, q)
+    draw_densities(axes, z, p, q)
     for value, density in zip(alpha, densities):
-        axes.plot(z, density, color=_alpha_color(value), linewidth=1.2)
+        axes.plot(z, density, color=alpha_color(value), linewidth=1.2)
     axes.set_xlim(z[0], z[-1])
     axes.set_ylim(0)
     axes.set_xlabel("$z$")
     axes.legend(fontsize=8, frameon=False)
-    _alpha_bar(figure, [axes])
+    alpha_bar(figure, [axes])
     return figure
 
 
@@ -114,9 +116,10 @@ def level_set(mean: np.ndarray, std: np.ndarray, share: float) -> tuple[np.ndarr
     return mean[0] + radius * std[0] * np.cos(angle), mean[1] + radius * std[1] * np.sin(angle)
 
 
-def _pair(axes: Axes, z: np.ndarray, pair: Pair, color: str, labels: tuple[str, str]) -> None:
+def draw_pair(axes: Axes, z: np.ndarray, pair: Pair, color: str, labels: tuple[str, str]) -> None:
+    """Two densities over z, and below or above them an arithmetic and, dotted, a geometric curve."""
     p, q, arithmetic, geometric = pair
-    _densities(axes, z, p, q)
+    draw_densities(axes, z, p, q)
     axes.plot(z, arithmetic, color=color, label=labels[0])
     axes.plot(z, geometric, color=color, linestyle=":", linewidth=2, label=labels[1])
     axes.axhline(0, color="grey", linewidth=0.5)
@@ -126,20 +129,24 @@ def _pair(axes: Axes, z: np.ndarray, pair: Pair, color: str, labels: tuple[str, 
     axes.legend(fontsize=8, ncols=2, loc="upper center", frameon=False)
 
 
-def _densities(axes: Axes, z: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
+def draw_densities(axes: Axes, z: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
+    """The densities p and q over z (nodes,)."""
     for density, color, label in ((p, P_COLOR, "$p$"), (q, Q_COLOR, "$q$")):
         axes.plot(z, density, color=color, label=label)
         axes.fill_between(z, density, color=color, alpha=0.12, linewidth=0)
 
 
-def _samples(axes: Axes, samples: np.ndarray) -> None:
+def draw_samples(axes: Axes, samples: np.ndarray) -> None:
+    """Samples (N, 2) as faint dots, in the plane of Figure 2."""
     axes.plot(*samples.T, ".", color="black", markersize=1.6, markeredgewidth=0, alpha=0.05, rasterized=True)
     axes.set(xlim=PLANE, ylim=PLANE, xticks=[], yticks=[], aspect="equal")
 
 
-def _alpha_color(alpha: float) -> tuple[float, ...]:
+def alpha_color(alpha: float) -> tuple[float, ...]:
+    """The colour of an alpha."""
     return colormaps["viridis"](float(alpha))
 
 
-def _alpha_bar(figure: Figure, panels: Sequence[Axes]) -> None:
+def alpha_bar(figure: Figure, panels: Sequence[Axes]) -> None:
+    """The bar that tells the colours of alpha."""
     figure.colorbar(ScalarMappable(cmap="viridis"), ax=panels, label=r"$\alpha$")

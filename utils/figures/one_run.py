@@ -11,7 +11,8 @@ from torch import Tensor
 from utils.datasets import Dataset, portable_name
 from utils.figures.charts import latent_histogram, scatter_panels, training_curves
 from utils.figures.images import image_grid
-from utils.runs.config import RunConfig, default_options
+from utils.results.labels import run_label, told_flags
+from utils.runs.config import RunConfig
 from utils.runs.folder import CLASSES, CURVES, INTERPOLATIONS, LATENT, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
 from vae.inputs import add_noise, to_unit_interval
 from vae.models import VAE, sample_posterior
@@ -41,11 +42,9 @@ def draw_run(model: VAE, test: Dataset, config: RunConfig, metrics: list[dict[st
 
 
 def run_title(config: RunConfig) -> str:
-    """The data set, the loss, and its options that are not at their defaults."""
+    """The data set, and the loss with the options that tell it from others."""
     name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
-    defaults = default_options(config.loss)
-    chosen = [f"{key} {value}" for key, value in config.loss_options.items() if value != defaults[key]]
-    return ", ".join([name, " ".join([config.loss, *chosen]).replace("_", "-")])
+    return f"{name}, {run_label(config, told_flags(config))}"
 
 
 def model_figures(model: VAE, test: Dataset, *, noise: float, title: str) -> dict[str, Figure]:

@@ -1,4 +1,4 @@
-"""Figures of the numbers that runs have left in evaluation.json and metrics.jsonl: a column for each protocol.
+"""Parts of figures of the numbers that runs have left in evaluation.json and metrics.jsonl: a column for each group.
 
 Full lines are of the test split and dashed ones of the training split, both at z = posterior mean; dotted ones with the
 same colour are the paper's. Where there are several seeds, a line goes through their means and each has its own dot.
@@ -6,7 +6,6 @@ What is not there is not drawn.
 """
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -16,41 +15,55 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from utils.figures.style import DPI, LINES, MARKER_SIZE, PUBLISHED, STYLES
-from utils.grids.paper_numbers import PaperNumber, published
-from utils.grids.protocols import Protocol, evaluated
+from utils.figures.style import DPI, LINES, MARKER_SIZE, PUBLISHED, family_look
 from utils.grids.saved import SavedRun
+from utils.results.groups import Family, RunGroup, Series, estimate, evaluated
+from utils.results.labels import symbol_of
+from utils.results.paper_numbers import PaperNumber, published
+from vae.losses import LOSSES
+from vae.options import Option
 
-Series = dict[float, list[SavedRun]]  # runs by a value that differs, ascending
 
-
-# Parts of a figure
-
-
-def columns(
-    protocols: Sequence[Protocol], *, rows: int, size: tuple[float, float] = (4.3, 3.1), sharex: str = "col"
+def panels(
+    groups: Sequence[RunGroup], *, rows: int, size: tuple[float, float] = (4.3, 3.1), sharex: str = "col"
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with axes (rows, protocols), whose columns have the protocols' titles."""
+    """A figure with axes (rows, groups), whose columns have the groups' titles."""
     width, height = size
-    figure = Figure(figsize=(width * len(protocols) + 2.4, height * rows), dpi=DPI, layout="constrained")
-    grid = figure.subplots(rows, len(protocols), sharex=sharex, squeeze=False)
-    for axes, protocol in zip(grid[0], protocols):
-        axes.set_title(protocol.title, fontsize=10)
+    figure = Figure(figsize=(width * len(groups) + 2.4, height * rows), dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, len(groups), sharex=sharex, squeeze=False)
+    for axes, group in zip(grid[0], groups):
+        axes.set_title(group.title, fontsize=10)
     for axes in grid.flat:
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
     return figure, grid
 
 
+# What a group has
+
+
+def level_families(group: RunGroup) -> list[Family]:
+    """The families that are a line at one height: no value of theirs varies, and none is learnt."""
+    found = [family for loss in group.losses for family in group.families(loss)]
+    return [family for family in found if not family.is_curve and not LOSSES[family.loss].learns]
+
+
+def learners(group: RunGroup, loss: str | None = None) -> list[str]:
+    """The losses that learn the swept option of `loss`, or of any."""
+    return [name for name in group.losses if LOSSES[name].learns and loss in (None, LOSSES[name].learns)]
+
+
+# Lines and marks
+
+
 def curve(axes: Axes, series: Series, quantity: str, split: str, label: str, color: Any, *, marker: str = "o") -> None:
     """A quantity of the evaluation over the values of a series: the mean over seeds, and a dot for each of several."""
-    measured = {value: evaluated(runs, quantity, split) for value, runs in series.items()}
+    means = [estimate(runs, quantity, split).mean for runs in series.values()]
     filling, label = (color, label) if split == "test" else ("white", None)
-    means = [fmean(numbers) for numbers in measured.values()]
-    axes.plot(list(measured), means, LINES[split] + marker, color=color, mfc=filling, ms=MARKER_SIZE, label=label)
-    for value, numbers in measured.items():
-        if len(numbers) > 1:
-            axes.plot([value] * len(numbers), numbers, ".", color=color, markersize=3)
+    axes.plot(list(series), means, LINES[split] + marker, color=color, mfc=filling, ms=MARKER_SIZE, label=label)
+    for value, runs in series.items():
+        if len(runs) > 1:
+            axes.plot([value] * len(runs), evaluated(runs, quantity, split), ".", color=color, markersize=3)
 
 
 def published_curve(axes: Axes, series: Series, color: Any) -> None:
@@ -60,11 +73,20 @@ def published_curve(axes: Axes, series: Series, color: Any) -> None:
         axes.plot(list(numbers), heights, "x:", color=color, label=published_label(numbers.values()), markersize=5)
 
 
-def published_baselines(axes: Axes, protocol: Protocol, losses: Sequence[str]) -> None:
-    """The same as horizontal lines."""
-    for loss in losses:
-        if (runs := protocol.of(loss)) and (number := comparable(runs[0])):
-            axes.axhline(number.value, color=STYLES[loss].color, linestyle=":", label=published_label([number]))
+def baselines(axes: Axes, families: Iterable[Family], quantity: str, split: str) -> None:
+    """A horizontal line for each family, at the mean over seeds of a quantity of the evaluation."""
+    for family in families:
+        label, color = family_look(family)
+        height = estimate(family.runs, quantity, split).mean
+        axes.axhline(height, color=color, linestyle=LINES[split], label=label if split == "test" else None)
+
+
+def published_baselines(axes: Axes, families: Iterable[Family]) -> None:
+    """The same of the paper's numbers."""
+    for family in families:
+        if number := comparable(family.runs[0]):
+            color = family_look(family).color
+            axes.axhline(number.value, color=color, linestyle=":", label=published_label([number]))
 
 
 def comparable(run: SavedRun) -> PaperNumber | None:
@@ -78,19 +100,33 @@ def published_label(numbers: Iterable[PaperNumber]) -> str:
     return f"{PUBLISHED}, on training images" if any(number.test is None for number in numbers) else PUBLISHED
 
 
-def baselines(axes: Axes, protocol: Protocol, losses: Sequence[str], quantity: str, split: str) -> None:
-    """A horizontal line for each loss, at the mean over seeds of a quantity of the evaluation."""
-    for loss in losses:
-        if runs := protocol.of(loss):
-            label, color = STYLES[loss]
-            height = fmean(evaluated(runs, quantity, split))
-            axes.axhline(height, color=color, linestyle=LINES[split], label=label if split == "test" else None)
-
-
 def stars(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, color: str) -> None:
-    """Where runs with a learnt alpha have ended."""
+    """Where runs that learn an option have ended."""
     if x:
         axes.plot(x, y, "*", color=color, markersize=13, markeredgecolor="black", markeredgewidth=0.6, label=label)
+
+
+# Axes and legends
+
+
+def option_axis(axes: Axes, flag: str, values: Iterable[float] = ()) -> None:
+    """An x axis for an option: from bound to bound if it has both, else logarithmic with a tick at each value."""
+    axes.set_xlabel(symbol_of(flag))
+    if limits := bounds(flag):
+        axes.set_xlim(*limits)
+    elif (ticks := sorted(set(values))) and ticks[0] > 0:
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+        axes.set_xticks([], minor=True)
+
+
+def bounds(flag: str) -> tuple[float, float] | None:
+    """From where to where an option of a loss goes; None if it has no bound on a side, or is none."""
+    options: dict[str, Option] = {option.name: option for loss in LOSSES.values() for option in loss.options}
+    option = options.get(flag)
+    if option is None or option.minimum is None or option.maximum is None:
+        return None
+    return option.minimum, option.maximum
 
 
 def plain_ticks(axis: Axis) -> None:
@@ -100,16 +136,16 @@ def plain_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def finish(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend at the right of a figure, of what its panels have, each label once; empty panels say that they are."""
+def finish(figure: Figure, every: Sequence[Axes]) -> None:
+    """One legend at the right of a figure, of what its axes have, each label once; empty ones say that they are."""
     handles: dict[str, Any] = {}
-    for axes in panels:
+    for axes in every:
         if not any(len(line.get_xdata()) for line in axes.lines):
             axes.text(0.5, 0.5, "no runs yet", transform=axes.transAxes, ha="center", color="grey")
         for handle, label in zip(*axes.get_legend_handles_labels()):
             if len(handle.get_xdata()):
                 handles.setdefault(label, handle)
     handles |= {name: Line2D([], [], color="grey", linestyle=":") for name in handles if name.startswith(PUBLISHED)}
-    if any(line.get_linestyle() == LINES["train"] for axes in panels for line in axes.lines):
+    if any(line.get_linestyle() == LINES["train"] for axes in every for line in axes.lines):
         handles |= {name: Line2D([], [], color="grey", linestyle=line) for name, line in LINES.items()}
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9, frameon=False)

@@ -2,93 +2,126 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from utils.figures.panels import Series, columns, finish, plain_ticks
-from utils.figures.style import LEARNT, MARKER_SIZE, STYLES
-from utils.grids.protocols import Protocol, evaluated
+from utils.figures.panels import finish, panels, plain_ticks
+from utils.figures.style import MARKER_SIZE, Look, look_of
 from utils.grids.saved import SavedRun
+from utils.results.groups import Family, RunGroup, evaluated
+from utils.results.labels import flag_label, symbol_of
+from vae.losses import LOSSES
 
-PATHS = (  # flag, loss, symbol, and how far from the ends of the line, in points, its values are
-    ("GJS_A", "GJS", "α", (-34, -12)),
-    ("GJS_A", "dGJS", "α", (5, 7)),
-    ("betaH_B", "betaH", "β", (6, -10)),
-)
 FAINT = {"fontsize": 6.5, "color": "0.6"}
 LEAST_RATE = 0.1  # nats; of a model that uses its latents less there is nothing to be seen near it
+TEXT_SIZE = np.array([27, 9])  # half of what the value at an end of a line takes, in pixels, and some room
+PLACES = [(x, y) for y in (0, 12, -12, 20, -20) for x in (34, -34, 0) if x or abs(y) > 12]  # beside that end
+
+Point = tuple[float, float]  # rate and distortion, both means over seeds
 
 
-def rate_distortion(protocols: Sequence[Protocol]) -> Figure:
+def rate_distortion(groups: Sequence[RunGroup]) -> Figure:
     """The test reconstruction against KL(q‖p): what is lost of an image against what its code costs, whatever the loss.
 
-    Lines join GJS and dGJS over alpha and betaH over beta, with values at the ends; thin lines each GJS over lambda.
+    A line joins the runs with a loss over its swept option, such as alpha or beta, with values at its ends; thin lines
+    join those with the same value over its other options, such as lambda. Stars are of losses that learn an option.
     Below is the same near KL(q‖p), where there is one that uses its latents; along a dotted line there, the sum of the
     two is the number at its lower end.
     """
-    figure, (above, below) = columns(protocols, rows=2, size=(5.4, 4.2), sharex="none")
-    for axes, near, protocol in zip(above, below, protocols):
-        rate_curves(axes, protocol)
+    figure, (above, below) = panels(groups, rows=2, size=(5.4, 4.2), sharex="none")
+    for axes, near, group in zip(above, below, groups):
+        draw_group(axes, group)
         axes.margins(0.1)
-        rate, distortion = (fmean(values or [0]) for values in rate_and_distortion(protocol.of("KL")))
-        if enlarged := rate > LEAST_RATE:
-            rate_curves(near, protocol)
-            least = min(rate_and_distortion(protocol.runs)[1])
+        rate, distortion = point_of(kl) if (kl := group.of("KL")) else (0, 0)
+        if rate > LEAST_RATE:
+            draw_group(near, group)
+            least = min(evaluated(group.runs, "reconstruction"))
             near.set(xlim=(0.5 * rate, 2.2 * rate), ylim=(least - 1, distortion + 0.4 * rate))
             equal_sums(near)
         else:
             near.set_axis_off()
-        name_ends(axes, near if enlarged else axes, protocol)
     above[0].set_ylabel("distortion: reconstruction")
     below[0].set_ylabel("the same near KL(q‖p)")
     finish(figure, above)
+    figure.draw_without_rendering()  # what is where is known from now on
+    for axes, near, group in zip(above, below, groups):
+        for loss in group.losses:
+            name_ends(axes, near if near.axison else axes, group.families(loss)[0])
     return figure
 
 
-def rate_curves(axes: Axes, protocol: Protocol) -> None:
-    """All runs in the plane of rate and distortion, KL(q‖p) on top."""
-
-    def draw(runs: Sequence[SavedRun], line: str, label: str, color: str, **style: Any) -> None:
-        axes.plot(*rate_and_distortion(runs), line, color=color, label=label, **style)
-
-    for alpha in protocol.values("GJS_A", "GJS"):
-        if len(over_weight := protocol.over("GJS_B", "GJS", GJS_A=alpha)) > 1:
-            draw(flat(over_weight), ".-", f"{STYLES['GJS'].label}, each α over λ", STYLES["GJS"].color, linewidth=0.7)
-    for flag, loss, *_ in PATHS:
-        draw(flat(protocol.over(flag, loss)), "o-", *STYLES[loss], markersize=MARKER_SIZE)
-    for loss in LEARNT.values():
-        draw(protocol.of(loss), "*", *STYLES[loss], markersize=12)
-    for loss in ("rKL", "MMD", "KL"):
-        draw(protocol.of(loss), "s", *STYLES[loss])
+def draw_group(axes: Axes, group: RunGroup) -> None:
+    """All runs in the plane of rate and distortion."""
+    for loss in group.losses:
+        draw_loss(axes, group.families(loss))
     axes.set(xlabel="rate: KL(q‖p) (nats)", xscale="log")
     plain_ticks(axes.xaxis)
 
 
-def name_ends(axes: Axes, near: Axes, protocol: Protocol) -> None:
-    """What alpha or beta is at the ends of the lines, in the panel of what is near KL(q‖p) where that shows them."""
-    for flag, loss, symbol, place in PATHS:
-        runs = flat(protocol.over(flag, loss))
-        for run in runs[:1] + runs[1:][-1:]:
-            point = [value for (value,) in rate_and_distortion([run])]
-            low, high = zip(near.get_xlim(), near.get_ylim())
-            panel = near if low[0] < point[0] < high[0] and low[1] < point[1] < high[1] else axes
-            text, style = f"{symbol} = {run.config.loss_options[flag]:g}", {"color": STYLES[loss].color, "fontsize": 8}
-            panel.annotate(text, point, place, textcoords="offset points", **style)
+def draw_loss(axes: Axes, families: Sequence[Family]) -> None:
+    """The runs with a loss: its first family as a line or a mark, and thin lines from there to the others."""
+    first, *others = families
+    look = look_of(first.loss)
+    for value in dict.fromkeys(value for family in others for value in family.series):
+        points = [point_of(family.series[value]) for family in families if value in family.series]
+        axes.plot(*zip(*points), ".-", color=look.color, label=crossing_label(families, look), linewidth=0.7)
+    marker, size = ("*", 12) if LOSSES[first.loss].learns else ("o-", MARKER_SIZE) if first.flag else ("s", 6)
+    style = {"color": look.color, "markersize": size, "zorder": 2 if first.flag else 2.5}  # single marks are on top
+    axes.plot(*zip(*map(point_of, first.series.values())), marker, label=look.label, **style)
+    for runs in first.series.values():
+        if len(runs) > 1:
+            axes.plot(*zip(*(point_of([run]) for run in runs)), ".", color=look.color, markersize=3)
 
 
-def flat(series: Series) -> list[SavedRun]:
-    """The runs of a series in its order."""
-    return [run for runs in series.values() for run in runs]
+def crossing_label(families: Sequence[Family], look: Look) -> str:
+    """What the legend calls the thin lines: the loss, each value of its swept option, over what differs besides."""
+    flags = dict.fromkeys(flag for family in families for flag in family.told)
+    over = f"over {', '.join(map(symbol_of, flags))}"
+    each = f"each {symbol_of(families[0].flag)} " if any(family.is_curve for family in families) else ""
+    return f"{look.label}, {each}{over}"
 
 
-def rate_and_distortion(runs: Sequence[SavedRun]) -> tuple[list[float], list[float]]:
-    """KL(q‖p) and the reconstruction of the test images, both at z = posterior mean."""
-    distortion = evaluated(runs, "reconstruction")
-    return [-elbo - error for elbo, error in zip(evaluated(runs, "elbo"), distortion)], distortion
+def name_ends(axes: Axes, near: Axes, family: Family) -> None:
+    """What the swept option is at the ends of a line, in the panel of what is near KL(q‖p) where that shows them."""
+    points = {value: point_of(runs) for value, runs in family.series.items()}
+    for value in sorted({min(points), max(points)}) if family.flag else ():
+        low, high = zip(near.get_xlim(), near.get_ylim())
+        x, y = points[value]
+        panel = near if low[0] < x < high[0] and low[1] < y < high[1] else axes
+        style = {"color": look_of(family.loss).color, "fontsize": 8, "ha": "center", "va": "center"}
+        place = free_place(panel, (x, y))
+        panel.annotate(flag_label(family.flag, value), (x, y), place, textcoords="offset pixels", **style)
+
+
+def free_place(axes: Axes, point: Point) -> tuple[int, int]:
+    """Where beside a point the least is in the way of a text of `TEXT_SIZE`: its centre, in pixels from the point."""
+    lines = [along(line) for line in axes.lines if line.get_linestyle() != ":"]
+    texts = [text.get_window_extent().get_points() for text in axes.texts]
+    taken, at = np.concatenate([*lines, *texts]), axes.transData.transform(point)
+
+    def in_the_way(place: tuple[int, int]) -> tuple[bool, int]:
+        outside = not axes.get_window_extent().contains(*(at + place + TEXT_SIZE * np.sign(place)))
+        return outside, (np.abs(taken - at - place) < TEXT_SIZE).all(1).sum()
+
+    return min(PLACES, key=in_the_way)
+
+
+def along(line: Line2D) -> np.ndarray:
+    """Points along a line, or those of its marks, in pixels: (N, 2)."""
+    points = line.get_transform().transform(line.get_xydata())
+    if line.get_linestyle() == "None":
+        return points
+    return np.concatenate([points, *(np.linspace(*ends, 50) for ends in zip(points, points[1:]))])
+
+
+def point_of(runs: Sequence[SavedRun]) -> Point:
+    """KL(q‖p) and the reconstruction of the test images, both at z = posterior mean, the mean over runs."""
+    distortion = fmean(evaluated(runs, "reconstruction"))
+    return -fmean(evaluated(runs, "elbo")) - distortion, distortion
 
 
 def equal_sums(axes: Axes) -> None:

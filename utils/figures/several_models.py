@@ -10,12 +10,13 @@ from torch import Tensor
 import vae
 from utils.figures.images import image_panels
 from utils.figures.one_run import to_numpy, traversed
-from utils.figures.panels import columns, finish, plain_ticks, stars
-from utils.figures.style import LEARNT, STYLES
-from utils.grids.protocols import Protocol, evaluated
+from utils.figures.panels import bounds, finish, learners, option_axis, panels, plain_ticks, stars
+from utils.figures.style import look_of
 from utils.grids.saved import SavedRun
-from vae.divergences import geometric_js_divergence
+from utils.results.groups import RunGroup, evaluated
+from utils.results.labels import flag_label, learnt_option
 from vae.inputs import add_noise, to_unit_interval
+from vae.losses import LOSSES, build_loss
 from vae.models import VAE
 from vae.random import Stream, seed_everything
 
@@ -24,61 +25,60 @@ ENCODED = 500  # test images over which means and variances are taken
 Runs = dict[str, SavedRun]  # by what they are to be called
 
 
-def compared(protocol: Protocol, losses: Sequence[str]) -> Runs:
-    """A run of each loss, where there is one: of several its first seed, and of several alphas the least."""
+def compared(group: RunGroup, losses: Sequence[str]) -> Runs:
+    """A run of each loss, where there is one: of several its first seed, and the least value of its swept option."""
     runs = {}
     for loss in losses:
-        for run in protocol.of(loss, over="GJS_A")[:1]:
-            alpha = f", α = {run.config.loss_options['GJS_A']:g}" if loss in LEARNT else ""
-            runs[STYLES[loss].label + alpha] = run
+        for family in group.families(loss)[:1]:
+            value, (run, *_) = next(iter(family.series.items()))
+            told = [flag_label(family.flag, value)] if family.flag else []
+            runs[", ".join([look_of(loss).label, *told])] = run
     return runs
 
 
-def by_weight(protocol: Protocol) -> dict[str, Runs]:
-    """A run of GJS of each alpha, for each weight lambda."""
+def by_option(group: RunGroup, loss: str) -> dict[str, Runs]:
+    """A run of a loss of each value of its swept option, in a panel for each value of its other options."""
     return {
-        f"λ = {weight:g}": {
-            f"α = {alpha:g}": runs[0] for alpha, runs in protocol.over("GJS_A", "GJS", GJS_B=weight).items()
-        }
-        for weight in protocol.values("GJS_B", "GJS")
+        family.told_label: {flag_label(family.flag, value): runs[0] for value, runs in family.series.items()}
+        for family in group.families(loss)
     }
 
 
-def by_noise(protocol: Protocol) -> dict[str, Runs]:
+def by_noise(group: RunGroup) -> dict[str, Runs]:
     """A run of each loss, for each standard deviation of the noise."""
-    panels: dict[float, Runs] = {}
-    for loss, style in STYLES.items():
-        for sd, runs in protocol.over("noise", loss).items():
-            panels.setdefault(sd, {})[style.label] = runs[0]
-    return {f"noise {sd:g}": panels[sd] for sd in sorted(panels)}
+    found: dict[float, Runs] = {}
+    for loss in group.losses:
+        for sd, runs in group.series(loss, over="noise").items():
+            found.setdefault(sd, {})[look_of(loss).label] = runs[0]
+    return {f"noise {sd:g}": found[sd] for sd in sorted(found)}
 
 
 @torch.inference_mode()
-def traversals_side_by_side(protocol: Protocol, runs: Runs, *, count: int = 5) -> Figure:
+def traversals_side_by_side(group: RunGroup, runs: Runs, *, count: int = 5) -> Figure:
     """Figure 4: for each model the traversals of some dimensions, one a row, from -1.96 to 1.96; the others stay at 0.
 
     Its dimensions are those whose posterior means vary most over test images, in that order.
     """
-    panels = {}
+    grids = {}
     for name, run in runs.items():
         model = model_of(run)
-        variance = model.encode(test_images(protocol, ENCODED))[0].var(0)
+        variance = model.encode(test_images(group, ENCODED))[0].var(0)
         dimensions = variance.argsort(descending=True)[:count].tolist()
         labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
-        panels[name] = to_numpy(traversed(model, dimensions)), labels
-    return image_panels(panels, title=replace(protocol, runs=list(runs.values())).title)
+        grids[name] = to_numpy(traversed(model, dimensions)), labels
+    return image_panels(grids, title=replace(group, runs=list(runs.values())).title)
 
 
 @torch.inference_mode()
-def reconstructions_side_by_side(protocol: Protocol, panels: dict[str, Runs], *, count: int = 10) -> Figure:
+def reconstructions_side_by_side(group: RunGroup, runs_by_panel: dict[str, Runs], *, count: int = 10) -> Figure:
     """In each panel, by title, test images above what its models make of them at z = posterior mean.
 
     With each model is its squared error on the whole test split. Where the models of a panel were trained with noise,
     what they see is between the images and their reconstructions.
     """
-    images = test_images(protocol, count)
+    images = test_images(group, count)
     grids = {}
-    for title, runs in panels.items():
+    for title, runs in runs_by_panel.items():
         (noise,) = {run.config.noise for run in runs.values()}
         seed_everything(0, Stream.PICTURES)
         inputs = add_noise(images, noise)
@@ -87,30 +87,42 @@ def reconstructions_side_by_side(protocol: Protocol, panels: dict[str, Runs], *,
             model, (error,) = model_of(run), evaluated([run], "squared_error")
             rows[f"{name}: {error:.1f}"] = model.decode(model.encode(inputs)[0])
         grids[title] = to_numpy(torch.stack(list(rows.values()))), list(rows)
-    shown = [run for runs in panels.values() for run in runs.values()]
-    return image_panels(grids, title=replace(protocol, runs=shown).title)
+    shown = [run for runs in runs_by_panel.values() for run in runs.values()]
+    return image_panels(grids, title=replace(group, runs=shown).title)
 
 
 @torch.inference_mode()
-def divergence_landscape(protocols: Sequence[Protocol]) -> Figure:
-    """The divergence of test images as it would be with another alpha, for models whose alpha was learnt: the stars."""
-    figure, (row,) = columns(protocols, rows=1)
-    alpha = torch.linspace(0, 1, 101)
-    for axes, protocol in zip(row, protocols):
-        for loss in LEARNT.values():
-            for run in protocol.of(loss, over="GJS_A"):
-                posterior = model_of(run).encode(test_images(protocol, ENCODED))
-                (learnt,) = evaluated([run], "alpha")
-                every = torch.cat([alpha, torch.tensor([learnt])])
-                skew = "paper" if run.config.loss_options["GJS_invA"] else "nielsen"
-                values = geometric_js_divergence(*posterior, every.view(-1, 1), dual=loss == "tdGJS", skew=skew).mean(1)
-                axes.plot(alpha, values[:-1], color=STYLES[loss].color)
-                stars(axes, [learnt], values[-1:].tolist(), *STYLES[loss])
-        axes.set(xlim=(0, 1), xlabel="α", yscale="log")
+def divergence_landscape(groups: Sequence[RunGroup]) -> Figure:
+    """The divergence of test images over an option that models have learnt; stars are at what they have learnt."""
+    figure, (row,) = panels(groups, rows=1)
+    for axes, group in zip(row, groups):
+        images = test_images(group, ENCODED)
+        for loss in learners(group):
+            option = learnt_option(loss)
+            for run in group.of(loss):
+                (learnt,) = evaluated([run], LOSSES[loss].learnt_as)
+                values = torch.linspace(*(bounds(option) or (0, 2 * learnt)), 101).tolist()
+                *divergences, own = divergences_with(run, images, option, [*values, learnt])
+                axes.plot(values, divergences, color=look_of(loss).color)
+                stars(axes, [learnt], [own], *look_of(loss))
+            option_axis(axes, option)
+        axes.set_yscale("log")
         plain_ticks(axes.yaxis)
     row[0].set_ylabel("divergence (nats)")
     finish(figure, row)
     return figure
+
+
+def divergences_with(run: SavedRun, images: Tensor, option: str, values: Sequence[float]) -> list[float]:
+    """The divergence of images with the model of a run, by the loss whose option it learns, for values of that."""
+    config, model = run.config, model_of(run)
+    output = model(images)
+    found = []
+    for value in values:
+        options = {**config.loss_options, option: value}
+        loss = build_loss(LOSSES[config.loss].learns, dataset_size=len(images), latent_dim=config.latent_dim, **options)
+        found.append(loss.eval().terms(model, images, output).divergence.item())
+    return found
 
 
 def model_of(run: SavedRun) -> VAE:
@@ -119,6 +131,6 @@ def model_of(run: SavedRun) -> VAE:
     return model
 
 
-def test_images(protocol: Protocol, count: int) -> Tensor:
+def test_images(group: RunGroup, count: int) -> Tensor:
     """The first test images, (count, C, H, W) in [0, 1]."""
-    return to_unit_interval(protocol.test.images[:count])
+    return to_unit_interval(group.test.images[:count])

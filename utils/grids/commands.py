@@ -33,7 +33,7 @@ def default_flags(config: RunConfig) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Grid:
+class GridCommand:
     """A command that makes several runs."""
 
     preset: str | None
@@ -47,7 +47,7 @@ class Grid:
 
 def find_grid(
     configs: list[RunConfig], presets: Sequence[str | None] = (None, *PRESETS), *, exact: bool = True
-) -> Grid | None:
+) -> GridCommand | None:
     """The shortest command that makes these runs, and unless `exact` perhaps others; None if there is none.
 
     Tried are each preset with what is not its own and, for None, a grid of the flags that vary. What a command would
@@ -72,7 +72,7 @@ def find_grid(
             for name in ("dataset", "loss") if preset else ():
                 without = {key: value for key, value in flags.items() if key != name}
                 flags = without if runs_of_grid(without, preset) == made else flags
-            grids.append(Grid(preset, flags, len(made)))
+            grids.append(GridCommand(preset, flags, len(made)))
     return min(grids, key=lambda grid: len(grid.flags), default=None)
 
 

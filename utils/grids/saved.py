@@ -1,6 +1,7 @@
 """The runs that lie in the folder of a grid."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ class SavedRun:
 
     @property
     def ended(self) -> bool:
+        """Whether it has trained for all of its epochs."""
         return self.record["ended_after"] == self.config.epochs
 
-    @property
-    def evaluation(self) -> dict[str, dict[str, float]] | None:
-        """What evaluation.json holds; None before the run has ended."""
+    @cached_property
+    def evaluation(self) -> dict[str, dict[str, Any]] | None:
+        """What evaluation.json holds; None before the run has ended. Raises ResultsError if it is damaged."""
         return self.folder.read_json(EVALUATION) if self.ended else None
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from utils.grids.commands import Grid, default_flags, find_grid, on_dataset, run_command
-from utils.grids.paper_numbers import MARKS
+from utils.grids.commands import GridCommand, default_flags, find_grid, on_dataset, run_command
 from utils.grids.presets import EPOCHS, EPOCHS_OF
 from utils.grids.saved import SavedRun, read_run, saved_runs
-from utils.report.tables import Block, Line, Row, blocks, count_of, table_rows
+from utils.report.tables import Replicates, Row, Table, replicates, tables
+from utils.results.labels import count_of
+from utils.results.paper_numbers import MARKS
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, ResultsError
+from utils.runs.runtime import resume_command
 
 QUANTITY = (
     "Squared error per image, summed over pixels, at z = posterior mean: the mean over seeds ± half of its 95 % "
@@ -22,8 +24,8 @@ EMPTY = "What fills the empty places"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something stands in the tables."""
+class CellKey:
+    """Which cell of the tables."""
 
     rec_dist: str
     dataset: str
@@ -31,6 +33,7 @@ class Place:
 
     @property
     def name(self) -> str:
+        """What it is called where it stands alone."""
         return f"{self.label}, {self.dataset}, {self.rec_dist}"
 
 
@@ -39,76 +42,89 @@ class Findings:
     """The runs of an experiment, and its tables."""
 
     folder: Path
-    members: list[SavedRun]
-    rows: list[Row]
-    blocks: list[Block]
+    runs: list[SavedRun]
+    replicates: list[Replicates]
+    tables: list[Table]
 
     @property
     def datasets(self) -> list[str]:
         """The data sets that have runs, in the order of the tables."""
-        return list(dict.fromkeys(d for block in self.blocks for d in block.datasets if block.has_runs(d)))
+        return list(dict.fromkeys(d for table in self.tables for d in table.datasets if table.has_runs(d)))
 
     @property
-    def unfinished(self) -> list[SavedRun]:
-        return [member for member in self.members if not member.ended]
+    def losses(self) -> list[str]:
+        """The losses that there are runs with, in the order of the tables."""
+        return list(dict.fromkeys(own.config.loss for own in self.replicates))
+
+    @property
+    def state(self) -> str:
+        """How many runs there are, and how many of them have ended where not all have."""
+        unfinished = len(self.unfinished)
+        ended = f", {len(self.runs) - unfinished} of them ended" if unfinished else ""
+        return count_of(len(self.runs), "run") + ended
 
     @cached_property
-    def grid(self) -> Grid | None:
+    def unfinished(self) -> dict[str, str]:
+        """The runs that have not ended by name, with the command that goes on with each."""
+        return {run.folder.path.name: resume_command(run.folder.path) for run in self.runs if not run.ended}
+
+    @cached_property
+    def grid(self) -> GridCommand | None:
         """The grid that all of the runs are of, and perhaps some that have not begun; None where there is none."""
-        configs = [named_config(member) for row in self.rows for member in row.members]
+        configs = [named_config(run) for own in self.replicates for run in own.runs]
         return find_grid(configs, exact=False) if len(configs) > 1 else None
 
     @property
     def marks(self) -> dict[str, str]:
         """What the marks of the paper's numbers mean, of those that occur; empty if there are no such numbers."""
-        cells = [cell for block in self.blocks for line in block.lines for cell in line.cells.values()]
+        cells = [cell for table in self.tables for row in table.rows for cell in row.cells.values()]
         used = {mark for cell in cells if cell.paper for mark in cell.paper.marks}
         return {mark: text for mark, text in MARKS.items() if mark in used}
 
     @cached_property
-    def commands(self) -> dict[Place, str]:
-        """The command that makes the runs of each place in the tables, whether they are there or not."""
+    def commands(self) -> dict[CellKey, str]:
+        """The command that makes the runs of each cell of the tables, whether they are there or not."""
         return {
-            Place(block.rec_dist, dataset, line.label): self.runs_command(self.runs_of(line, dataset))
-            for block in self.blocks
-            for dataset in block.datasets
-            for line in block.lines
-            if line.chosen_on is None
+            CellKey(table.rec_dist, dataset, row.label): self.runs_command(self.runs_of(row, dataset))
+            for table in self.tables
+            for dataset in table.datasets
+            for row in table.rows
+            if row.chosen_on is None
         }
 
     @cached_property
-    def missing(self) -> list[Place]:
-        """The places without a run."""
-        filled = {Place(row.config.rec_dist, row.config.dataset, row.label) for row in self.rows}
-        return [place for place in self.commands if place not in filled]
+    def missing(self) -> list[CellKey]:
+        """The cells without a run."""
+        filled = {key_of(own) for own in self.replicates}
+        return [key for key in self.commands if key not in filled]
 
     @cached_property
     def whole(self) -> dict[str, str]:
         """The command that makes all of the runs, by what it makes; none where no one command does."""
         if self.grid is None:
             return {}
-        more = self.grid.runs - sum(len(row.members) for row in self.rows)
+        more = self.grid.runs - sum(len(own.runs) for own in self.replicates)
         name = f"All {self.grid.runs} runs" + (f", of which {more} have not begun" if more else "")
         return {name: self.grid.command(self.folder)}
 
     @cached_property
-    def columns(self) -> dict[str, str]:
+    def column_commands(self) -> dict[str, str]:
         """The commands that fill columns without a run, by what they make; none where no one command does."""
         found = {}
-        for block in self.blocks if self.grid else []:
-            for dataset in [name for name in block.datasets if not block.has_runs(name)]:
-                runs = [self.runs_of(line, dataset) for line in block.lines if line.chosen_on is None]
+        for table in self.tables if self.grid else []:
+            for dataset in [name for name in table.datasets if not table.has_runs(name)]:
+                runs = [self.runs_of(row, dataset) for row in table.rows if row.chosen_on is None]
                 grid = find_grid([config for one in runs for config in one.values()], [self.grid.preset])
                 if grid:
-                    found[f"All of {dataset}, {block.rec_dist}"] = grid.command(self.folder)
+                    found[f"All of {dataset}, {table.rec_dist}"] = grid.command(self.folder)
         return found
 
-    def runs_of(self, line: Line, dataset: str) -> dict[Path, RunConfig]:
-        """The runs of a line on a data set by their folders; where it has none, those that it has on another, moved."""
-        if row := line.cells[dataset].row:
-            return {member.folder.path: named_config(member) for member in row.members}
-        row = next(cell.row for cell in line.cells.values() if cell.row)
-        configs = [on_dataset(named_config(member), dataset) for member in row.members]
+    def runs_of(self, row: Row, dataset: str) -> dict[Path, RunConfig]:
+        """The runs of a row on a data set by their folders; where it has none, those that it has on another, moved."""
+        if own := row.cells[dataset].replicates:
+            return {run.folder.path: named_config(run) for run in own.runs}
+        own = next(cell.replicates for cell in row.cells.values() if cell.replicates)
+        configs = [on_dataset(named_config(run), dataset) for run in own.runs]
         return {self.folder / config.experiment: config for config in configs}
 
     def runs_command(self, runs: dict[Path, RunConfig]) -> str:
@@ -121,17 +137,17 @@ class Findings:
         """What the runs have in common or differ in, by data set, then the settings of all."""
         told = {}
         for dataset in self.datasets:
-            own = [m for m in self.members if m.config.dataset == dataset]
+            own = [run for run in self.runs if run.config.dataset == dataset]
             parts = [
-                several(count_of(m.config.epochs, "epoch") for m in own),
-                f"{several(amount(m, 'train') for m in own)} training and "
-                f"{several(amount(m, 'test') for m in own)} test images",
-                f"seed {several(str(s) for s in sorted({m.config.seed for m in own}))}",
-                several(m.record["data"]["source"] for m in own),
+                several(count_of(run.config.epochs, "epoch") for run in own),
+                f"{several(amount(run, 'train') for run in own)} training and "
+                f"{several(amount(run, 'test') for run in own)} test images",
+                f"seed {several(str(seed) for seed in sorted({run.config.seed for run in own}))}",
+                several(run.record["data"]["source"] for run in own),
             ]
             told[dataset] = "; ".join(parts)
         others = ("latent_dim", "batch_size", "lr", "noise")
-        texts = [several(setting_text(member.config, name) for member in self.members) for name in others]
+        texts = [several(setting_text(run.config, name) for run in self.runs) for name in others]
         return {**told, "all": "; ".join(texts)}
 
     def scale_notice(self) -> str | None:
@@ -140,7 +156,7 @@ class Findings:
             return None
         small = []
         for dataset in self.datasets:
-            configs = [m.config for m in self.members if m.config.dataset == dataset]
+            configs = [run.config for run in self.runs if run.config.dataset == dataset]
             usual = EPOCHS_OF.get(dataset, EPOCHS)
             parts = [count_of(n, "epoch") for n in sorted({c.epochs for c in configs}) if n < usual]
             parts = [f"{several(parts)} where the presets have {usual}"] if parts else []
@@ -158,17 +174,22 @@ def read_findings(folder: Path) -> Findings:
 
     Raises ResultsError if there is none, or a file of it is damaged.
     """
-    found = [read_run(folder)] if (folder / CONFIG).exists() else saved_runs(folder)
-    if not found:
+    runs = [read_run(folder)] if (folder / CONFIG).exists() else saved_runs(folder)
+    if not runs:
         state = "holds no runs" if folder.exists() else "does not exist"
         raise ResultsError(f"{folder} {state}: check the name, or give the flags of runs besides --report")
-    rows = table_rows(found)
-    return Findings(folder, found, rows, blocks(rows))
+    found = replicates(runs)
+    return Findings(folder, runs, found, tables(found))
 
 
-def named_config(member: SavedRun) -> RunConfig:
+def key_of(own: Replicates) -> CellKey:
+    """The cell that a configuration's runs stand in."""
+    return CellKey(own.config.rec_dist, own.config.dataset, own.label)
+
+
+def named_config(run: SavedRun) -> RunConfig:
     """The configuration of a run, by the name that its folder has."""
-    return replace(member.config, experiment=member.folder.path.name)
+    return replace(run.config, experiment=run.folder.path.name)
 
 
 def several(texts: Iterable[str]) -> str:
@@ -176,10 +197,10 @@ def several(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(texts))
 
 
-def amount(member: SavedRun, split: str) -> str:
+def amount(run: SavedRun, split: str) -> str:
     """How many images of a split a run has."""
-    count = f"{member.record['data'][f'{split}_images']:,}"
-    return f"the first {count}" if getattr(member.config, f"{split}_size") else f"all {count}"
+    count = f"{run.record['data'][f'{split}_images']:,}"
+    return f"the first {count}" if getattr(run.config, f"{split}_size") else f"all {count}"
 
 
 def setting_text(config: RunConfig, name: str) -> str:

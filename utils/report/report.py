@@ -4,26 +4,29 @@ import csv
 import html
 import io
 import re
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from utils.figures.charts import Point, alpha_curves
-from utils.figures.style import DPI
+from utils.figures.over_options import estimates_figure
+from utils.figures.style import DPI, colors_by_label
 from utils.grids.grid import run_name
-from utils.grids.paper_numbers import REMARKS
-from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, Findings, Place, read_findings
+from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import FIGURE_SCALE, page
-from utils.report.tables import SPLITS, Block, Cell, Line, Row, count_of, families
+from utils.report.tables import SPLITS, Cell, Replicates, Row, Table, families
+from utils.results.groups import Estimate
+from utils.results.labels import count_of, symbol_of
+from utils.results.paper_numbers import REMARKS
 from utils.runs.folder import ResultsFolder, experiment_folder
-from utils.runs.runtime import resume_command
 
 PAGE, TABLE, CSV = "report.html", "table.md", "table.csv"
 CSV_COLUMNS = (
     *("rec_dist", "dataset", "label", "chosen_on", "loss", "alpha", "epochs", "train_images", "test_images", "seeds"),
     *("test_mean", "test_half_width", "test_values", "train_mean", "train_half_width", "train_values"),
-    *("paper_test", "paper_train", "paper_alpha", "paper_marks", "command"),
+    *("paper_test", "paper_train", "paper_alpha", "paper_marks", "command", "swept", "value", "paper_value"),
 )
 SUPERSCRIPTS = str.maketrans("bgtmau", "ᵇᵍᵗᵐᵃᵘ")
 
@@ -35,43 +38,57 @@ def write_report(experiment: str, results_dir: Path) -> None:
     """
     folder = experiment_folder(results_dir, experiment).path
     findings = read_findings(folder)
-    pictures = {name: png(figure) for name, figure in figures(findings).items()}
+    pictures = {name: png(figure) for name, figure in swept_figures(findings).items()}
     texts = {TABLE: markdown(findings), CSV: comma_separated(findings), PAGE: page(findings, pictures)}
     for name, content in {**pictures, **{name: text.encode() for name, text in texts.items()}}.items():
         ResultsFolder(folder).replace(name, lambda file, content=content: file.write(content))
-    ended = len(findings.members) - len(findings.unfinished)
+    ended = len(findings.runs) - len(findings.unfinished)
     others = ", ".join([TABLE, CSV, *pictures])
-    print(f"report of {ended} of {len(findings.members)} runs in {folder / PAGE}, beside it {others}")
+    print(f"report of {ended} of {len(findings.runs)} runs in {folder / PAGE}, beside it {others}")
 
 
 # Figures
 
 
-def figures(findings: Findings) -> dict[str, Figure]:
-    """Squared error against alpha, for each data set and likelihood that has several, by the names of the files."""
+def swept_figures(findings: Findings) -> dict[str, Figure]:
+    """Squared error against each option that has several values on a data set, by the names of the files."""
     found = {}
-    for block in findings.blocks:
-        for dataset in block.datasets:
-            rows = [line.cells[dataset].row for line in block.lines if line.chosen_on is None]
-            rows = [row for row in rows if row and row.evaluations]
-            curves = {family[0].family: by_split(family) for family in families(rows)}
-            lines = {
-                row.label: {split: row.estimate(split).mean for split in SPLITS} for row in rows if row.alpha is None
-            }
-            if curves:
-                title = f"{dataset}, trained with {block.rec_dist}".replace("$", r"\$")  # no mathematics
-                name = run_name({"dataset": dataset, "rec_dist": block.rec_dist})
-                found[f"alpha_{name}.png"] = alpha_curves(curves, lines, title=title)
+    for table in findings.tables:
+        for dataset in table.datasets:
+            cells = [row.cells[dataset] for row in table.rows if row.chosen_on is None]
+            ended = [cell.replicates for cell in cells if cell.replicates and cell.replicates.ended]
+            curves = families(ended)
+            lines = [own for own in ended if not any(own in family for family in curves)]
+            for option in dict.fromkeys(family[0].option for family in curves):
+                name = run_name({"dataset": dataset, "rec_dist": table.rec_dist})
+                title = f"{dataset}, trained with {table.rec_dist}".replace("$", r"\$")  # no mathematics
+                own = [family for family in curves if family[0].option == option]
+                found[f"{spelled(option)}_{name}.png"] = swept_figure(own, lines, title)
     return found
 
 
-def by_split(family: list[Row]) -> dict[str, list[Point]]:
-    """Alpha, mean squared error and half of its interval, of rows that differ in alpha."""
-    points: dict[str, list[Point]] = {}
-    for split in SPLITS:
-        estimates = {row.alpha: row.estimate(split) for row in sorted(family, key=lambda row: row.alpha)}
-        points[split] = [(alpha, estimate.mean, estimate.half_width) for alpha, estimate in estimates.items()]
-    return points
+def swept_figure(curves: list[list[Replicates]], lines: list[Replicates], title: str) -> Figure:
+    """Squared error against the swept option of families that share it, beside configurations that have no curve."""
+    losses = {family[0].family: family[0].config.loss for family in curves}
+    losses |= {own.label: own.config.loss for own in lines}
+    return estimates_figure(
+        {family[0].family: {split: over_value(family, split) for split in SPLITS} for family in curves},
+        {own.label: {split: own.estimate(split) for split in SPLITS} for own in lines},
+        colors_by_label(losses),
+        option=curves[0][0].option,
+        title=title,
+    )
+
+
+def over_value(family: list[Replicates], split: str) -> dict[float, Estimate]:
+    """The squared error of a family by the value of its swept option, ascending."""
+    return {own.value: own.estimate(split) for own in sorted(family, key=lambda own: own.value)}
+
+
+def spelled(option: str) -> str:
+    """An option in the name of a file: alpha for α, else its flag."""
+    symbol = symbol_of(option)
+    return symbol if symbol.isascii() else unicodedata.name(symbol).split()[-1].lower()
 
 
 def png(figure: Figure) -> bytes:
@@ -90,8 +107,8 @@ def markdown(findings: Findings) -> str:
     if notice := findings.scale_notice():
         parts.append(f"**{literal(notice)}**")
     parts.append("\n".join(f"- {literal(name)}: {literal(text)}" for name, text in findings.settings().items()))
-    for block in findings.blocks:
-        parts += [f"## Trained with {literal(block.rec_dist)}", markdown_table(block)]
+    for table in findings.tables:
+        parts += [f"## Trained with {literal(table.rec_dist)}", markdown_table(table)]
     if findings.marks:
         marks = [f"- {mark.translate(SUPERSCRIPTS)} {text}" for mark, text in findings.marks.items()]
         parts += ["Beside the paper's numbers:", "\n".join(marks), *REMARKS]
@@ -101,21 +118,21 @@ def markdown(findings: Findings) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def markdown_table(block: Block) -> str:
+def markdown_table(table: Table) -> str:
     """One table in Markdown: for each data set test, train, and the paper's numbers where it has any."""
-    columns = {"loss": [literal(line.label) for line in block.lines]}
-    for dataset in block.datasets:
-        cells, seeds = block.column(dataset), block.seeds(dataset)
+    columns = {"loss": [literal(row.label) for row in table.rows]}
+    for dataset in table.datasets:
+        cells, seeds = table.column(dataset), table.seeds(dataset)
         name = literal(dataset)
         title = f"{name}, {count_of(seeds, 'seed')}" if seeds else name
-        for split in SPLITS if block.has_runs(dataset) else []:
+        for split in SPLITS if table.has_runs(dataset) else []:
             columns[f"{title}, {split}"] = [cell.text(split, seeds) for cell in cells]
-        if not block.has_runs(dataset):
+        if not table.has_runs(dataset):
             columns[title] = [""] * len(cells)
-        if block.has_paper(dataset):
-            texts = [cell.paper_texts for cell in cells]
+        if table.has_paper(dataset):
+            texts = [row.paper_texts(dataset) for row in table.rows]
             columns[f"{name}, paper"] = [
-                f"{value}{marks.translate(SUPERSCRIPTS)}{alpha}" for value, marks, alpha in texts
+                f"{value}{marks.translate(SUPERSCRIPTS)}{best}" for value, marks, best in texts
             ]
     lines = [list(columns), ["---"] * len(columns), *zip(*columns.values())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -123,11 +140,14 @@ def markdown_table(block: Block) -> str:
 
 def commands_by_title(findings: Findings) -> dict[str, dict[str, str]]:
     """The commands below the tables, by what they are for, and each by its name."""
-    unfinished = {member.folder.path.name: resume_command(member.folder.path) for member in findings.unfinished}
-    each = {place.name: text for place, text in findings.commands.items()}
-    missing = {place.name: findings.commands[place] for place in findings.missing}
+    each = {key.name: text for key, text in findings.commands.items()}
+    missing = {key.name: findings.commands[key] for key in findings.missing}
     made = {name: text for name, text in each.items() if name not in missing}
-    titles = {UNFINISHED: unfinished, MADE: {**findings.whole, **made}, EMPTY: {**findings.columns, **missing}}
+    titles = {
+        UNFINISHED: findings.unfinished,
+        MADE: {**findings.whole, **made},
+        EMPTY: {**findings.column_commands, **missing},
+    }
     return {title: commands for title, commands in titles.items() if commands}
 
 
@@ -141,27 +161,28 @@ def comma_separated(findings: Findings) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for block in findings.blocks:
-        for line in block.lines:
-            for dataset, cell in line.cells.items():
-                writer.writerow(csv_line(findings, block, line, dataset, cell))
+    for table in findings.tables:
+        for row in table.rows:
+            for dataset, cell in row.cells.items():
+                writer.writerow(csv_line(findings, row, CellKey(table.rec_dist, dataset, row.label), cell))
     return text.getvalue()
 
 
-def csv_line(findings: Findings, block: Block, line: Line, dataset: str, cell: Cell) -> dict[str, Any]:
+def csv_line(findings: Findings, row: Row, key: CellKey, cell: Cell) -> dict[str, Any]:
     """One line of table.csv; of seeds, only those whose runs have ended."""
-    values = {"rec_dist": block.rec_dist, "dataset": dataset, "label": line.label, "chosen_on": line.chosen_on}
+    values = {"rec_dist": key.rec_dist, "dataset": key.dataset, "label": key.label, "chosen_on": row.chosen_on}
+    is_alpha = row.option and symbol_of(row.option) == "α"
     for split in SPLITS:
-        if cell.row and (estimate := cell.row.estimate(split)):
-            values |= {f"{split}_mean": estimate.mean, f"{split}_half_width": estimate.half_width}
-            values[f"{split}_values"] = " ".join(map(repr, estimate.values.values()))
-            values["seeds"] = " ".join(map(str, estimate.values))
-    if cell.row:
-        config, data = cell.row.config, cell.row.members[0].record["data"]
-        values |= {"loss": config.loss, "alpha": cell.row.alpha, "epochs": config.epochs}
+        if cell.replicates and (found := cell.replicates.estimate(split)):
+            values |= {f"{split}_mean": found.mean, f"{split}_half_width": found.half_width}
+            values[f"{split}_values"] = " ".join(map(repr, found.values.values()))
+            values["seeds"] = " ".join(map(str, found.values))
+    if own := cell.replicates:
+        data, value = own.runs[0].record["data"], own.value
+        values |= {"loss": own.config.loss, "epochs": own.config.epochs, "swept": own.option, "value": value}
         values |= {f"{split}_images": data[f"{split}_images"] for split in SPLITS}
+        values["alpha"] = value if is_alpha else None
     if cell.paper:
         values |= {"paper_test": cell.paper.test, "paper_train": cell.paper.train, "paper_marks": cell.paper.marks}
-        values["paper_alpha"] = cell.paper_alpha
-    label = cell.row.label if cell.row else line.label
-    return {**values, "command": findings.commands.get(Place(block.rec_dist, dataset, label))}
+        values |= {"paper_value": cell.paper_value, "paper_alpha": cell.paper_value if is_alpha else None}
+    return {**values, "command": findings.commands.get(replace(key, label=own.label) if own else key)}

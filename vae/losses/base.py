@@ -59,6 +59,7 @@ class Loss(nn.Module, ABC):
     display: ClassVar["Display"]  # how tables and figures show it
     swept: ClassVar[str | None] = None  # the option whose values are compared, and of which the best is chosen
     learns: ClassVar[str | None] = None  # the loss whose swept option this one learns
+    learnt_as: ClassVar[str | None] = None  # what it records the learnt value as, one of its extras
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size

@@ -72,6 +72,7 @@ class LearntSkew(GeometricJSLoss):
     """alpha as a parameter, trained with the networks on the same objective and kept in [0, 1]."""
 
     learnt = True
+    learnt_as = "alpha"
     swept = None
 
     def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:

@@ -6,20 +6,21 @@ import shutil
 import numpy as np
 import pytest
 
+from saved_groups import only
 from utils.figures.over_options import (
     INSET_FROM,
     INSET_NATS,
-    beta_figure,
     evidence_figure,
-    learnt_skew,
+    learning_paths,
+    learnt_figure,
     noise_figure,
+    option_figure,
     skew_figure,
-    skew_paths,
-    weight_figure,
 )
 from utils.figures.rate_distortion import rate_distortion
-from utils.figures.style import STYLES
-from utils.grids.protocols import Protocol, every_protocol, merged, read_grid, with_evidence
+from utils.figures.style import look_of
+from utils.results.groups import merged
+from utils.results.reading import read_groups, with_evidence
 from utils.runs.folder import CONFIG, EVALUATION, METRICS
 
 PREFIX = "dataset-digits_rec-dist-gaussian_loss-"
@@ -42,11 +43,6 @@ def said(reference):
     return value
 
 
-def only(grid) -> Protocol:
-    (protocol,) = every_protocol(grid)
-    return protocol
-
-
 def drawn(axes, color, line, marker="o"):
     """The points of the only line with that look; the looks of matplotlib's lines are -, --, : and None."""
     looks = (color, line, marker)
@@ -65,12 +61,12 @@ def labels(figure):
 
 
 def colour(loss):
-    return STYLES[loss].color
+    return look_of(loss).color
 
 
 @pytest.mark.parametrize("loss, learnt", [("GJS", "tGJS"), ("dGJS", "tdGJS")])
 def test_figure_3_has_errors_above_and_divergences_below(reference, said, loss, learnt):
-    figure = skew_figure([only(read_grid(reference / "table1", "table1"))], loss)
+    figure = skew_figure([only(read_groups(reference / "table1", "table1"))], loss)
     above, below = figure.axes
     for split, line in (("train", "--"), ("test", "-")):
         points = [(alpha, said(f"{loss}_GJS-A-{alpha}", "squared_error", split)) for alpha in ALPHAS]
@@ -84,13 +80,13 @@ def test_figure_3_has_errors_above_and_divergences_below(reference, said, loss, 
         assert drawn(below, color, "-", marker) == points
     assert heights(below, colour("KL"), "-") == [said("KL", "divergence")]
     assert above.get_title() == "digits, gaussian: 2 epochs, seed 1234"
-    assert {STYLES[loss].label, STYLES[learnt].label, "KL(q‖p)", "train", "test"} <= set(labels(figure))
+    assert {look_of(loss).label, look_of(learnt).label, "KL(q‖p)", "train", "test"} <= set(labels(figure))
 
 
 def test_what_is_not_there_is_not_drawn(reference):
-    protocol = only(read_grid(reference / "table1", "table1", loss=["KL"]))
-    assert labels(skew_figure([protocol], "GJS")) == ["KL(q‖p)", "train", "test"]
-    (text,) = skew_paths([protocol], "tGJS").axes[0].texts
+    group = only(read_groups(reference / "table1", "table1", loss=["KL"]))
+    assert labels(skew_figure([group], "GJS")) == ["KL(q‖p)", "train", "test"]
+    (text,) = learning_paths([group], "tGJS").axes[0].texts
     assert text.get_text() == "no runs yet"
 
 
@@ -102,7 +98,7 @@ def test_a_line_goes_through_the_means_over_seeds(reference, said, tmp_path):
     (another / CONFIG).write_text(json.dumps({**config, "seed": 7}))
     evaluation["test"]["squared_error"] += 10
     (another / EVALUATION).write_text(json.dumps(evaluation))
-    axes = skew_figure([only(read_grid(folder, "table1"))], "GJS").axes[0]
+    axes = skew_figure([only(read_groups(folder, "table1"))], "GJS").axes[0]
     first, second = (said(f"GJS_GJS-A-{alpha}", "squared_error") for alpha in ALPHAS)
     assert drawn(axes, colour("GJS"), "-") == [(0.1, first), (0.5, pytest.approx(second + 5))]
     dots = [one.get_xydata().tolist() for one in axes.lines if one.get_marker() == "."]
@@ -113,35 +109,35 @@ def test_published_numbers_stand_beside_runs_with_the_same_likelihood_only(refer
     folder = shutil.copytree(reference / "table1", tmp_path / "table1")
     for path in folder.glob(f"*/{CONFIG}"):
         path.write_text(path.read_text().replace('"dataset": "digits"', '"dataset": "fashion"'))
-    axes = skew_figure([only(read_grid(folder, "table1"))], "GJS").axes[0]
+    axes = skew_figure([only(read_groups(folder, "table1"))], "GJS").axes[0]
     assert drawn(axes, colour("GJS"), ":", "x") == [(0.1, 10.038), (0.5, 11.294)]
     assert (heights(axes, colour("KL"), ":"), heights(axes, colour("rKL"), ":")) == ([11.981], [14.421])
     for path in folder.glob(f"*/{CONFIG}"):  # its numbers for MNIST are from bernoulli
         path.write_text(path.read_text().replace('"dataset": "fashion"', '"dataset": "mnist"'))
-    assert "published" not in labels(skew_figure([only(read_grid(folder, "table1"))], "GJS"))
+    assert "published" not in labels(skew_figure([only(read_groups(folder, "table1"))], "GJS"))
 
 
 def test_paths_of_a_learnt_alpha_are_those_of_the_metrics(reference):
-    grid = read_grid(reference / "alpha-starts", loss=["tGJS", "tdGJS"], GJS_A=[0.1, 0.9])
+    groups = read_groups(reference / "alpha-starts", loss=["tGJS", "tdGJS"], GJS_A=[0.1, 0.9])
     records = {}
     for start in (0.1, 0.9):
         lines = (reference / "alpha-starts" / f"loss-tdGJS_GJS-A-{start}" / METRICS).read_text().splitlines()
         records[start] = [json.loads(line) for line in lines]
-    axes = skew_paths([only(grid)], "tdGJS").axes[0]
+    axes = learning_paths([only(groups)], "tdGJS").axes[0]
     for path, own in zip(axes.collections, records.values(), strict=True):
         assert path.get_offsets().tolist() == [[record["alpha"], record["reconstruction"]] for record in own]
-    axes = learnt_skew([only(grid)]).axes[0]
+    axes = learnt_figure([only(groups)]).axes[0]
     curves = [one.get_xydata().tolist() for one in axes.lines if one.get_color() == colour("tdGJS")]
     for curve, (start, own) in zip(curves, records.items(), strict=True):
         assert curve == [[0, start], *([record["epoch"], record["alpha"]] for record in own)]
 
 
 def test_figure_5_has_the_evidence_with_its_intervals(reference, said):
-    grid = with_evidence(read_grid(reference / "table1", "table1", loss=["KL", "rKL", "MMD", "GJS", "dGJS"]))
-    figure = evidence_figure([only(grid)])
+    groups = with_evidence(read_groups(reference / "table1", "table1", loss=["KL", "rKL", "MMD", "GJS", "dGJS"]))
+    figure = evidence_figure([only(groups)])
     for axes, mean, interval in zip(figure.axes, ("mean", "prior_sampling"), ("interval", "prior_sampling_interval")):
         evidence = [said(f"GJS_GJS-A-{alpha}", "evidence") for alpha in ALPHAS]
-        line = next(one for one in axes.lines if one.get_label() == STYLES["GJS"].label)
+        line = next(one for one in axes.lines if one.get_label() == look_of("GJS").label)
         assert line.get_ydata().tolist() == [one[mean] for one in evidence]
         for bar, alpha, one in zip(axes.containers, ALPHAS, evidence, strict=True):
             (segment,) = bar.lines[2][0].get_segments()
@@ -150,17 +146,17 @@ def test_figure_5_has_the_evidence_with_its_intervals(reference, said):
         assert heights(axes, colour("KL"), "-") == [kl[mean]]
         (band,) = axes.patches
         assert [band.get_y(), band.get_y() + band.get_height()] == pytest.approx(kl[interval])
-    assert labels(figure) == [STYLES["KL"].label, STYLES["GJS"].label]
+    assert labels(figure) == [look_of("KL").label, look_of("GJS").label]
 
 
 def test_errors_over_beta_and_over_alpha_with_each_weight(reference, said):
-    kl = read_grid(reference / "table1", "table1", loss=["KL"])
-    axes = beta_figure([only(merged(read_grid(reference / "beta", "beta"), kl))]).axes[0]
+    kl = read_groups(reference / "table1", "table1", loss=["KL"])
+    axes = option_figure([only(merged(read_groups(reference / "beta", "beta"), kl))], "betaH").axes[0]
     for split, line in (("train", "--"), ("test", "-")):
         points = [(beta, said(f"betaH_betaH-B-{beta:g}", "squared_error", split, "beta")) for beta in (0.5, 4.0)]
         assert drawn(axes, colour("betaH"), line) == points
         assert heights(axes, colour("KL"), line) == [said("KL", "squared_error", split)]
-    figure = weight_figure([only(merged(read_grid(reference / "lambda", "lambda"), kl))])
+    figure = option_figure([only(merged(read_groups(reference / "lambda", "lambda"), kl))], "GJS")
     for weight in (1, 2):
         line = next(one for one in figure.axes[0].lines if one.get_label().endswith(f"λ = {weight}"))
         errors = [said(f"GJS_GJS-A-{alpha}_GJS-B-{weight}", "squared_error", grid="lambda") for alpha in ALPHAS]
@@ -168,29 +164,29 @@ def test_errors_over_beta_and_over_alpha_with_each_weight(reference, said):
 
 
 def test_errors_and_learnt_alpha_over_noise(reference, said):
-    grid = read_grid(reference / "noise", over="noise", loss=["KL", "tGJS"], noise=[0.5, 1.0])
-    figure = noise_figure([only(grid)])
+    groups = read_groups(reference / "noise", over="noise", loss=["KL", "tGJS"], noise=[0.5, 1.0])
+    figure = noise_figure([only(groups)])
     above, below = figure.axes
     for loss in ("KL", "tGJS"):
         points = [(sd, said(f"loss-{loss}_noise-{sd:g}", "squared_error", grid="noise")) for sd in (0.5, 1.0)]
-        line = next(one for one in above.lines if one.get_label() == STYLES[loss].label)
+        line = next(one for one in above.lines if one.get_label() == look_of(loss).label)
         assert [tuple(point) for point in line.get_xydata().tolist()] == points
     alpha = [said(f"loss-tGJS_noise-{sd:g}", "alpha", grid="noise") for sd in (0.5, 1.0)]
-    line = next(one for one in below.lines if one.get_label() == STYLES["tGJS"].label)
+    line = next(one for one in below.lines if one.get_label() == look_of("tGJS").label)
     assert line.get_ydata().tolist() == alpha
-    assert labels(figure) == ["KL(q‖p)", STYLES["tGJS"].label, "train", "test"]
+    assert labels(figure) == ["KL(q‖p)", look_of("tGJS").label, "train", "test"]
 
 
 def test_rate_and_distortion_are_the_two_parts_of_the_elbo(reference, said):
-    grids = [read_grid(reference / name, name) for name in ("table1", "lambda", "beta")]
-    figure = rate_distortion([only(merged(*grids))])
+    lists = [read_groups(reference / name, name) for name in ("table1", "lambda", "beta")]
+    figure = rate_distortion([only(merged(*lists))])
     above, near = figure.axes
     for axes in (above, near):
         of = {line.get_label(): line.get_xydata() for line in axes.lines}
-        ((rate, distortion),) = of[STYLES["KL"].label]
+        ((rate, distortion),) = of[look_of("KL").label]
         assert distortion == said("KL", "reconstruction")
         assert rate == pytest.approx(said("KL", "divergence"))
-        for (rate, distortion), alpha in zip(of[STYLES["dGJS"].label], ALPHAS, strict=True):
+        for (rate, distortion), alpha in zip(of[look_of("dGJS").label], ALPHAS, strict=True):
             assert distortion == said(f"dGJS_GJS-A-{alpha}", "reconstruction")
             assert rate + distortion == pytest.approx(-said(f"dGJS_GJS-A-{alpha}", "elbo"))
     ends = {text.get_text() for axes in (above, near) for text in axes.texts}
@@ -211,8 +207,8 @@ def test_evidence_that_is_far_apart_is_drawn_again_near_that_of_kl(reference, sa
     less = 5 * INSET_FROM
     evidence |= {"mean": evidence["mean"] - less, "interval": [end - less for end in evidence["interval"]]}
     path.write_text(json.dumps(evaluation))
-    protocol = only(with_evidence(read_grid(folder, "table1", loss=["KL", "GJS"])))
-    (inset,) = evidence_figure([protocol]).axes[0].child_axes
+    group = only(with_evidence(read_groups(folder, "table1", loss=["KL", "GJS"])))
+    (inset,) = evidence_figure([group]).axes[0].child_axes
     low, high = inset.get_ylim()
     level, (less, more) = said("KL", "evidence")["mean"], INSET_NATS
     assert (low, high) == pytest.approx((level - less, level + more))
@@ -220,18 +216,18 @@ def test_evidence_that_is_far_apart_is_drawn_again_near_that_of_kl(reference, sa
         evaluation = json.loads(path.read_text())
         evaluation["test"]["evidence"] = said("KL", "evidence")
         path.write_text(json.dumps(evaluation))
-    level = only(with_evidence(read_grid(folder, "table1", loss=["KL", "GJS"])))
+    level = only(with_evidence(read_groups(folder, "table1", loss=["KL", "GJS"])))
     assert not evidence_figure([level]).axes[0].child_axes
 
 
 def test_near_a_kl_that_is_not_there_or_uses_no_latents_nothing_is_drawn(reference, tmp_path):
     folder = shutil.copytree(reference / "table1", tmp_path / "table1")
-    without = only(read_grid(folder, "table1", loss=["GJS", "MMD"]))
+    without = only(read_groups(folder, "table1", loss=["GJS", "MMD"]))
     path = folder / f"{PREFIX}KL" / EVALUATION
     evaluation = json.loads(path.read_text())
     evaluation["test"]["elbo"] = -evaluation["test"]["reconstruction"]
     path.write_text(json.dumps(evaluation))
-    for protocol in (without, only(read_grid(folder, "table1"))):
-        above, near = rate_distortion([protocol]).axes
+    for group in (without, only(read_groups(folder, "table1"))):
+        above, near = rate_distortion([group]).axes
         assert not near.axison and not near.lines
         assert {"α = 0.1", "α = 0.5"} <= {text.get_text() for text in above.texts}

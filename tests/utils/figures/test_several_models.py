@@ -5,26 +5,26 @@ import pytest
 import torch
 
 import vae
+from saved_groups import only
 from utils.figures.images import tile
 from utils.figures.several_models import (
     by_noise,
-    by_weight,
+    by_option,
     compared,
     divergence_landscape,
     reconstructions_side_by_side,
     traversals_side_by_side,
 )
-from utils.grids.protocols import every_protocol, read_grid, with_models
+from utils.results.reading import read_groups, with_models
 from vae.inputs import to_unit_interval
 
 
 @pytest.fixture
-def protocol(results):
+def group(results):
     """The runs of the grid in a folder of results/reference/."""
 
     def of(folder, preset=None, **flags):
-        (found,) = every_protocol(with_models(read_grid(results / "results" / "reference" / folder, preset, **flags)))
-        return found
+        return only(with_models(read_groups(results / "results" / "reference" / folder, preset, **flags)))
 
     return of
 
@@ -34,14 +34,14 @@ def shown(axes):
     return np.asarray(axes.images[0].get_array())[::2, ::2], [text.get_text() for text in axes.get_yticklabels()]
 
 
-def test_of_each_loss_a_run_is_compared_with_its_alpha_in_the_name(protocol):
-    runs = compared(protocol("table1", "table1"), ["KL", "GJS", "CS"])
+def test_of_each_loss_a_run_is_compared_with_its_alpha_in_the_name(group):
+    runs = compared(group("table1", "table1"), ["KL", "GJS", "CS"])
     assert list(runs) == ["KL(q‖p)", "JS$^G$, α = 0.1"], "there is none of CS"
     assert runs["JS$^G$, α = 0.1"].config.loss_options["GJS_A"] == 0.1
 
 
-def test_traversals_are_of_the_dimensions_that_vary_most(protocol):
-    table = protocol("table1", "table1")
+def test_traversals_are_of_the_dimensions_that_vary_most(group):
+    table = group("table1", "table1")
     figure = traversals_side_by_side(table, compared(table, ["KL", "MMD"]), count=3)
     assert [axes.get_title() for axes in figure.axes] == ["KL(q‖p)", "MMD"]
     model, _, _ = vae.load(table.of("KL")[0].folder.path)
@@ -57,8 +57,8 @@ def test_traversals_are_of_the_dimensions_that_vary_most(protocol):
     assert np.allclose(picture, tile(images, gap=2), atol=1e-6)
 
 
-def test_reconstructions_are_below_the_images_with_the_error_of_the_whole_split(protocol):
-    table = protocol("table1", "table1")
+def test_reconstructions_are_below_the_images_with_the_error_of_the_whole_split(group):
+    table = group("table1", "table1")
     figure = reconstructions_side_by_side(table, {"digits": compared(table, ["KL"])}, count=4)
     images = to_unit_interval(table.test.images[:4])
     (run,) = table.of("KL")
@@ -70,13 +70,13 @@ def test_reconstructions_are_below_the_images_with_the_error_of_the_whole_split(
     assert names == ["image", f"KL(q‖p): {run.evaluation['test']['squared_error']:.1f}"]
 
 
-def test_there_is_a_panel_for_each_weight_and_for_each_noise(protocol):
-    weights = protocol("lambda", "lambda")
-    panels = by_weight(weights)
+def test_there_is_a_panel_for_each_weight_and_for_each_noise(group):
+    weights = group("lambda", "lambda")
+    panels = by_option(weights, "GJS")
     assert list(panels) == ["λ = 1", "λ = 2"]
     assert [list(runs) for runs in panels.values()] == [["α = 0.1", "α = 0.5"]] * 2
-    assert panels["λ = 2"]["α = 0.1"] == weights.of("GJS", GJS_A=0.1, GJS_B=2.0)[0]
-    noisy = protocol("noise", over="noise", loss=["KL", "tGJS"], noise=[0.5, 1.0])
+    assert panels["λ = 2"]["α = 0.1"] == weights.families("GJS")[1].series[0.1][0]
+    noisy = group("noise", over="noise", loss=["KL", "tGJS"], noise=[0.5, 1.0])
     figure = reconstructions_side_by_side(noisy, by_noise(noisy), count=3)
     assert [axes.get_title() for axes in figure.axes] == ["noise 0.5", "noise 1"]
     clean = to_unit_interval(noisy.test.images[:3]).numpy()
@@ -90,11 +90,11 @@ def test_there_is_a_panel_for_each_weight_and_for_each_noise(protocol):
     assert 0 < deviations[0] < deviations[1]
 
 
-def test_the_landscape_of_a_divergence_goes_through_the_learnt_alpha(protocol):
-    starts = protocol("alpha-starts", loss=["tGJS", "tdGJS"], GJS_A=[0.1, 0.9])
+def test_the_landscape_of_a_divergence_goes_through_the_learnt_alpha(group):
+    starts = group("alpha-starts", loss=["tGJS", "tdGJS"], GJS_A=[0.1, 0.9])
     (axes,) = divergence_landscape([starts]).axes
     curves, stars = ([one for one in axes.lines if one.get_marker() == marker] for marker in ("None", "*"))
-    runs = [run for loss in ("tGJS", "tdGJS") for run in starts.of(loss, over="GJS_A")]
+    runs = [run for loss in ("tGJS", "tdGJS") for run in starts.of(loss)]
     for curve, star, run in zip(curves, stars, runs, strict=True):
         ((alpha, value),) = star.get_xydata()
         assert alpha == run.evaluation["test"]["alpha"]

@@ -7,7 +7,7 @@ import pytest
 from utils.grids.commands import find_grid, run_command
 from utils.grids.grid import configurations
 from utils.grids.presets import PRESETS
-from utils.report.findings import Place, read_findings
+from utils.report.findings import CellKey, read_findings
 from utils.report.report import PAGE, TABLE
 from utils.runs.config import RunConfig
 from utils.runs.runtime import Runtime, resume_command
@@ -25,10 +25,10 @@ def test_the_papers_table_has_columns_without_data_with_their_commands(results):
     flags = {"dataset": "mnist", "epochs": 1, "train_size": 20, "seed": 3}
     write_grid(results / "exp", lambda c: 10.0, "table1", **flags)
     findings = report(results)
-    (block,) = findings.blocks
-    assert block.datasets == ["mnist", "fashion", "dsprites", "chairs"]
+    (errors,) = findings.tables
+    assert errors.datasets == ["mnist", "fashion", "dsprites", "chairs"]
     assert len(findings.missing) == 3 * 24
-    whole = made_by(findings.columns["All of chairs, bernoulli"])
+    whole = made_by(findings.column_commands["All of chairs, bernoulli"])
     assert len(whole) == 24
     for place in findings.missing:
         if place.dataset == "chairs":
@@ -37,7 +37,7 @@ def test_the_papers_table_has_columns_without_data_with_their_commands(results):
             assert made.items() <= whole.items()
             whole = {path: config for path, config in whole.items() if path not in made}
     assert whole == {}
-    assert list(findings.columns) == [f"All of {name}, bernoulli" for name in ("fashion", "dsprites", "chairs")]
+    assert list(findings.column_commands) == [f"All of {name}, bernoulli" for name in ("fashion", "dsprites", "chairs")]
     assert list(findings.whole) == ["All 24 runs"]
     blank = [line for line in table(results) if line["dataset"] == "chairs" and not line["chosen_on"]]
     assert {line["test_mean"] for line in blank} == {""}
@@ -87,11 +87,11 @@ def test_commands_make_the_runs_that_they_are_for(flags, results):
     wanted = {f"results/exp/{config.experiment}": config for config in configurations(flags)}
     (whole,) = findings.whole.values()
     assert made_by(whole) == wanted
-    for row in findings.rows:
+    for own in findings.replicates:
         made = {}
-        for command in findings.commands[Place(row.config.rec_dist, row.config.dataset, row.label)].split(" && "):
+        for command in findings.commands[CellKey(own.config.rec_dist, own.config.dataset, own.label)].split(" && "):
             made |= made_by(command)
-        assert made == {str(m.folder.path): wanted[str(m.folder.path)] for m in row.members}
+        assert made == {str(run.folder.path): wanted[str(run.folder.path)] for run in own.runs}
 
 
 def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(results):

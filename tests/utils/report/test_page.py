@@ -9,7 +9,7 @@ import pytest
 
 import main as command_line
 from utils.figures.images import image_grid
-from utils.report.report import PAGE, TABLE, figures
+from utils.report.report import PAGE, TABLE, swept_figures
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
 from written_runs import report, write_grid, write_run
@@ -91,7 +91,7 @@ def test_the_page_has_every_number_of_an_evaluation(results):
 def test_figures_have_a_curve_for_each_skewed_loss_and_lines_for_others(results):
     flags = {"loss": ["KL", "GJS", "dGJS"], "GJS_A": [0.1, 0.3], "dataset": "mnist", "seed": [0, 1]}
     write_grid(results / "exp", lambda c: (c.loss_options.get("GJS_A", 2.0) + c.seed, 1.0), **flags)
-    found = figures(report(results))
+    found = swept_figures(report(results))
     (name,) = found
     assert (results / "exp" / name).read_bytes().startswith(b"\x89PNG")
     for axes in found[name].axes:

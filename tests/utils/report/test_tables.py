@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from utils.grids.paper_numbers import published
 from utils.grids.presets import ALPHAS
 from utils.report.report import TABLE
-from utils.report.tables import Cell, Estimate
+from utils.report.tables import Cell, Row
+from utils.results.groups import Estimate
+from utils.results.paper_numbers import published
 from utils.runs.config import RunConfig
 from written_runs import report, table, write_grid, write_run
 
 
-def lines_of(findings, block=0):
-    return {line.label: line.cells for line in findings.blocks[block].lines}
+def cells_of(findings):
+    """The cells of the rows of the first table, by label."""
+    return {row.label: row.cells for row in findings.tables[0].rows}
 
 
 def test_mean_and_interval_are_students():
@@ -31,9 +33,9 @@ def test_mean_and_interval_are_students():
 def test_rows_hold_the_seeds_of_a_configuration(results):
     write_grid(results / "exp", lambda c: 10 + c.seed**2, loss=["KL", "rKL"], seed=[0, 1, 10], dataset="mnist")
     findings = report(results)
-    assert [row.label for row in findings.rows] == ["KL", "rKL"]
-    assert findings.rows[0].estimate("test").values == {0: 10, 1: 11, 10: 110}
-    assert findings.rows[0].estimate("test", "evidence") is None
+    assert [own.label for own in findings.replicates] == ["KL", "rKL"]
+    assert findings.replicates[0].estimate("test").values == {0: 10, 1: 11, 10: 110}
+    assert findings.replicates[0].estimate("test", "evidence") is None
     assert "| KL | 43.67 ± 142.71 | 43.67 ± 142.71 |" in (results / "exp" / TABLE).read_text()
     assert (
         "| loss | mnist, 3 seeds, test | mnist, 3 seeds, train | mnist, paper |"
@@ -59,20 +61,21 @@ def test_the_best_alpha_is_chosen_on_train_and_on_test(results):
     errors = {0.1: (9.0, 7.0), 0.3: (8.0, 7.5), 0.5: (8.5, 9.0)}  # test, train
     flags = {"loss": ["KL", "GJS", "dGJS"], "GJS_A": [0.1, 0.3, 0.5], "dataset": "digits"}
     write_grid(results / "exp", lambda c: errors[c.loss_options["GJS_A"]] if c.loss == "GJS" else 20.0, **flags)
-    lines = lines_of(report(results))
+    lines = cells_of(report(results))
     assert list(lines) == [
         *("KL", "GJS α = 0.1", "GJS α = 0.3", "GJS α = 0.5", "GJS, best α on train", "GJS, best α on test"),
         *("dGJS α = 0.1", "dGJS α = 0.3", "dGJS α = 0.5", "dGJS, best α on train", "dGJS, best α on test"),
     ]
-    on_train, on_test = (lines[f"GJS, best α on {split}"]["digits"] for split in ("train", "test"))
-    assert (on_train.alpha, on_train.text("test", 1), on_train.text("train", 1)) == (0.1, "9.00 (α = 0.1)", "7.00")
-    assert (on_test.alpha, on_test.text("test", 1), on_test.text("train", 1)) == (0.3, "8.00 (α = 0.3)", "7.50")
+    for split, value, texts in (("train", 0.1, ["9.00 (α = 0.1)", "7.00"]), ("test", 0.3, ["8.00 (α = 0.3)", "7.50"])):
+        best = lines[f"GJS, best α on {split}"]["digits"]
+        assert best.replicates.value == value
+        assert [best.text(of, 1) for of in ("test", "train")] == texts
 
 
 def test_other_flags_that_vary_are_labels_and_best_alphas_are_by_them(results):
     flags = {"loss": ["KL", "GJS"], "lr": [1e-3, 1e-4], "GJS_A": [0.1, 0.3], "GJS_B": 2.0, "dataset": "digits"}
     write_grid(results / "exp", lambda c: c.lr * 1e4 + c.loss_options.get("GJS_A", 0), **flags)
-    lines = lines_of(report(results))
+    lines = cells_of(report(results))
     assert list(lines)[:3] == ["KL lr = 0.0001", "KL lr = 0.001", "GJS α = 0.1, λ = 2, lr = 0.0001"]
     assert lines["GJS λ = 2, lr = 0.001, best α on test"]["digits"].text("test", 1) == "10.10 (α = 0.1)"
     assert len(lines) == 2 + 4 + 4
@@ -84,10 +87,10 @@ def test_csv_has_every_digit(results):
         results / "exp", lambda c: (next(values), next(values)), loss=["KL", "rKL"], seed=[0, 1], dataset="mnist"
     )
     findings = report(results)
-    for row, line in zip(findings.rows, table(results)):
-        assert (line["label"], line["seeds"]) == (row.label, "0 1")
+    for own, line in zip(findings.replicates, table(results), strict=True):
+        assert (line["label"], line["seeds"]) == (own.label, "0 1")
         for split in ("test", "train"):
-            estimate = row.estimate(split)
+            estimate = own.estimate(split)
             assert float(line[f"{split}_mean"]) == estimate.mean
             assert float(line[f"{split}_half_width"]) == estimate.half_width
             assert list(map(float, line[f"{split}_values"].split())) == list(estimate.values.values())
@@ -119,13 +122,14 @@ def test_the_papers_numbers_are_those_of_its_table():
 
 
 def test_numbers_of_another_likelihood_are_in_brackets():
-    number = published(RunConfig("x", dataset="mnist", loss="KL"))
-    assert Cell("bernoulli", None, number).paper_texts == ("8.46", "b", "")
-    assert Cell("gaussian", None, number).paper_texts == ("[8.46]", "b", "")
-    of_2021 = published(RunConfig("x", dataset="mnist", loss="tGJS"))
-    assert Cell("gaussian", None, of_2021).paper_texts[0] == "8.98"
-    unknown = published(RunConfig("x", dataset="mnist", loss="MMD"))
-    assert Cell("gaussian", None, unknown).paper_texts[0] == "13.19"
+    def texts(rec_dist, loss):
+        number = published(RunConfig("x", dataset="mnist", loss=loss))
+        return Row(loss, {"mnist": Cell(rec_dist, None, number)}, None).paper_texts("mnist")
+
+    assert texts("bernoulli", "KL") == ("8.46", "b", "")
+    assert texts("gaussian", "KL") == ("[8.46]", "b", "")
+    assert texts("gaussian", "tGJS")[0] == "8.98"
+    assert texts("gaussian", "MMD")[0] == "13.19"
 
 
 def test_the_papers_numbers_are_for_its_settings_only():

@@ -5,7 +5,8 @@ beta-VAE and MMD stand in Table 1. The rest stands, with more digits than in Tab
 notebooks that its authors published (gjs, dgjs, alpha_change, reconstruction_grid), tGJS and tdGJS in those of 2021.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from utils.grids.presets import ALPHAS
 from utils.runs.config import RunConfig
@@ -67,7 +68,7 @@ BETA_VAE = {"mnist": (11.75, None), "fashion": (13.32, None), "dsprites": (None,
 MMD = {"mnist": (13.19, None), "fashion": (11.10, None), "dsprites": (None, 11.87), "chairs": (None, 18.85)}
 
 # By loss, data set and split: alpha = 0.1, 0.2 ... 0.9.
-SKEWED = {
+OVER_ALPHA = {
     ("GJS", "mnist", "test"): (7.523, 8.303, 8.843, 9.389, 9.866, 10.288, 10.518, 11.000, 11.870),
     ("GJS", "mnist", "train"): (6.978, 7.801, 8.430, 9.027, 9.552, 9.994, 10.274, 10.764, 11.545),
     ("GJS", "fashion", "test"): (10.038, 10.035, 10.500, 10.927, 11.294, 11.717, 12.095, 12.437, 13.211),
@@ -93,8 +94,8 @@ WEIGHTED = {
     4: (9.082, 10.587, 11.825, 12.945, 14.616),
 }
 BETA = {0.25: 8.094, 0.5: 8.293, 0.75: 8.311, 1: 8.460, 2: 9.189, 3: 10.199}
-# Learnt alpha.
-LEARNT = {
+# By loss and data set, with a learnt alpha: test and train.
+LEARNT_ALPHA = {
     "tGJS": {"mnist": (8.98, 8.45), "fashion": (9.89, 9.50), "dsprites": (None, 8.07)},
     "tdGJS": {"mnist": (8.54, 7.92), "fashion": (9.62, 9.19), "dsprites": (None, 7.36)},
 }
@@ -108,7 +109,7 @@ LIKELIHOOD = {
 }
 
 
-def _numbers() -> dict[tuple, PaperNumber]:
+def all_numbers() -> dict[tuple, PaperNumber]:
     """Every number by data set, loss and options."""
     found: dict[tuple, PaperNumber] = {}
 
@@ -121,13 +122,13 @@ def _numbers() -> dict[tuple, PaperNumber]:
         ("rKL", REVERSE_KL, "", {}),
         ("betaH", BETA_VAE, "", {"betaH_B": 4}),
         ("MMD", MMD, "m", {"MMD_B": 500}),
-        *((loss, table, "a", {"GJS_B": 1, "GJS_invA": True}) for loss, table in LEARNT.items()),
+        *((loss, table, "a", {"GJS_B": 1, "GJS_invA": True}) for loss, table in LEARNT_ALPHA.items()),
     ):
         for dataset, (test, train) in table.items():
             add(dataset, loss, test, train, marks, **options)
     for loss in ("GJS", "dGJS"):
         for dataset in DATASETS:
-            test, train = (SKEWED.get((loss, dataset, split), [None] * 9) for split in ("test", "train"))
+            test, train = (OVER_ALPHA.get((loss, dataset, split), [None] * 9) for split in ("test", "train"))
             for alpha, *values in zip(ALPHAS, test, train):
                 add(dataset, loss, *values, GJS_A=alpha, GJS_B=1, GJS_invA=True)
         for alpha, value in zip(ALPHAS, NIELSEN[loss]):
@@ -140,7 +141,7 @@ def _numbers() -> dict[tuple, PaperNumber]:
     return found
 
 
-NUMBERS = _numbers()
+NUMBERS = all_numbers()
 
 
 def published(config: RunConfig) -> PaperNumber | None:
@@ -148,6 +149,21 @@ def published(config: RunConfig) -> PaperNumber | None:
     if any(getattr(config, name) != value for name, value in PAPER_SETTINGS.items()):
         return None
     options = dict(config.loss_options)
-    if config.loss in LEARNT:
+    if config.loss in LEARNT_ALPHA:
         del options["GJS_A"]  # where alpha starts: the number is a mean over it
     return NUMBERS.get((config.dataset, config.loss, tuple(sorted(options.items()))))
+
+
+def published_over(config: RunConfig, option: str) -> dict[float, PaperNumber]:
+    """The paper's numbers for configurations that differ in an option of the loss only, by its value, ascending."""
+    values = {dict(options).get(option) for _, loss, options in NUMBERS if loss == config.loss}
+    configs = {
+        value: replace(config, loss_options={**config.loss_options, option: value}) for value in sorted(values - {None})
+    }
+    return {value: number for value, config in configs.items() if (number := published(config))}
+
+
+def is_comparison(configs: Iterable[RunConfig]) -> bool:
+    """Whether runs are of what Table 1 compares: KL(q‖p) with JS^G or its dual, at the paper's settings."""
+    losses = {config.loss for config in configs if published(config)}
+    return "KL" in losses and any(loss in losses for loss, *_ in OVER_ALPHA)

@@ -1,0 +1,153 @@
+"""Groups of saved runs: those that share all settings, and so can be compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from utils.datasets import Dataset
+from utils.grids.commands import default_flags
+from utils.grids.saved import SavedRun
+from utils.results.labels import MEASURED, count_of, flag_label, in_order, swept_option
+from vae.evaluation.statistics import Estimate
+
+NOT_SHARED = ("loss", "seed", *MEASURED)  # by the runs of a group
+
+Series = dict[Any, list[SavedRun]]  # runs by the value of a flag, ascending; more than one where there are more seeds
+
+
+@dataclass(frozen=True)
+class Family:
+    """Runs with one loss that differ in a single flag, and in their seed."""
+
+    loss: str
+    flag: str | None  # in which they differ, such as GJS_A; None: in their seed only
+    told: dict[str, Any]  # the other flags that tell these runs from others of their group with that loss
+    series: Series  # by the flag's value, or by None
+
+    @property
+    def runs(self) -> list[SavedRun]:
+        """All of them, in the order of the flag's values."""
+        return [run for runs in self.series.values() for run in runs]
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether the flag has several values."""
+        return len(self.series) > 1
+
+    @property
+    def told_label(self) -> str:
+        """The flags that are told, such as "λ = 2"."""
+        return ", ".join(flag_label(name, value) for name, value in self.told.items())
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """Runs that have ended and share all settings: they differ in their loss, its options, and their seed."""
+
+    settings: dict[str, Any]
+    runs: list[SavedRun]
+    test: Dataset | None = None  # the test images, where models are looked at
+
+    @property
+    def name(self) -> str:
+        """Data set and likelihood."""
+        return f"{self.settings['dataset']}, {self.settings['rec_dist']}"
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that there are runs of, ascending."""
+        return sorted({run.config.seed for run in self.runs})
+
+    @property
+    def title(self) -> str:
+        """What figures say of the runs: data set, likelihood, epochs, and the seed or how many."""
+        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else count_of(len(self.seeds), "seed")
+        return f"{self.name}: {count_of(self.settings['epochs'], 'epoch')}, {seeds}"
+
+    @property
+    def losses(self) -> list[str]:
+        """The losses that there are runs with, in the order of tables."""
+        return in_order(run.config.loss for run in self.runs)
+
+    def of(self, loss: str) -> list[SavedRun]:
+        """The runs with a loss."""
+        return [run for run in self.runs if run.config.loss == loss]
+
+    def families(self, loss: str, over: str | None = None) -> list[Family]:
+        """The runs with a loss by all but a flag, which is its swept option unless another is given.
+
+        The family that has the loss's other options at their defaults comes first, where there is one.
+        """
+        flag = over or swept_option(loss)
+        found: dict[tuple, Series] = {}
+        for run in self.of(loss):
+            flags = run.config.flags()
+            others = {k: v for k, v in flags.items() if k not in {*self.settings, *NOT_SHARED, flag}}
+            found.setdefault(tuple(others.items()), {}).setdefault(flags.get(flag), []).append(run)
+        if not found:
+            return []
+        defaults = default_flags(self.of(loss)[0].config)
+        varying = {name for key in found for name, value in key if any(value != dict(other)[name] for other in found)}
+
+        def order(key: tuple) -> tuple:
+            changed = sum(value != defaults[name] for name, value in key)
+            return changed, [(value is not None, value or 0) for _, value in key]
+
+        return [
+            Family(
+                loss,
+                flag,
+                {name: value for name, value in key if name in varying or value != defaults[name]},
+                dict(sorted(found[key].items())),
+            )
+            for key in sorted(found, key=order)
+        ]
+
+    def series(self, loss: str, over: str | None = None) -> Series:
+        """The runs of the first of its families."""
+        families = self.families(loss, over)
+        return families[0].series if families else {}
+
+
+def merged(*lists: Sequence[RunGroup]) -> list[RunGroup]:
+    """The groups of several lists, one data set after the other; runs that share all settings are in one group."""
+    groups = [group for groups in lists for group in groups]
+    runs: dict[tuple, list[SavedRun]] = {}
+    for group in groups:
+        runs.setdefault(tuple(group.settings.items()), []).extend(group.runs)
+    together = [RunGroup(dict(settings), own) for settings, own in runs.items()]
+    return [group for own in by_dataset(together).values() for group in own]
+
+
+def by_dataset(groups: Sequence[RunGroup]) -> dict[str, list[RunGroup]]:
+    """The groups of each data set, in their order: those that stand side by side in a figure."""
+    found: dict[str, list[RunGroup]] = {}
+    for group in groups:
+        found.setdefault(group.settings["dataset"], []).append(group)
+    return found
+
+
+def with_best(groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """Of the values of a loss's swept option, such as alpha, the one with the least squared error on training images.
+
+    It is the least mean over seeds, in each family of a loss. The runs with losses that sweep nothing are all there.
+    """
+
+    def best(series: Series) -> list[SavedRun]:
+        return min(series.values(), key=lambda runs: fmean(evaluated(runs, "squared_error", "train")))
+
+    return [
+        replace(group, runs=[run for x in group.losses for family in group.families(x) for run in best(family.series)])
+        for group in groups
+    ]
+
+
+def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> list[Any]:
+    """A quantity in the evaluation of each run, such as squared_error."""
+    return [run.evaluation[split][quantity] for run in runs]
+
+
+def estimate(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> Estimate:
+    """A quantity of the evaluation over the seeds of runs that differ in nothing else."""
+    return Estimate({run.config.seed: run.evaluation[split][quantity] for run in runs})

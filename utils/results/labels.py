@@ -1,0 +1,85 @@
+"""What runs are called, in words and in which order: by their loss, and by what tells it from others."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from utils.grids.commands import given_flags
+from utils.runs.config import EVALUATION_OPTIONS, RunConfig, default_options
+from vae.losses import LOSSES
+
+MEASURED = ("evaluate_every", *EVALUATION_OPTIONS)  # what was measured of a run, and is no part of what it is
+UNTOLD = {"dataset", "rec_dist", "loss", "seed", *MEASURED}  # in labels
+
+
+def count_of(count: int, noun: str) -> str:
+    """Such as "one seed" or "3 seeds"."""
+    return f"one {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def in_order(losses: Iterable[str]) -> list[str]:
+    """Losses, each once, as tables and legends have them."""
+    return sorted(set(losses), key=lambda loss: (LOSSES[loss].display.place, loss))
+
+
+def swept_option(loss: str) -> str | None:
+    """The option of a loss whose values are compared, such as GJS_A; None if there is none."""
+    return LOSSES[loss].swept
+
+
+def learnt_option(loss: str) -> str | None:
+    """The option whose value a loss learns, and is given only to start from; None if there is none."""
+    return LOSSES[LOSSES[loss].learns].swept if LOSSES[loss].learns else None
+
+
+def symbol_of(flag: str) -> str:
+    """What a setting or an option is called in short: α, or by the name of its flag."""
+    options = (option for loss in LOSSES.values() for option in loss.options)
+    symbols = {option.name: option.symbol for option in options if option.symbol}
+    return symbols.get(flag, flag.replace("_", "-"))
+
+
+def flag_label(name: str, value: Any) -> str:
+    """A flag and its value, in short."""
+    if isinstance(value, bool):
+        return ("" if value else "no-") + name.replace("_", "-")
+    text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    if value is None:
+        text = "auto" if name == "compile" else "all"
+    return f"{symbol_of(name)} = {text}"
+
+
+def run_label(config: RunConfig, flags: Iterable[str]) -> str:
+    """The loss with some of its flags, such as "GJS α = 0.1, λ = 2"."""
+    return f"{config.loss} {', '.join(flag_label(name, config.flags()[name]) for name in flags)}".strip()
+
+
+def varying_flags(configs: Iterable[RunConfig]) -> set[tuple[str | None, str]]:
+    """The flags that vary between runs on the same data with the same likelihood: (None, setting), (loss, option)."""
+    values: dict[tuple, set] = defaultdict(set)
+    for config in configs:
+        for name, value in given_flags(config).items():
+            if name not in UNTOLD:
+                loss = config.loss if name in config.loss_options else None
+                values[config.dataset, config.rec_dist, loss, name].add(value)
+    return {(loss, name) for (_, _, loss, name), found in values.items() if len(found) > 1}
+
+
+def told_flags(config: RunConfig, varying: set[tuple[str | None, str]] = frozenset()) -> list[str]:
+    """The flags that a label tells: those that vary, options that are not at their defaults, and named ones."""
+    defaults = default_options(config.loss)
+    named = {option.name for option in LOSSES[config.loss].options if option.named} - {learnt_option(config.loss)}
+
+    def is_told(option: str) -> bool:
+        value = config.loss_options[option]
+        return (config.loss, option) in varying or value != defaults[option] or option in named
+
+    options = [option for option in defaults if is_told(option)]
+    return options + [name for name in given_flags(config) if (None, name) in varying]
+
+
+def table_order(config: RunConfig) -> tuple:
+    """Where a configuration stands in a table: by its loss, then by its options, then by its settings."""
+    values = [*config.loss_options.items(), *((name, getattr(config, name)) for name in RunConfig.options())]
+    told = [(value is not None, value or 0) for name, value in values if name not in UNTOLD]
+    return LOSSES[config.loss].display.place, config.loss, told

@@ -1,0 +1,145 @@
+"""The groups of runs that there are of a grid, and what is missing, with the command that makes it: printed.
+
+A grid is told as on the command line, by a preset and flags; which of its runs are there is for their configurations to
+say, not for the names of their folders.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mode
+from typing import Any
+
+from utils.datasets import DatasetError, load_dataset
+from utils.grids.commands import command
+from utils.grids.grid import configurations
+from utils.grids.saved import SavedRun, saved_runs
+from utils.results.groups import NOT_SHARED, RunGroup
+from utils.results.labels import MEASURED, count_of, flag_label
+from utils.runs.config import RunConfig
+from utils.runs.folder import MODEL
+
+
+def read_groups(
+    folder: str | Path,
+    preset: str | None = None,
+    *,
+    over: str = "",
+    like: Sequence[RunGroup] | None = None,
+    **flags: Any,
+) -> list[RunGroup]:
+    """The runs in the folder of a grid, one data set after the other; prints what they are, and what is missing.
+
+    The grid is a preset with flags, or flags alone, as on the command line. Runs with other losses than the grid's are
+    left out. `over` is a setting that runs of a group need not share. Given other groups in `like`, which these runs
+    are to be set beside, only runs that share their settings are read.
+    """
+    if like is not None:
+        flags |= {"dataset": list(dict.fromkeys(group.settings["dataset"] for group in like))}
+    folder, planned = Path(folder), configurations(flags, preset)
+    datasets = list(dict.fromkeys(config.dataset for config in planned))
+    groups = grouped(folder, {config.loss for config in planned}, over)
+    if like is not None:
+        asked = [group.settings for group in like]
+        groups = [group for group in groups if group.settings in asked]
+    groups.sort(key=lambda group: [*datasets, group.settings["dataset"]].index(group.settings["dataset"]))
+    for group in groups:
+        # The runs of a preset are always named after both of these, others where there are several in the command.
+        together = [one.settings for one in ([group] if preset else groups)]
+        own = {name: list(dict.fromkeys(one[name] for one in together)) for name in ("dataset", "rec_dist")}
+        describe(group, folder, preset, {**flags, **own})
+    found = {group.settings["dataset"] for group in groups}
+    if absent := [dataset for dataset in datasets if dataset not in found]:
+        print(f"{', '.join(absent)}: no runs in {folder} yet")
+        print("   ", command(folder, {**flags, "dataset": absent}, preset))
+    return groups
+
+
+def grouped(folder: Path, losses: set[str], over: str) -> list[RunGroup]:
+    """The runs in a folder with one of the losses that have ended, by the settings they share, but for `over`."""
+    shared = [name for name in RunConfig.options() if name not in (*NOT_SHARED, over)]
+    groups: dict[tuple[Any, ...], list[SavedRun]] = {}
+    for run in saved_runs(folder):
+        if run.ended and run.config.loss in losses:
+            groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
+    return [RunGroup(dict(zip(shared, settings)), runs) for settings, runs in groups.items()]
+
+
+def describe(group: RunGroup, folder: Path, preset: str | None, flags: dict[str, Any]) -> None:
+    """Print what the runs of a group are, the command that makes such runs, and which of them are not there."""
+    data, seeds = group.runs[0].record["data"], group.seeds
+    images = f"{data['train_images']:,} training and {data['test_images']:,} test images"
+    lengths = f"{count_of(len(group.runs), 'run')}, {count_of(group.settings['epochs'], 'epoch')}"
+    print(f"{group.name}: {lengths}, {images}, seed {', '.join(map(str, seeds))}")
+    planned = configurations(flags, preset)
+    plain = planned[0].flags()
+    flags = {**{name: value for name, value in group.settings.items() if plain[name] != value}, **flags}
+    flags |= {"seed": seeds} if seeds != [plain["seed"]] else {}
+    for name in MEASURED:
+        asked = {run.config.flags()[name] for run in group.runs}
+        flags |= {name: asked.pop()} if len(asked) == 1 and asked != {plain[name]} else {}
+    print("   ", command(folder, flags, preset))
+    there = [identity(run.config, group) for run in group.runs]
+    if missing := [config for config in planned if identity(config, group) not in there]:
+        print("    not there yet:", names(missing, planned))
+
+
+def identity(config: RunConfig, group: RunGroup) -> dict[str, Any]:
+    """What tells a run from the others of its group, whatever its seed."""
+    shared = {*group.settings, *NOT_SHARED} - {"loss"}
+    return {name: value for name, value in config.flags().items() if name not in shared}
+
+
+def names(configs: Sequence[RunConfig], among: Sequence[RunConfig]) -> str:
+    """The loss of each configuration, with what tells it from others with that loss: GJS (α = 0.1; α = 0.2), KL."""
+    found: dict[str, list[str]] = {}
+    for config in configs:
+        others = [other.flags() for other in among if other.loss == config.loss]
+        told = [
+            flag_label(name, value)
+            for name, value in config.flags().items()
+            if name not in ("seed", *MEASURED) and any(other[name] != value for other in others)
+        ]
+        found.setdefault(config.loss, []).extend([", ".join(told)] if told else [])
+    return ", ".join(f"{loss} ({'; '.join(dict.fromkeys(told))})" if told else loss for loss, told in found.items())
+
+
+def with_models(groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """The runs whose models are there, with the test images; prints which are left out, and why."""
+    remedy = "with another --results-dir, because reference results are kept without"
+    data_dir, kept, left_out = Path(os.environ.get("VAE_DATA") or "data"), [], set()
+    for group in keep(groups, lambda run: (run.folder / MODEL).exists(), MODEL, remedy):
+        dataset = group.settings["dataset"]
+        try:
+            kept.append(replace(group, test=load_dataset(dataset, "test", data_dir, group.settings["test_size"])))
+        except DatasetError as error:
+            if dataset not in left_out:
+                print(f"{dataset}: left out, {error}")
+            left_out.add(dataset)
+    return kept
+
+
+def with_evidence(groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """The runs whose evaluation has the evidence from the same number of samples, that of most; prints the others."""
+
+    def samples_of(run: SavedRun) -> int | None:
+        return run.evaluation["test"].get("evidence", {}).get("importance_samples")
+
+    counts = [count for group in groups for run in group.runs if (count := samples_of(run))]
+    samples = mode(counts) if counts else 1000
+    what, remedy = f"evidence from {samples} samples", f"with --is-eval-only --importance-samples {samples}"
+    return keep(groups, lambda run: samples_of(run) == samples, what, remedy)
+
+
+def keep(groups: Sequence[RunGroup], condition: Callable[[SavedRun], bool], what: str, remedy: str) -> list[RunGroup]:
+    """The runs that meet a condition; prints which do not, what they lack, and how the command above helps."""
+    kept = []
+    for group in groups:
+        runs = [run for run in group.runs if condition(run)]
+        if others := [run.config for run in group.runs if run not in runs]:
+            print(f"{group.name}: no {what}: {names(others, [run.config for run in group.runs])}")
+            print(f"    the command above makes it {remedy}")
+        if runs:
+            kept.append(replace(group, runs=runs))
+    return kept
