@@ -8,6 +8,11 @@ class OptionError(ValueError):
     """An option has a value that is not allowed; the message is one line that names the flag and what was expected."""
 
 
+def flag_of(name: str) -> str:
+    """The flag of a setting or an option: of GJS_A it is --GJS-A."""
+    return "--" + name.replace("_", "-")
+
+
 @dataclass(frozen=True)
 class Option:
     """A named value with bounds; on the command line GJS_A is the flag --GJS-A."""
@@ -25,7 +30,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return flag_of(self.name)
 
     @property
     def limits(self) -> str:

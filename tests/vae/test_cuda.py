@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake
 from vae.evaluation import evidence
 from vae.evaluation.evidence import decode_prior, importance_log_weights, prior_sampling
 from vae.inputs import add_noise, to_network
-from vae.losses import LOSSES, build_loss, resolve_options
+from vae.losses import LOSSES, build_loss
 from vae.means import Means
 from vae.training import ensemble
 from vae.training.ensemble import Ensemble
@@ -44,7 +44,7 @@ def moved(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def model_and_loss(name: str, device: torch.device, **options: float) -> tuple[nn.Module, nn.Module]:
-    options = resolve_options(name, options)
+    options = LOSSES.resolve_options(name, options)
     latent_dim = LOSSES[name].fixed_latent_dim(options) or 10
     with unset_fake_temporarily():
         model = LOSSES[name].build_model(IMAGE_SHAPE, latent_dim, "bernoulli", options)

@@ -8,7 +8,7 @@ import torch.multiprocessing as processes
 import vae.inputs
 from vae.distributed import RankLost, average_gradients, exchange, gather, rank, ranks, share, together
 from vae.evaluation.evaluator import Evaluator
-from vae.losses import LOSSES, build_loss, resolve_options
+from vae.losses import LOSSES, build_loss
 from vae.models.likelihoods import LIKELIHOODS
 from vae.random import seed_everything
 from vae.training.trainer import Trainer
@@ -46,7 +46,7 @@ def train(case):
         data = torch.randint(0, 256, (15, 1, 32, 32), dtype=torch.uint8, generator=generator)
     else:
         data = torch.randn(15, 2, dtype=torch.float64, generator=generator)
-    options = resolve_options(name, options)
+    options = LOSSES.resolve_options(name, options)
     latent_dim = LOSSES[name].fixed_latent_dim(options) or 3
     seed_everything(1, 0)
     model = LOSSES[name].build_model(tuple(data.shape[1:]), latent_dim, rec_dist, options).double()

@@ -7,7 +7,7 @@ from typing import Any
 from utils.datasets import portable_name
 from utils.grids.presets import as_list, preset_grids
 from utils.runs.config import RunConfig, flags_in_order, used_flags
-from vae.losses import loss_name
+from vae.losses import LOSSES
 from vae.options import OptionError
 
 # From flags to configurations
@@ -32,14 +32,14 @@ def configurations(given: dict[str, Any], preset: str | None = None) -> list[Run
 
 def combinations(grids: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every combination of the values in the grids, once, less the flags that its loss does not use but others do."""
-    used = {loss: used_flags(loss) for grid in grids for loss in map(loss_name, as_list(grid["loss"]))}
+    used = {loss: used_flags(loss) for grid in grids for loss in map(LOSSES.name_of, as_list(grid["loss"]))}
     optional = set().union(*used.values())
     found = {}
     for grid in grids:
         names = sorted(grid, key=flags_in_order().index)
         for values in product(*(as_list(grid[name]) for name in names)):
             flags = dict(zip(names, values))
-            flags["loss"] = loss = loss_name(flags["loss"])
+            flags["loss"] = loss = LOSSES.name_of(flags["loss"])
             found[tuple((name, v) for name, v in flags.items() if name in used[loss] or name not in optional)] = None
     return [dict(flags) for flags in found]
 

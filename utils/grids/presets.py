@@ -6,7 +6,7 @@ that one data set after the other can go into the same folder; any other flag ha
 
 from typing import Any
 
-from vae.losses import loss_name
+from vae.losses import LOSSES
 from vae.options import OptionError
 
 ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -49,7 +49,7 @@ def preset_grids(preset: str, given: dict[str, Any]) -> list[dict[str, Any]]:
     into all. Raises OptionError for a loss that the preset does not have.
     """
     own = [name for one in PRESETS[preset] for name in one["loss"]]
-    chosen = [loss_name(name) for name in as_list(given.get("loss", own))]
+    chosen = [LOSSES.name_of(name) for name in as_list(given.get("loss", own))]
     for name in chosen:
         if name not in own:
             raise OptionError(f"--loss {name}: --preset {preset} has {', '.join(own)}")

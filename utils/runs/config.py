@@ -9,7 +9,7 @@ from typing import Any
 
 from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_dataset, path_kind
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experiment_name
-from vae.losses import LOSSES, loss_name, resolve_options
+from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
 from vae.options import Option, OptionError
 
@@ -74,8 +74,8 @@ class RunConfig:
         for name in ("dataset", "loss"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, self.options()[name].default)
-        object.__setattr__(self, "loss", loss_name(self.loss))
-        object.__setattr__(self, "loss_options", resolve_options(self.loss, self.loss_options))
+        object.__setattr__(self, "loss", LOSSES.name_of(self.loss))
+        object.__setattr__(self, "loss_options", LOSSES.resolve_options(self.loss, self.loss_options))
         if not is_dataset(self.dataset):
             check_choice("--dataset", self.dataset, dataset_choices())
         own = dataset_defaults(self.dataset)
@@ -137,7 +137,7 @@ def used_flags(loss: str) -> set[str]:
 
 def default_options(loss: str) -> dict[str, Any]:
     """The options of a loss with their defaults."""
-    return resolve_options(loss, {})
+    return LOSSES.resolve_options(loss, {})
 
 
 def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
@@ -167,7 +167,7 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
     if (kind := path_kind(saved.dataset)) and path_kind(flags.get("dataset", "")) == kind:
         saved = replace(saved, dataset=flags["dataset"])
     if "loss" in flags:
-        flags = {**flags, "loss": loss_name(flags["loss"])}
+        flags = {**flags, "loss": LOSSES.name_of(flags["loss"])}
     known = {**asdict(saved), **saved.loss_options}
     for name, value in flags.items():
         flag = "--" + name.replace("_", "-")

@@ -1,8 +1,6 @@
 """The objective without a regulariser."""
 
-from torch import Tensor
-
-from vae.losses.base import Loss, register
+from vae.losses.base import Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 
 
@@ -14,5 +12,5 @@ class AutoencoderLoss(Loss):
     formula = "0"
     batchable = True
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        return output.mean.new_zeros(()), {}
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        return self.weighted(output.mean.new_zeros(()))

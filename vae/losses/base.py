@@ -1,10 +1,9 @@
 """What every training objective shares, and the registry of all of them.
 
 An objective is a class in a file of its own: a subclass of `Loss` under `@register("name")` with its options and
-its `divergence`. The registry gives it its flags, its help and its tests, one of which asks for its row in the README.
+its `penalty`. The registry gives it its flags, its help, its colour in the figures and its tests.
 """
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,20 +12,32 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from vae.models import VAE, VAEOutput, build_model
-from vae.options import Option, OptionError
+from vae.options import Option
+from vae.registry import Registry
 
-LOSSES: dict[str, type["Loss"]] = {}
-ALIASES: dict[str, str] = {}
+LOSSES: Registry[type["Loss"]] = Registry(
+    "loss",
+    refused={"VAE": "is ambiguous: AE has no regulariser (the paper's authors call it VAE), KL is the usual VAE"},
+)
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What an objective adds to the reconstruction, each a scalar: the mean over the images of a batch."""
+
+    value: Tensor  # what is added, weight * divergence for most
+    divergence: Tensor  # unweighted, in nats unless it is a squared MMD or an energy distance
+    extras: dict[str, Tensor] = field(default_factory=dict)  # quantities to record, by name
 
 
 @dataclass(frozen=True)
 class LossTerms:
     """The terms of an objective, each a scalar: the mean over the images of a batch."""
 
-    total: Tensor  # what is minimised: reconstruction + regulariser, which is weight * divergence for most
+    total: Tensor  # what is minimised: the reconstruction and the penalty's value
     reconstruction: Tensor  # the likelihood's term per image
-    divergence: Tensor  # unweighted, in nats unless it is a squared MMD or an energy distance
-    extras: dict[str, Tensor] = field(default_factory=dict)  # quantities to record, by name
+    divergence: Tensor  # the penalty's
+    extras: dict[str, Tensor] = field(default_factory=dict)  # the penalty's
 
     def named(self) -> dict[str, Tensor]:
         """All terms by the names that the results carry; the total is called `loss`."""
@@ -93,19 +104,19 @@ class Loss(nn.Module, ABC):
     def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
         """The terms of a batch whose pass through the model is known."""
         reconstruction = model.reconstruction_error(output, images).mean()
-        divergence, extras = self.divergence(model, output)
-        total = reconstruction + self.regulariser(divergence, extras)
+        penalty = self.penalty(model, output)
         # Detached, because a gradient that nobody asks for is computed all the same where the terms are compiled, and
         # 0 * inf in it would be the parameters' end.
-        return LossTerms(total, reconstruction, divergence, {name: extra.detach() for name, extra in extras.items()})
+        extras = {name: extra.detach() for name, extra in penalty.extras.items()}
+        return LossTerms(reconstruction + penalty.value, reconstruction, penalty.divergence, extras)
 
     @abstractmethod
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        """The unweighted divergence, a scalar, and what else is worth recording, by name."""
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        """What is added to the reconstruction for what the model makes of a batch; most return `self.weighted(...)`."""
 
-    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
-        """What is added to the reconstruction: weight * divergence, unless overridden."""
-        return self.weight * divergence
+    def weighted(self, divergence: Tensor, **extras: Tensor) -> Penalty:
+        """The usual penalty: weight * divergence, a scalar, and what else is worth recording, by name."""
+        return Penalty(self.weight * divergence, divergence, extras)
 
     def trained_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters that are trained with the model's: all, unless some have an optimiser of their own."""
@@ -120,55 +131,18 @@ def register(
 ) -> Callable[[type[Loss]], type[Loss]]:
     """Class decorator: make an objective available as `--loss name`, shown by that name unless a display is given.
 
-    Raises TypeError if a name is taken, if another objective has an option of the same name that is not the same, or if
-    the objective does not say what it is.
+    Raises TypeError if the objective does not say what it is, and for names and options that are taken, see Registry.
     """
 
     def add(loss: type[Loss]) -> type[Loss]:
         for text in ("summary", "formula"):
             if not hasattr(loss, text):
                 raise TypeError(f"{loss.__name__}: its {text} is missing, a line for the help and the README")
-        for taken in {name, *aliases} & {*LOSSES, *ALIASES}:
-            raise TypeError(f"{loss.__name__}: the name {taken} is taken")
-        known = {option.name: option for other in LOSSES.values() for option in other.options}
-        for option in loss.options:
-            if known.get(option.name, option) != option:
-                raise TypeError(f"{loss.__name__}: {option.flag} differs from that of another loss: share the Option")
+        LOSSES.register(name, aliases=aliases)(loss)
         loss.display = display or Display(name)
-        LOSSES[name] = loss
-        ALIASES.update(dict.fromkeys(aliases, name))
         return loss
 
     return add
-
-
-def loss_name(name: str) -> str:
-    """The registered name that a name or an alias stands for. Raises OptionError, in one line, if there is none."""
-    name = ALIASES.get(name, name)
-    if name in LOSSES:
-        return name
-    if name == "VAE":
-        raise OptionError(
-            "--loss VAE is ambiguous: AE has no regulariser (the paper's authors call it VAE), KL is the usual VAE"
-        )
-    names = {known.casefold(): known for known in LOSSES}
-    near = difflib.get_close_matches(name.casefold(), names, n=1)
-    hint = f"did you mean {names[near[0]]}? " if near else ""
-    raise OptionError(f"--loss {name}: no such loss; {hint}choose from {', '.join(LOSSES)}")
-
-
-def resolve_options(name: str, given: dict[str, float | int | bool | str]) -> dict[str, float | int | bool | str]:
-    """Every option of a loss, with its default where none is given.
-
-    Raises OptionError, in one line, for an option that the loss does not have and for a value out of bounds.
-    """
-    options = {option.name: option for option in LOSSES[loss_name(name)].options}
-    for unknown in given.keys() - options.keys():
-        flag = "--" + unknown.replace("_", "-")
-        users = [other for other, loss in LOSSES.items() if any(o.name == unknown for o in loss.options)]
-        used = f"it belongs to {', '.join(users)}" if users else "no loss has it"
-        raise OptionError(f"{flag} is not an option of --loss {name}: {used}")
-    return {key: option.check(given.get(key, option.default)) for key, option in options.items()}
 
 
 def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: float | int | bool | str) -> Loss:
@@ -176,5 +150,5 @@ def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: floa
 
     Raises OptionError, in one line, for an unknown name or option and for a value out of bounds.
     """
-    resolved = resolve_options(name, options)
-    return LOSSES[loss_name(name)](dataset_size=dataset_size, latent_dim=latent_dim, **resolved)
+    resolved = LOSSES.resolve_options(name, options)
+    return LOSSES[LOSSES.name_of(name)](dataset_size=dataset_size, latent_dim=latent_dim, **resolved)

@@ -1,9 +1,7 @@
 """The beta-VAE with a controlled capacity."""
 
-from torch import Tensor
-
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
-from vae.losses.base import register
+from vae.losses.base import Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
 
@@ -29,9 +27,7 @@ class CapacityLoss(AnnealedLoss):
         super().__init__(**options)
         self.start, self.end, self.gamma = betaB_initC, betaB_finC, betaB_G
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        kl = model.kl_divergence(output).mean()
         capacity = self.start + (self.end - self.start) * self.annealed()
-        return model.kl_divergence(output).mean(), {"capacity": capacity}
-
-    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
-        return self.gamma * (divergence - extras["capacity"]).abs()
+        return Penalty(self.gamma * (kl - capacity).abs(), kl, {"capacity": capacity})

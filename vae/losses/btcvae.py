@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
-from vae.losses.base import register
+from vae.losses.base import Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
 
@@ -36,7 +36,7 @@ class TotalCorrelationLoss(AnnealedLoss):
         self.dataset_size = dataset_size
         self.weights = (btcvae_A, btcvae_B, btcvae_G)
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         mean, logvar = output.mean, output.logvar
         z = output.z if self.training else sample_posterior(mean, logvar)
         pairs = log_normal(z.unsqueeze(1), mean, logvar)  # log q(z_j of image n | image m), (N, N, latent_dim)
@@ -45,19 +45,14 @@ class TotalCorrelationLoss(AnnealedLoss):
         aggregate = (log_share.squeeze(-1) + pairs.sum(-1)).logsumexp(1)
         marginals = (log_share + pairs).logsumexp(1).sum(-1)
         prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z)).sum(-1)
-        terms = {
-            "mutual_information": (given_image - aggregate).mean(),
-            "total_correlation": (aggregate - marginals).mean(),
-            "dimension_kl": (marginals - prior).mean(),
-        }
-        return sum(terms.values()), terms
-
-    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
-        information, correlation, dimensions = self.weights
-        return (
-            information * extras["mutual_information"]
-            + correlation * extras["total_correlation"]
-            + dimensions * self.annealed() * extras["dimension_kl"]
+        information = (given_image - aggregate).mean()
+        correlation = (aggregate - marginals).mean()
+        dimensions = (marginals - prior).mean()
+        a, b, g = self.weights
+        return Penalty(
+            a * information + b * correlation + g * self.annealed() * dimensions,
+            information + correlation + dimensions,
+            {"mutual_information": information, "total_correlation": correlation, "dimension_kl": dimensions},
         )
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vae.losses.base import Loss, register
+from vae.losses.base import Loss, Penalty, register
 from vae.models import VAE
 from vae.models.categorical import CategoricalOutput, CategoricalVAE, build_categorical_model
 from vae.options import Option
@@ -54,10 +54,10 @@ class CategoricalLoss(Loss):
             single_decode=options["single_decode"],
         )
 
-    def divergence(self, model: CategoricalVAE, output: CategoricalOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def penalty(self, model: CategoricalVAE, output: CategoricalOutput) -> Penalty:
         parts = model.prior.kl_divergences(output.logits, output.class_mean, output.class_logvar)
         of_class, of_latent = (part.mean() for part in parts)
-        return of_class + of_latent, {"class_kl": of_class, "latent_kl": of_latent}
+        return self.weighted(of_class + of_latent, class_kl=of_class, latent_kl=of_latent)
 
 
 @register("InfoCatVAE")
@@ -80,14 +80,16 @@ class InfoCategoricalLoss(CategoricalLoss):
         super().__init__(**options)
         self.mi_weight = mi_weight
 
-    def divergence(self, model: CategoricalVAE, output: CategoricalOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        divergence, extras = super().divergence(model, output)
+    def penalty(self, model: CategoricalVAE, output: CategoricalOutput) -> Penalty:
+        bound = super().penalty(model, output)
+        cross_entropy = self.cross_entropy(model, len(output.logits))
+        value = bound.value + self.mi_weight * cross_entropy
+        return Penalty(value, bound.divergence, {**bound.extras, "cross_entropy": cross_entropy})
+
+    def cross_entropy(self, model: CategoricalVAE, images: int) -> Tensor:
+        """That of about as many samples as images, all classes equally often: a scalar."""
         classes = model.prior.classes
-        per_class = -(-len(output.logits) // classes)  # about as many samples as images; all classes equally often
+        per_class = -(-images // classes)
         samples = model.decode(model.prior.sample_each(per_class).flatten(0, 1))
         labels = torch.arange(classes, device=samples.device).repeat_interleave(per_class)
-        cross_entropy = functional.cross_entropy(model.posterior(samples)[0], labels)
-        return divergence, {**extras, "cross_entropy": cross_entropy}
-
-    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
-        return divergence + self.mi_weight * extras["cross_entropy"]
+        return functional.cross_entropy(model.posterior(samples)[0], labels)

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from torch import Tensor
-
 from vae.divergences import cauchy_schwarz_divergence
-from vae.losses.base import Loss, register
+from vae.losses.base import Loss, Penalty, register
 from vae.models import VAE, VAEOutput, build_model
 from vae.models.priors.gaussian_mixture import GaussianMixture
 from vae.options import Option
@@ -39,6 +37,7 @@ class CauchySchwarzLoss(Loss):
         super().__init__(**sizes)
         self.weight = CS_B
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         divergence = cauchy_schwarz_divergence(output.mean, output.logvar, *model.prior.components()).mean()
-        return divergence, {"effective_components": model.prior.effective_components(output.z.detach())}
+        effective = model.prior.effective_components(output.z.detach())
+        return self.weighted(divergence, effective_components=effective)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
-from vae.losses.base import LossTerms, register
+from vae.losses.base import LossTerms, Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
 
@@ -60,12 +60,11 @@ class FactorLoss(AnnealedLoss):
         self.latents = (output.z.detach(), other)
         return self.terms(model, images[:half], output)
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         z = output.z if self.training else sample_posterior(output.mean, output.logvar)
-        return model.kl_divergence(output).mean(), {"total_correlation": self.discriminator(z).mean()}
-
-    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
-        return divergence + self.gamma * self.annealed() * extras["total_correlation"]
+        kl, total_correlation = model.kl_divergence(output).mean(), self.discriminator(z).mean()
+        value = kl + self.gamma * self.annealed() * total_correlation
+        return Penalty(value, kl, {"total_correlation": total_correlation})
 
     def trained_parameters(self) -> Iterable[nn.Parameter]:
         return ()

@@ -1,12 +1,13 @@
 """The skew-geometric Jensen-Shannon objectives of Deasy et al. 2020, with a fixed or a learnt skew."""
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vae.divergences import geometric_js_terms
-from vae.losses.base import Display, Loss, register
+from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
 
@@ -42,21 +43,20 @@ class GeometricJSLoss(Loss):
     batchable = True
     swept = "GJS_A"
     dual: ClassVar[bool] = False
-    learnt: ClassVar[bool] = False
 
     def __init__(self, *, GJS_A: float, GJS_B: float, GJS_invA: bool, **sizes: int):
         super().__init__(**sizes)
-        self.alpha = nn.Parameter(torch.tensor(GJS_A)) if self.learnt else GJS_A
+        self.alpha: float | nn.Parameter = GJS_A
         self.weight = GJS_B
         self.skew = "paper" if GJS_invA else "nielsen"
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         to_posterior, to_prior = geometric_js_terms(
             output.mean, output.logvar, self.alpha, dual=self.dual, skew=self.skew
         )
         to_posterior, to_prior = to_posterior.mean(), to_prior.mean()
         divergence = (1 - self.alpha) * to_posterior + self.alpha * to_prior
-        return divergence, {"kl_to_posterior": to_posterior, "kl_to_prior": to_prior}
+        return self.weighted(divergence, kl_to_posterior=to_posterior, kl_to_prior=to_prior)
 
 
 @register("dGJS", display=Display("JS$_*^G$", "#D55E00", 7))
@@ -68,33 +68,36 @@ class DualGeometricJSLoss(GeometricJSLoss):
     dual = True
 
 
-class LearntSkew(GeometricJSLoss):
-    """alpha as a parameter, trained with the networks on the same objective and kept in [0, 1]."""
+@register("tGJS", display=Display("JS$^G$, α learnt", "#E69F00", 6))
+class LearntGeometricJSLoss(GeometricJSLoss):
+    """GJS with a learnt skew (Deasy et al. 2021, "alpha-VAEs").
 
-    learnt = True
-    learnt_as = "alpha"
+    alpha is a parameter, trained with the networks on the same objective and kept in [0, 1]; it is recorded.
+    """
+
+    summary = "GJS with a learnt skew α, started at --GJS-A"
     swept = None
+    learns = "GJS"
+    learnt_as = "alpha"
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        divergence, extras = super().divergence(model, output)
-        return divergence, {"alpha": self.alpha, **extras}
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self.alpha = nn.Parameter(torch.tensor(self.alpha))
+
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        penalty = super().penalty(model, output)
+        return replace(penalty, extras={"alpha": self.alpha, **penalty.extras})
 
     @torch.no_grad()
     def after_step(self) -> None:
         self.alpha.clamp_(0, 1)
 
 
-@register("tGJS", display=Display("JS$^G$, α learnt", "#E69F00", 6))
-class LearntGeometricJSLoss(LearntSkew):
-    """GJS with a learnt skew (Deasy et al. 2021, "alpha-VAEs")."""
-
-    summary = "GJS with a learnt skew α, started at --GJS-A"
-    learns = "GJS"
-
-
 @register("tdGJS", display=Display("JS$_*^G$, α learnt", "#D55E00", 8))
-class LearntDualGeometricJSLoss(LearntSkew, DualGeometricJSLoss):
+class LearntDualGeometricJSLoss(LearntGeometricJSLoss):
     """dGJS with a learnt skew (Deasy et al. 2021, "alpha-VAEs")."""
 
     summary = "dGJS with a learnt skew α, started at --GJS-A"
+    formula = DualGeometricJSLoss.formula
     learns = "dGJS"
+    dual = True

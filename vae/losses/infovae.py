@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from vae.divergences import energy_distance, kl_divergence, maximum_mean_discrepancy
-from vae.losses.base import Display, Loss, register
+from vae.divergences import energy_distance, maximum_mean_discrepancy
+from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
 
@@ -24,10 +24,14 @@ class AggregateLoss(Loss):
     batchable = True
     discrepancy: ClassVar[str]  # its name in DISCREPANCIES
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        return self.weighted(self.estimate(output))
+
+    def estimate(self, output: VAEOutput) -> Tensor:
+        """The discrepancy of a batch, a scalar."""
         z = output.z if self.training else sample_posterior(output.mean, output.logvar)
         # A last batch of one example holds no pair to average over: there the biased estimate has to do.
-        return DISCREPANCIES[self.discrepancy](z, unbiased=len(z) > 1), {}
+        return DISCREPANCIES[self.discrepancy](z, unbiased=len(z) > 1)
 
 
 @register("MMD", display=Display("MMD", "#009E73", 4))
@@ -83,9 +87,6 @@ class InfoVAELoss(AggregateLoss):
         self.weight = info_alpha + info_lambda - 1
         self.discrepancy = info_divergence
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        discrepancy, _ = super().divergence(model, output)
-        return discrepancy, {"kl": kl_divergence(output.mean, output.logvar).mean()}
-
-    def regulariser(self, divergence: Tensor, extras: dict[str, Tensor]) -> Tensor:
-        return self.kl_weight * extras["kl"] + self.weight * divergence
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        discrepancy, kl = self.estimate(output), model.kl_divergence(output).mean()
+        return Penalty(self.kl_weight * kl + self.weight * discrepancy, discrepancy, {"kl": kl})

@@ -1,9 +1,7 @@
 """The Kullback-Leibler objectives: the evidence lower bound, its reverse, and the beta-VAE."""
 
-from torch import Tensor
-
-from vae.divergences import kl_divergence, reverse_kl_divergence
-from vae.losses.base import Display, Loss, register
+from vae.divergences import reverse_kl_divergence
+from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
 
@@ -16,8 +14,8 @@ class KLLoss(Loss):
     formula = "KL(q‖p)"
     batchable = True
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        return kl_divergence(output.mean, output.logvar).mean(), {}
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        return self.weighted(model.kl_divergence(output).mean())
 
 
 @register("rKL", aliases=("fwdKL",), display=Display("KL(p‖q)", "#56B4E9", 2))
@@ -28,8 +26,8 @@ class ReverseKLLoss(Loss):
     formula = "KL(p‖q)"
     batchable = True
 
-    def divergence(self, model: VAE, output: VAEOutput) -> tuple[Tensor, dict[str, Tensor]]:
-        return reverse_kl_divergence(output.mean, output.logvar).mean(), {}
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        return self.weighted(reverse_kl_divergence(output.mean, output.logvar).mean())
 
 
 @register("betaH", display=Display("β-VAE", "#CC79A7", 3))

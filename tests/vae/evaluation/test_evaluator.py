@@ -5,7 +5,7 @@ from vae.divergences import kl_divergence
 from vae.evaluation.disentanglement.mig import mutual_information_gaps
 from vae.evaluation.evaluator import BATCH_SIZE, Evaluator
 from vae.inputs import to_unit_interval
-from vae.losses import LOSSES, build_loss, resolve_options
+from vae.losses import LOSSES, build_loss
 from vae.means import NonFiniteError
 from vae.models.likelihoods import LIKELIHOODS
 
@@ -21,7 +21,7 @@ def images():
 
 def make(loss="GJS", rec_dist="bernoulli"):
     torch.manual_seed(0)
-    options = resolve_options(loss, {})
+    options = LOSSES.resolve_options(loss, {})
     latent_dim = LOSSES[loss].fixed_latent_dim(options) or 3
     model = LOSSES[loss].build_model((1, 32, 32), latent_dim, rec_dist, options)
     return model, build_loss(loss, dataset_size=COUNT, latent_dim=latent_dim)
@@ -74,9 +74,9 @@ def test_statistics_of_the_batch_are_taken_at_the_training_batch_size(images):
     sizes = []
 
     class Watching(LOSSES["MMD"]):
-        def divergence(self, model, output):
+        def penalty(self, model, output):
             sizes.append(len(output.mean))
-            return super().divergence(model, output)
+            return super().penalty(model, output)
 
     loss = Watching(dataset_size=COUNT, latent_dim=3, MMD_B=1.0)
     Evaluator(model, loss, batch_size=8, seed=1).evaluate(images[:20])

@@ -20,7 +20,7 @@ from vae.evaluation.evidence import (
     log_evidence,
     prior_sampling,
 )
-from vae.losses import LOSSES, resolve_options
+from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.models.likelihoods.normal import Normal
@@ -166,7 +166,7 @@ class SmallEncoder(nn.Module):
 def small_model(loss, rec_dist):
     """An untrained model of 4x4 images with two latent dimensions, and some images as bytes."""
     torch.manual_seed(0)
-    options = resolve_options(loss, {})
+    options = LOSSES.resolve_options(loss, {})
     if loss == "CatVAE":
         options |= {"classes": 2, "subspace_dim": 1}
     model = LOSSES[loss].build_model((1, 32, 32), 2, rec_dist, options)

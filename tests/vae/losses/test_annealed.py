@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from vae.divergences import kl_divergence
-from vae.losses import build_loss, factor, resolve_options
+from vae.losses import LOSSES, build_loss, factor
 from vae.losses.btcvae import log_normal, log_shares
 from vae.losses.factor import permute_coordinates
 from vae.models import VAEOutput, build_model
 
 
 def make(name, *, dataset_size=8, latent_dim=3, **options):
-    return build_loss(name, dataset_size=dataset_size, latent_dim=latent_dim, **resolve_options(name, options))
+    return build_loss(name, dataset_size=dataset_size, latent_dim=latent_dim, **LOSSES.resolve_options(name, options))
 
 
 def posteriors(mean, logvar):
@@ -96,7 +96,7 @@ def test_terms_are_those_of_a_loop_over_images_and_add_up_to_kl():
     mean, logvar = torch.randn(2, 5, 3, dtype=torch.float64)
     output = posteriors(mean, logvar)
     loss = make("btcvae", dataset_size=50)
-    divergence, terms = loss.divergence(None, output)
+    penalty = loss.penalty(None, output)
     information, correlation, dimensions = [], [], []
     for n, z in enumerate(output.z):
         share = torch.tensor([1 / 50 if m == n else (49 / 50) / 4 for m in range(5)], dtype=torch.float64)
@@ -111,10 +111,10 @@ def test_terms_are_those_of_a_loop_over_images_and_add_up_to_kl():
         ("total_correlation", correlation),
         ("dimension_kl", dimensions),
     ):
-        assert terms[name].item() == pytest.approx(torch.stack(values).mean().item(), rel=1e-6), name
+        assert penalty.extras[name].item() == pytest.approx(torch.stack(values).mean().item(), rel=1e-6), name
     prior = log_normal(output.z, torch.zeros_like(mean), torch.zeros_like(mean)).sum(-1)
     one_sample = log_normal(output.z, mean, logvar).sum(-1) - prior
-    assert divergence.item() == pytest.approx(one_sample.mean().item(), rel=1e-9)
+    assert penalty.divergence.item() == pytest.approx(one_sample.mean().item(), rel=1e-9)
 
 
 @pytest.mark.parametrize("reg_anneal", [0, 4])
@@ -134,7 +134,7 @@ def test_with_weights_of_one_its_expectation_is_kl():
     torch.manual_seed(0)
     mean, logvar = torch.randn(2, 16, 3)
     loss = make("btcvae", dataset_size=100, btcvae_B=1.0, reg_anneal=0)
-    draws = torch.stack([loss.regulariser(*loss.divergence(None, posteriors(mean, logvar))) for _ in range(2000)])
+    draws = torch.stack([loss.penalty(None, posteriors(mean, logvar)).value for _ in range(2000)])
     assert abs(draws.mean() - kl_divergence(mean, logvar).mean()) < 4 * draws.std() / 2000**0.5
 
 
@@ -149,7 +149,7 @@ def test_terms_of_a_correlated_gaussian_are_its_closed_forms():
     mean = torch.stack([draws[:, 0], correlation * draws[:, 0] + math.sqrt(1 - correlation**2) * draws[:, 1]], -1)
     mean = mean * math.sqrt(1 - variance)
     output = posteriors(mean, torch.full_like(mean, math.log(variance)))
-    _, terms = make("btcvae", dataset_size=3000, latent_dim=2).divergence(None, output)
+    terms = make("btcvae", dataset_size=3000, latent_dim=2).penalty(None, output).extras
     smoothed = correlation * (1 - variance)
     assert terms["total_correlation"].item() == pytest.approx(-0.5 * math.log(1 - smoothed**2), abs=0.04)
     assert terms["dimension_kl"].item() == pytest.approx(0, abs=0.02)
@@ -184,9 +184,8 @@ def test_the_best_discriminator_gives_the_total_correlation():
     loss = make("factor", latent_dim=2)
     loss.discriminator = LogRatio(0.8)
     mean = torch.randn(200_000, 2) @ torch.tensor([[1.0, 0.8], [0.0, 0.6]])
-    _, terms = loss.divergence(
-        build_model((1, 32, 32), latent_dim=2), output=VAEOutput(mean, torch.zeros_like(mean), mean, None)
-    )
+    output = VAEOutput(mean, torch.zeros_like(mean), mean, None)
+    terms = loss.penalty(build_model((1, 32, 32), latent_dim=2), output).extras
     assert terms["total_correlation"].item() == pytest.approx(-0.5 * math.log(1 - 0.8**2), abs=0.01)
     error = loss.discriminator_error(mean, permute_coordinates(mean))
     error.backward()
@@ -222,7 +221,8 @@ def test_a_trained_discriminator_estimates_the_total_correlation(monkeypatch):
             loss.after_step()
     z = torch.randn(20_000, 2) @ root
     with torch.no_grad():
-        _, terms = loss.divergence(build_model((1, 32, 32), latent_dim=2), VAEOutput(z, torch.zeros_like(z), z, None))
+        output = VAEOutput(z, torch.zeros_like(z), z, None)
+        terms = loss.penalty(build_model((1, 32, 32), latent_dim=2), output).extras
     assert terms["total_correlation"].item() == pytest.approx(-0.5 * math.log(1 - 0.8**2), abs=0.08)
 
 

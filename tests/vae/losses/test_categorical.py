@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vae.divergences import kl_divergence
-from vae.losses import LOSSES, build_loss, resolve_options
+from vae.losses import LOSSES, build_loss
 from vae.models.categorical import build_categorical_model
 from vae.models.priors.subspace_mixture import SubspaceMixture
 
@@ -15,7 +15,7 @@ SMALL = {"classes": 3, "subspace_dim": 2, "prior_scale": 1.5}
 
 def make(name="CatVAE", **options):
     """A loss and its model in float64, with classes that are neither certain nor equally likely."""
-    options = resolve_options(name, {**SMALL, **options})
+    options = LOSSES.resolve_options(name, {**SMALL, **options})
     latent_dim = LOSSES[name].fixed_latent_dim(options)
     torch.manual_seed(0)
     model = LOSSES[name].build_model((1, 32, 32), latent_dim, "gaussian", options).double()
@@ -92,7 +92,8 @@ def test_divergence_against_monte_carlo(images):
     normal = torch.distributions.Normal
     with torch.no_grad():
         output = model.eval()(images)
-        kl, extras = loss.divergence(model, output)
+        penalty = loss.penalty(model, output)
+        kl, extras = penalty.divergence, penalty.extras
         count = 20_000
         label = torch.distributions.Categorical(logits=output.logits).sample((count,))  # (count, N)
         image = torch.arange(len(images)).expand_as(label)
@@ -179,7 +180,7 @@ def test_the_information_term_is_the_cross_entropy_of_decoded_samples(images):
     loss, model = make("InfoCatVAE", mi_weight=0.5)
     output = model.eval()(images)
     torch.manual_seed(5)
-    _, extras = loss.divergence(model, output)
+    extras = loss.penalty(model, output).extras
     torch.manual_seed(5)
     z = model.prior.sample_each(3)
     expected = [-model.posterior(model.decode(z[c]))[0].log_softmax(-1)[:, c].mean().item() for c in range(3)]
@@ -200,7 +201,7 @@ def test_an_information_term_of_weight_nothing_leaves_catvae(images):
 
 def test_the_information_term_teaches_decoder_and_encoder(images):
     loss, model = make("InfoCatVAE")
-    _, extras = loss.divergence(model, model(images))
+    extras = loss.penalty(model, model(images)).extras
     extras["cross_entropy"].backward()
     for owner in (model.decoder, model.encoder.layers[0], model.encoder.class_head):
         assert all(parameter.grad.abs().sum() > 0 for parameter in owner.parameters())

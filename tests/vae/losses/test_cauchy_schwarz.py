@@ -6,14 +6,14 @@ import torch
 from utils.datasets import load_dataset
 from utils.runs.progress import Progress
 from vae.divergences import full, maximum_mean_discrepancy, mixture_cauchy_schwarz_divergence
-from vae.losses import LOSSES, build_loss, resolve_options
+from vae.losses import LOSSES, build_loss
 from vae.models import sample_posterior
 from vae.random import seed_everything
 from vae.training.trainer import Trainer
 
 
 def make(shape, latent_dim, rec_dist="gaussian", **given):
-    options = resolve_options("CS", given)
+    options = LOSSES.resolve_options("CS", given)
     seed_everything(0, 0)
     model = LOSSES["CS"].build_model(shape, latent_dim, rec_dist, options)
     return build_loss("CS", dataset_size=8, latent_dim=latent_dim, **options), model

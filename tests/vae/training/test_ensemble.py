@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vae.losses import LOSSES, build_loss, resolve_options
+from vae.losses import LOSSES, build_loss
 from vae.means import NonFiniteError
 from vae.random import seed_everything
 from vae.training import ensemble
@@ -34,7 +34,7 @@ class Silent:
 def make_trainer(
     loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, precision="float32", compiled=False, **options
 ):
-    options = resolve_options(loss, options)
+    options = LOSSES.resolve_options(loss, options)
     seed_everything(seed, 0)
     model = LOSSES[loss].build_model(tuple(data.shape[1:]), 3, rec_dist, options).to(data.dtype)
     objective = build_loss(loss, dataset_size=len(data), latent_dim=3, **options).to(data.dtype)
@@ -227,9 +227,9 @@ def test_objectives_with_a_training_of_their_own_are_for_runs_alone():
 
 
 def test_an_objective_that_needs_the_networks_is_refused(monkeypatch):
-    def divergence(loss, model, output):
-        return model.decode(output.z).mean(), {}
+    def penalty(loss, model, output):
+        return loss.weighted(model.decode(output.z).mean())
 
-    monkeypatch.setattr(LOSSES["KL"], "divergence", divergence)
+    monkeypatch.setattr(LOSSES["KL"], "penalty", penalty)
     with pytest.raises(NotImplementedError, match="forward"):
         train_as_one(make_trainer("KL"), make_trainer("rKL"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vae.inputs import add_noise, to_unit_interval
-from vae.losses import LOSSES, Loss, LossTerms, build_loss, resolve_options
+from vae.losses import LOSSES, Loss, LossTerms, build_loss
 from vae.means import NonFiniteError
 from vae.models import build_model
 from vae.models.likelihoods.normal import FIRST_SIGMA
@@ -33,7 +33,7 @@ def make_trainer(loss="KL", images=None, batch_size=8, noise=0.0, **options):
         images = torch.randint(0, 256, (20, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     seed_everything(1, 0)
     if isinstance(loss, str):
-        options = resolve_options(loss, options)
+        options = LOSSES.resolve_options(loss, options)
         latent_dim = LOSSES[loss].fixed_latent_dim(options) or 3
         model = LOSSES[loss].build_model((1, 32, 32), latent_dim, "bernoulli", options)
         loss = build_loss(loss, dataset_size=len(images), latent_dim=latent_dim, **options)
@@ -85,7 +85,7 @@ class Recording(Loss):
         divergence = output.mean.new_tensor(float("nan") if self.bad == len(self.batches) else 1.0)
         return LossTerms(reconstruction + divergence, reconstruction, divergence, {"size": torch.tensor(len(images))})
 
-    def divergence(self, model, output):
+    def penalty(self, model, output):
         raise AssertionError("terms are given directly")
 
 
@@ -194,7 +194,7 @@ def make_vector_trainer(name, options=None, **arguments):
     """On vectors: the networks are small, and so is what there is to compile."""
     vectors = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
     seed_everything(1, 0)
-    options = resolve_options(name, options or {})
+    options = LOSSES.resolve_options(name, options or {})
     model = LOSSES[name].build_model((2,), 3, "normal", options)
     loss = build_loss(name, dataset_size=20, latent_dim=3, **options)
     arguments = {"batch_size": 8, "lr": 1e-3, "seed": 1, "reporter": Silent(), **arguments}
