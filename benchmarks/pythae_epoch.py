@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from training import squared_error
 
 from utils.datasets import load_dataset
-from vae.models.networks.burgess import kaiming_uniform
+from vae.models.networks.base import kaiming_uniform
 
 LATENT_DIM = 10
 

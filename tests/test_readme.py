@@ -10,6 +10,7 @@ import torch
 
 import main as command_line
 from reference_runs import of_table
+from registries import set_free
 from utils.grids.presets import ALPHAS
 from utils.results.paper_numbers import NUMBERS
 from utils.runs.config import RunConfig
@@ -36,8 +37,7 @@ def test_the_table_of_objectives_is_the_registrys():
 def test_the_example_of_a_divergence_of_ones_own_works(monkeypatch, tmp_path):
     example = re.search(r"```python\n# vae/losses/wasserstein.py\n(.*?)```", README, re.DOTALL)[1]
     (tmp_path / "wasserstein.py").write_text(example, encoding="utf-8")
-    monkeypatch.setitem(LOSSES, "W2", None)
-    del LOSSES["W2"]  # of someone who has tried it
+    set_free(monkeypatch, LOSSES, "W2")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.import_module("wasserstein")
     loss = build_loss("W2", dataset_size=8, latent_dim=3, W2_B=2.0)

@@ -29,9 +29,12 @@ class Registry(dict[str, Entry]):
         super().__init__()
         self.noun, self.flag, self.refused = noun, flag or f"--{noun}", refused or {}
         self.aliases: dict[str, str] = {}
+        self.places: dict[str, int] = {}
 
-    def register(self, name: str, *, aliases: tuple[str, ...] = ()) -> Callable[[Entry], Entry]:
+    def register(self, name: str, *, aliases: tuple[str, ...] = (), place: int = 100) -> Callable[[Entry], Entry]:
         """Decorator: make a class or a function available by its name, and by other names for the same.
+
+        The place, ascending, says which entry comes first where that matters, see `in_order`.
 
         Raises TypeError if a name is taken, or an option has the name of another entry's and is not the same.
         """
@@ -47,6 +50,7 @@ class Registry(dict[str, Entry]):
                     )
             self[name] = entry
             self.aliases.update(dict.fromkeys(aliases, name))
+            self.places[name] = place
             return entry
 
         return add
@@ -62,6 +66,10 @@ class Registry(dict[str, Entry]):
         near = difflib.get_close_matches(name.casefold(), names, n=1)
         hint = f"did you mean {names[near[0]]}? " if near else ""
         raise OptionError(f"{self.flag} {name}: no such {self.noun}; {hint}choose from {', '.join(self)}")
+
+    def in_order(self) -> list[str]:
+        """The names, by their places; those of the same place by name."""
+        return sorted(self, key=lambda name: (self.places[name], name))
 
     def options_of(self, name: str) -> tuple[Option, ...]:
         """The options of an entry."""

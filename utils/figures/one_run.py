@@ -144,7 +144,7 @@ def interpolations(model: CategoricalVAE, *, title: str) -> Figure:
 @torch.inference_mode()
 def vector_samples(model: VAE, vectors: Tensor, labels: np.ndarray | None = None, *, title: str) -> Figure:
     """Vectors (N, D) by class beside as many samples of the model, x ~ p(x|z), z ~ p(z); two dimensions of each."""
-    z = model.prior.sample(len(vectors), next(model.parameters()).device)
+    z = model.prior.sample(len(vectors))
     drawn = model.likelihood.sample(model.decoder(z))
     panels = {"data": (to_numpy(vectors), labels), "samples of the model": (to_numpy(drawn), None)}
     return scatter_panels(panels, axis="x", title=title)
@@ -158,7 +158,7 @@ def latent_space(model: VAE, data: Tensor, labels: np.ndarray | None = None, *, 
     """
     device = next(model.parameters()).device
     z = to_numpy(sample_posterior(*model.encode(data.to(device))))
-    prior = to_numpy(model.prior.sample(len(data), device))
+    prior = to_numpy(model.prior.sample(len(data)))
     if z.shape[1] == 1:
         return latent_histogram(z[:, 0], labels, prior[:, 0], title=title)
     return scatter_panels({"q(z)": (z, labels), "p(z)": (prior, None)}, axis="z", title=title)

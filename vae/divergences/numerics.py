@@ -122,3 +122,8 @@ def check_scale(scale: float) -> None:
     """ValueError unless the squared length scale of a kernel is positive and finite."""
     if not 0 < scale < math.inf:
         raise ValueError(f"scale must be positive and finite, got {scale}")
+
+
+def gaussian_log_prob(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """log N(z; mean, exp logvar) of each coordinate, in nats; the shapes broadcast."""
+    return -0.5 * (math.log(2 * math.pi) + logvar + (z - mean).square() * (-logvar).exp())

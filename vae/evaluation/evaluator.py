@@ -13,7 +13,7 @@ from vae.evaluation.clustering import (
     normalised_mutual_information,
     used_classes,
 )
-from vae.evaluation.disentanglement.scores import disentanglement_scores
+from vae.evaluation.disentanglement import disentanglement_scores
 from vae.evaluation.measuring import measuring
 from vae.inputs import add_noise, to_network
 from vae.losses import Loss
@@ -50,10 +50,10 @@ class Evaluator:
         squared_error: sum over pixels or dimensions of (x - decoder mean)^2, the paper's figure of merit,
             whatever the likelihood.
         elbo: -reconstruction - KL(q||p), for every loss. With z at the posterior mean and the reconstruction's
-            constants left out, it compares runs of one likelihood, and is no bound of the evidence in vae.evidence.
+            constants left out, it compares runs of one likelihood, and is no bound of what `estimate_evidence` gives.
         active_units: latent dimensions whose posterior mean varies by more than 0.01 over the examples.
         Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,),
-        clustering_accuracy and normalised_mutual_information of the most probable classes, see vae.clustering.
+        clustering_accuracy and normalised_mutual_information of the most probable classes.
         Raises NonFiniteError if one of them is not finite.
         """
         means, variances, logits = Means(), Variances(), []
@@ -78,7 +78,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def disentanglement(self, parts: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float | list[float]]:
-        """How well single latents stand for single factors, see vae.disentanglement_scores, over all parts together.
+        """How well single latents stand for single factors, over all parts together: the scores of every metric.
 
         A part is the data, as above, and the factors, int64, (N, K), of some of the examples; they are looked at one
         after the other. All parts should have every combination of the factors once. Of a model with classes the

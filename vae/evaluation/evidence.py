@@ -14,15 +14,18 @@ from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.stats import bootstrap
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, MultivariateNormal, Normal
+from torch.distributions import Distribution, MultivariateNormal
 
 from vae.evaluation.measuring import measuring
 from vae.inputs import add_noise, to_network
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.models.likelihoods.bernoulli import Bernoulli
+from vae.models.priors.mixture import gaussian_mixture
 from vae.random import Stream, stream_seed
 
 # Proposals, by the share of the draws that come from each part.
@@ -40,6 +43,7 @@ DIFFERENCE = 0.01  # step of the differences that stand for the decoder's deriva
 WIDENING = 1.2  # of the Laplace approximation's standard deviations: tails too light would make weights too large
 
 RESAMPLES = 1000
+RESAMPLES_AT_ONCE = 50  # so that those of 10,000 images take 4 MB
 LEVEL = 0.95
 LOW = 0.01
 
@@ -88,18 +92,18 @@ def estimate_evidence(
             estimates.append(torch.stack([log_evidence(log_weights), effective_sample_size(log_weights)]))
             from_prior.append(prior_sampling(model, images, decode_prior(model, samples)))
             advance(len(images))
-        evidence, effective = torch.cat(estimates, dim=1).cpu()
-        by_prior = torch.cat(from_prior).cpu()
-        interval, prior_interval = bootstrap_interval(evidence), bootstrap_interval(by_prior)
+    evidence, effective = torch.cat(estimates, dim=1).cpu()
+    by_prior = torch.cat(from_prior).cpu()
     if not evidence.mean().isfinite():
         raise NonFiniteError("the evidence is not finite")
+    resampling = stream_seed(seed, Stream.EVIDENCE)
     return {
         "mean": evidence.mean().item(),
-        "interval": list(interval),
+        "interval": list(bootstrap_interval(evidence, resampling)),
         "effective_sample_size": effective.mean().item(),
         "effective_sample_size_low": effective.quantile(LOW).item(),
         "prior_sampling": by_prior.mean().item(),
-        "prior_sampling_interval": list(prior_interval),
+        "prior_sampling_interval": list(bootstrap_interval(by_prior, resampling)),
         "importance_samples": samples,
         "images": len(evidence),
         "binarised": binarised,
@@ -119,10 +123,20 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
     return (2 * log_weights.logsumexp(-1) - (2 * log_weights).logsumexp(-1)).exp()
 
 
-def bootstrap_interval(values: Tensor) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean of values (N,), of 1000 resamples from the global random stream."""
-    means = torch.stack([values[torch.randint(len(values), values.shape)].mean() for _ in range(RESAMPLES)])
-    low, high = means.quantile(means.new_tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2])).tolist()
+def bootstrap_interval(values: Tensor, seed: int) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean of values (N,), of 1000 resamples. A single value has no width."""
+    if len(values) == 1:
+        return values.item(), values.item()
+    resampled = bootstrap(
+        (values.numpy(),),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=RESAMPLES_AT_ONCE,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=seed,
+    )
+    low, high = map(float, resampled.confidence_interval)
     return low, high
 
 
@@ -168,7 +182,7 @@ def log_joint(model: VAE, images: Tensor, z: Tensor) -> Tensor:
 @torch.no_grad()
 def decode_prior(model: VAE, samples: int) -> Tensor:
     """The decoder's outputs for as many draws from the prior, of the global random stream."""
-    z = model.prior.sample(samples, next(model.parameters()).device)
+    z = model.prior.sample(samples)
     return torch.cat([model.decoder(some) for some in z.split(DECODED)])
 
 
@@ -184,12 +198,6 @@ def prior_sampling(model: VAE, images: Tensor, outputs: Tensor) -> Tensor:
     return log_evidence(torch.stack(log_likelihood).double())
 
 
-def gaussian_mixture(logits: Tensor, mean: Tensor, logvar: Tensor) -> Distribution:
-    """Of K diagonal Gaussians: logits (..., K), means and log-variances (..., K, latent_dim)."""
-    gaussians = Independent(Normal(mean, (0.5 * logvar).exp(), validate_args=False), 1)
-    return MixtureSameFamily(Categorical(logits=logits, validate_args=False), gaussians, validate_args=False)
-
-
 def posterior(model: VAE, images: Tensor, inputs: Tensor) -> Distribution:
     """q(z|inputs), for each of N images."""
     return gaussian_mixture(*model.posterior(inputs))
@@ -197,8 +205,7 @@ def posterior(model: VAE, images: Tensor, inputs: Tensor) -> Distribution:
 
 def prior(model: VAE, images: Tensor, inputs: Tensor) -> Distribution:
     """p(z), for each of N images."""
-    mean, logvar = model.prior.components()
-    return gaussian_mixture(torch.zeros_like(mean[:, 0]), mean, logvar).expand(images.shape[:1])
+    return model.prior.distribution().expand(images.shape[:1])
 
 
 def laplace(model: VAE, images: Tensor, inputs: Tensor) -> MultivariateNormal:
@@ -210,11 +217,11 @@ def laplace(model: VAE, images: Tensor, inputs: Tensor) -> MultivariateNormal:
     lengths = z.new_tensor(STEP_LENGTHS)[:, None, None]
     each = torch.arange(len(z), device=z.device)
     for _ in range(NEWTON_STEPS):
-        factor, _ = torch.linalg.cholesky_ex(precision(model, z))
+        factor, _ = torch.linalg.cholesky_ex(laplace_precision(model, z))
         direction = torch.cholesky_solve(slope(model, images, z).double().unsqueeze(-1), factor).squeeze(-1)
         candidates = z + lengths * direction.to(z.dtype)
         z = candidates[log_joint(model, images, candidates).argmax(0), each]
-    factor, _ = torch.linalg.cholesky_ex(precision(model, z))
+    factor, _ = torch.linalg.cholesky_ex(laplace_precision(model, z))
     scale, _ = torch.linalg.cholesky_ex(torch.cholesky_inverse(factor))
     return MultivariateNormal(z, scale_tril=WIDENING * scale.to(z.dtype), validate_args=False)
 
@@ -227,12 +234,12 @@ def slope(model: VAE, images: Tensor, z: Tensor) -> Tensor:
     return gradient
 
 
-def precision(model: VAE, z: Tensor) -> Tensor:
+def laplace_precision(model: VAE, z: Tensor) -> Tensor:
     """Of the Gaussian that p(z|x) is like near z: (N, latent_dim) to (N, latent_dim, latent_dim), positive definite.
 
     J' F J, with the decoder's derivatives J, by differences, and the likelihood's Fisher information F of its
-    outputs, plus the precision of the prior, the mean over p(k|z) of those of its components. In float64, because
-    dimensions that an image says all and nothing about may stand side by side.
+    outputs, plus the precision of the prior. In float64, because dimensions that an image says all and nothing about
+    may stand side by side.
     """
     shifts = torch.cat([torch.zeros_like(z[:1]), DIFFERENCE * torch.eye(z.shape[-1], device=z.device)])
     of_likelihood = []
@@ -242,9 +249,7 @@ def precision(model: VAE, z: Tensor) -> Tensor:
         jacobian = (ahead - here.flatten(1).unsqueeze(1)).double() / DIFFERENCE  # transposed, (N, latent_dim, D)
         information = model.likelihood.information(here).flatten(1).unsqueeze(1)
         of_likelihood.append(jacobian * information @ jacobian.mT)
-    shares = model.prior.component_log_prob(z).softmax(-1)
-    of_prior = (shares @ (-model.prior.components()[1]).exp()).double()
-    return torch.cat(of_likelihood) + torch.diag_embed(of_prior)
+    return torch.cat(of_likelihood) + torch.diag_embed(model.prior.precision(z).double())
 
 
 PARTS = {"laplace": laplace, "posterior": posterior, "prior": prior}

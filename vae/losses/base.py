@@ -7,11 +7,13 @@ its `penalty`. The registry gives it its flags, its help, its colour in the figu
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from vae.models import VAE, VAEOutput, build_model
+from vae.models.priors import Prior, StandardNormal
 from vae.options import Option
 from vae.registry import Registry
 
@@ -67,16 +69,17 @@ class Loss(nn.Module, ABC):
     summary: ClassVar[str]  # one line for the help and the README
     formula: ClassVar[str]  # the divergence with its weight, for the README
     options: ClassVar[tuple[Option, ...]] = ()
-    display: ClassVar["Display"]  # how tables and figures show it
+    display: ClassVar[Display]  # how tables and figures show it
     swept: ClassVar[str | None] = None  # the option whose values are compared, and of which the best is chosen
     learns: ClassVar[str | None] = None  # the loss whose swept option this one learns
     learnt_as: ClassVar[str | None] = None  # what it records the learnt value as, one of its extras
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
-    # True: runs with this objective may be trained as one, see vae.ensemble. It can be if its model is a VAE, and its
-    # terms need nothing but the networks' output, the prior, the likelihood, and parameters, buffers and numbers of its
-    # own; draw nothing in training; and do not look at the values of a tensor. Its after_step has to be elementwise.
+    # True: runs with this objective may be trained as one, see vae.training.ensemble. It can be if its model is a VAE,
+    # and its terms need nothing but the networks' output, the prior, the likelihood, and parameters, buffers and
+    # numbers of its own; draw nothing in training, nor does its prior; and do not look at the values of a tensor. Its
+    # after_step has to be elementwise.
     batchable: ClassVar[bool] = False
 
     weight: float = 1.0
@@ -88,8 +91,13 @@ class Loss(nn.Module, ABC):
 
     @classmethod
     def build_model(cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any]) -> VAE:
-        """The model that the objective is for: the VAE with the prior N(0, I), unless overridden."""
-        return build_model(image_shape, latent_dim, rec_dist)
+        """The model that the objective is for: the VAE with the objective's prior, unless overridden."""
+        return build_model(image_shape, latent_dim, rec_dist, prior=partial(cls.build_prior, options=options))
+
+    @classmethod
+    def build_prior(cls, latent_dim: int, options: dict[str, Any]) -> Prior:
+        """The prior of the objective's model: N(0, I), unless overridden."""
+        return StandardNormal(latent_dim)
 
     def __init__(self, *, dataset_size: int, latent_dim: int):
         super().__init__()

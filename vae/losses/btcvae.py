@@ -1,10 +1,9 @@
 """The beta-TCVAE: the KL divergence in three parts, each with a weight of its own."""
 
-import math
-
 import torch
 from torch import Tensor
 
+from vae.divergences.numerics import gaussian_log_prob
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
 from vae.losses.base import Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
@@ -39,12 +38,12 @@ class TotalCorrelationLoss(AnnealedLoss):
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         mean, logvar = output.mean, output.logvar
         z = output.z if self.training else sample_posterior(mean, logvar)
-        pairs = log_normal(z.unsqueeze(1), mean, logvar)  # log q(z_j of image n | image m), (N, N, latent_dim)
+        pairs = gaussian_log_prob(z.unsqueeze(1), mean, logvar)  # log q(z_j of image n | image m), (N, N, latent_dim)
         log_share = log_shares(len(z), self.dataset_size, z.device).to(pairs.dtype).unsqueeze(-1)
         given_image = pairs.diagonal().sum(0)
         aggregate = (log_share.squeeze(-1) + pairs.sum(-1)).logsumexp(1)
         marginals = (log_share + pairs).logsumexp(1).sum(-1)
-        prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z)).sum(-1)
+        prior = gaussian_log_prob(z, torch.zeros_like(z), torch.zeros_like(z)).sum(-1)
         information = (given_image - aggregate).mean()
         correlation = (aggregate - marginals).mean()
         dimensions = (marginals - prior).mean()
@@ -54,11 +53,6 @@ class TotalCorrelationLoss(AnnealedLoss):
             information + correlation + dimensions,
             {"mutual_information": information, "total_correlation": correlation, "dimension_kl": dimensions},
         )
-
-
-def log_normal(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
-    """log N(z; mean, exp logvar) of each coordinate, in nats."""
-    return -0.5 * (math.log(2 * math.pi) + logvar + (z - mean).square() * (-logvar).exp())
 
 
 def log_shares(batch_size: int, dataset_size: int, device: torch.device | str = "cpu") -> Tensor:

@@ -9,6 +9,7 @@ from torch.nn import functional
 from vae.losses.base import Loss, Penalty, register
 from vae.models import VAE
 from vae.models.categorical import CategoricalOutput, CategoricalVAE, build_categorical_model
+from vae.models.priors import SubspaceMixture
 from vae.options import Option
 
 
@@ -45,14 +46,12 @@ class CategoricalLoss(Loss):
 
     @classmethod
     def build_model(cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any]) -> VAE:
-        return build_categorical_model(
-            image_shape,
-            options["classes"],
-            options["subspace_dim"],
-            rec_dist,
-            prior_scale=options["prior_scale"],
-            single_decode=options["single_decode"],
-        )
+        prior = cls.build_prior(latent_dim, options)
+        return build_categorical_model(image_shape, prior, rec_dist, single_decode=options["single_decode"])
+
+    @classmethod
+    def build_prior(cls, latent_dim: int, options: dict[str, Any]) -> SubspaceMixture:
+        return SubspaceMixture(options["classes"], options["subspace_dim"], options["prior_scale"])
 
     def penalty(self, model: CategoricalVAE, output: CategoricalOutput) -> Penalty:
         parts = model.prior.kl_divergences(output.logits, output.class_mean, output.class_logvar)

@@ -4,8 +4,8 @@ from typing import Any
 
 from vae.divergences import cauchy_schwarz_divergence
 from vae.losses.base import Loss, Penalty, register
-from vae.models import VAE, VAEOutput, build_model
-from vae.models.priors.gaussian_mixture import GaussianMixture
+from vae.models import VAE, VAEOutput
+from vae.models.priors import GaussianMixture
 from vae.options import Option
 
 
@@ -28,10 +28,8 @@ class CauchySchwarzLoss(Loss):
     )
 
     @classmethod
-    def build_model(cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any]) -> VAE:
-        model = build_model(image_shape, latent_dim, rec_dist)
-        model.prior = GaussianMixture(options["components"], latent_dim, network=options["prior_network"])
-        return model
+    def build_prior(cls, latent_dim: int, options: dict[str, Any]) -> GaussianMixture:
+        return GaussianMixture(options["components"], latent_dim, network=options["prior_network"])
 
     def __init__(self, *, components: int, CS_B: float, prior_network: bool, **sizes: int):
         super().__init__(**sizes)

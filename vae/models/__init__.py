@@ -1,5 +1,5 @@
-"""Networks and the models made of them."""
+"""The models, and what they are made of: networks, a prior and a likelihood."""
 
-from vae.models.vae import VAE, VAEOutput, build_model, build_networks, reparameterise, sample_posterior
+from vae.models.vae import VAE, VAEOutput, build_model, reparameterise, sample_posterior
 
-__all__ = ["VAE", "VAEOutput", "build_model", "build_networks", "reparameterise", "sample_posterior"]
+__all__ = ["VAE", "VAEOutput", "build_model", "reparameterise", "sample_posterior"]

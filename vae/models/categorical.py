@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from vae.distributed import gather, share
-from vae.models.likelihoods import LIKELIHOODS
-from vae.models.likelihoods.base import Likelihood
-from vae.models.networks.burgess import HIDDEN_UNITS, Decoder, Encoder
-from vae.models.priors.subspace_mixture import SubspaceMixture
+from vae.models.likelihoods import Likelihood, build_likelihood
+from vae.models.networks import Decoder, Encoder, Network, network_for
+from vae.models.priors import SubspaceMixture
 from vae.models.vae import VAE, sample_posterior
 
 RARE = 0.01  # a probability of a class from which on it is always decoded
@@ -22,12 +21,12 @@ class CategoricalEncoder(Encoder):
     are counted from those of the prior's classes, so that training starts with classes that differ.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], classes: int, latent_dim: int):
-        super().__init__(image_shape, classes * latent_dim)
+    def __init__(self, network: Network, classes: int, latent_dim: int):
+        super().__init__(network, classes * latent_dim)
         self.classes = classes
         # All classes are equally likely at first: random logits hardly depend on the image, and would leave all images
         # to one or two of the classes for good.
-        self.class_head = nn.Linear(HIDDEN_UNITS, classes)
+        self.class_head = nn.Linear(self.layers[-1].in_features, classes)
         nn.init.zeros_(self.class_head.weight)
         nn.init.zeros_(self.class_head.bias)
 
@@ -126,22 +125,20 @@ def most_probable(logits: Tensor, class_mean: Tensor, class_logvar: Tensor) -> t
 
 def build_categorical_model(
     image_shape: tuple[int, int, int],
-    classes: int,
-    subspace_dim: int,
+    prior: SubspaceMixture,
     rec_dist: str = "bernoulli",
     *,
-    prior_scale: float = 2.0,
     single_decode: bool = False,
 ) -> CategoricalVAE:
-    """The categorical VAE with the Burgess networks for images of shape (C, 32, 32) or (C, 64, 64).
+    """The categorical VAE with a class for each of the prior's, and the networks that fit the shape of the images.
 
-    Raises ValueError for another image shape and KeyError for an unknown likelihood.
+    Raises ValueError for a shape that no networks fit, and OptionError for an unknown likelihood.
     """
-    latent_dim = classes * subspace_dim
+    network = network_for(image_shape)
     return CategoricalVAE(
-        CategoricalEncoder(image_shape, classes, latent_dim),
-        Decoder(image_shape, latent_dim),
-        SubspaceMixture(classes, subspace_dim, prior_scale),
-        LIKELIHOODS[rec_dist](),
+        CategoricalEncoder(network, prior.classes, prior.latent_dim),
+        Decoder(network, prior.latent_dim),
+        prior,
+        build_likelihood(rec_dist, image_shape),
         single_decode=single_decode,
     )

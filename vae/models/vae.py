@@ -10,12 +10,9 @@ from torch import Tensor, nn
 from vae.distributed import gather, share
 from vae.divergences.numerics import widen
 from vae.inputs import to_network
-from vae.models.likelihoods import LIKELIHOODS
-from vae.models.likelihoods.base import Likelihood
-from vae.models.networks.burgess import Decoder, Encoder
-from vae.models.networks.mlp import VectorDecoder, VectorEncoder
-from vae.models.priors.base import Prior
-from vae.models.priors.standard_normal import StandardNormal
+from vae.models.likelihoods import Likelihood, build_likelihood
+from vae.models.networks import Decoder, Encoder, network_for
+from vae.models.priors import Prior, StandardNormal
 
 BATCH_SIZE = 200  # of a pass without gradients; of twice as many 64x64 images a feature map would be over 32 MiB
 
@@ -90,7 +87,7 @@ class VAE(nn.Module):
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         """The mean images of `count` latents drawn from the prior, in [0, 1]: (count, C, H, W)."""
-        return self.in_batches(self.decode, self.prior.sample(count, next(self.parameters()).device))
+        return self.in_batches(self.decode, self.prior.sample(count))
 
     def in_batches(self, function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """What a function makes of its inputs, in evaluation mode and in the memory of one batch and the result."""
@@ -118,20 +115,17 @@ def reparameterise(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     return torch.addcmul(mean, (0.5 * logvar).exp(), noise)
 
 
-def build_networks(image_shape: tuple[int, ...], latent_dim: int) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder: Burgess networks for (C, 32, 32) or (C, 64, 64), perceptrons for vectors, (D,).
+def build_model(
+    image_shape: tuple[int, ...],
+    latent_dim: int = 10,
+    rec_dist: str = "bernoulli",
+    prior: Callable[[int], Prior] = StandardNormal,
+) -> VAE:
+    """The VAE with the networks that fit the shape of an image, (C, H, W), or of a vector, (D,).
 
-    Raises ValueError for another shape.
+    `prior` makes the prior of `latent_dim` dimensions: a class of `Prior`, or a function.
+    Raises ValueError for a shape that no networks fit, and OptionError for an unknown likelihood.
     """
-    if len(image_shape) == 1:
-        return VectorEncoder(*image_shape, latent_dim), VectorDecoder(*image_shape, latent_dim)
-    return Encoder(image_shape, latent_dim), Decoder(image_shape, latent_dim)
-
-
-def build_model(image_shape: tuple[int, ...], latent_dim: int = 10, rec_dist: str = "bernoulli") -> VAE:
-    """The VAE with a standard-normal prior, with the networks that fit the shape of an image or of a vector.
-
-    Raises ValueError for a shape that no networks fit and KeyError for an unknown likelihood.
-    """
-    encoder, decoder = build_networks(image_shape, latent_dim)
-    return VAE(encoder, decoder, StandardNormal(latent_dim), LIKELIHOODS[rec_dist](image_shape))
+    network = network_for(image_shape)
+    encoder, decoder = Encoder(network, latent_dim), Decoder(network, latent_dim)
+    return VAE(encoder, decoder, prior(latent_dim), build_likelihood(rec_dist, image_shape))

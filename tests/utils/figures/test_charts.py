@@ -11,6 +11,7 @@ from utils.figures.images import image_grid, image_panels, tile
 from utils.figures.style import DPI
 from vae.models import build_model
 from vae.models.categorical import build_categorical_model
+from vae.models.priors import SubspaceMixture
 
 
 def pixels(figure):
@@ -57,7 +58,7 @@ def test_traversals_move_one_dimension_at_a_time():
 
 def test_traversals_of_a_model_with_classes_start_at_the_class_of_the_dimension():
     torch.manual_seed(0)
-    model = build_categorical_model((1, 32, 32), classes=2, subspace_dim=1, prior_scale=3.0).eval()
+    model = build_categorical_model((1, 32, 32), SubspaceMixture(2, 1, 3.0)).eval()
     picture = pixels(pictures.traversals(model, 2, title="t"))
     with torch.inference_mode():
         expected = model.decode(torch.tensor([[0, 3 - 1.96]]))[0, 0].numpy()  # second row, first column
@@ -67,7 +68,7 @@ def test_traversals_of_a_model_with_classes_start_at_the_class_of_the_dimension(
 
 def test_a_model_with_classes_has_a_row_for_each(monkeypatch):
     torch.manual_seed(0)
-    model = build_categorical_model((1, 32, 32), classes=3, subspace_dim=2, prior_scale=3.0).eval()
+    model = build_categorical_model((1, 32, 32), SubspaceMixture(3, 2, 3.0)).eval()
     shown = []
     monkeypatch.setattr(pictures, "image_grid", lambda images, **_: shown.append(torch.from_numpy(images)))
     torch.manual_seed(1)

@@ -8,8 +8,6 @@ from sklearn import metrics
 from vae.evaluation.clustering import (
     class_marginal_entropy,
     clustering_accuracy,
-    contingency,
-    entropy,
     normalised_mutual_information,
     used_classes,
 )
@@ -21,11 +19,6 @@ def draw(clusters, labels, count=200, seed=0):
     truth = torch.randint(labels, (count,), generator=generator)
     guess = torch.randint(clusters, (count,), generator=generator)
     return torch.where(torch.rand(count, generator=generator) < 0.5, truth * 3 % clusters, guess), truth
-
-
-def test_contingency_counts_pairs():
-    counts = contingency(torch.tensor([0, 0, 2, 2, 2]), torch.tensor([1, 0, 1, 1, 0]))
-    assert counts.tolist() == [[1, 1], [0, 0], [1, 2]]
 
 
 @pytest.mark.parametrize(("clusters", "labels"), [(5, 5), (6, 4), (3, 5), (1, 3)])
@@ -58,14 +51,13 @@ def test_normalised_mutual_information_at_its_ends():
 
 
 def test_examples_and_labels_have_to_match():
-    with pytest.raises(ValueError, match="3 clusters and 2 labels"):
+    with pytest.raises(ValueError, match="3 and of 2 examples"):
         clustering_accuracy(torch.zeros(3, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
-    with pytest.raises(ValueError, match="0 clusters"):
+    with pytest.raises(ValueError, match="of 0 and"):
         normalised_mutual_information(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
 
 
-def test_entropies():
-    assert entropy(torch.tensor([0.5, 0.25, 0.25, 0.0])) == pytest.approx(1.5 * math.log(2))
+def test_the_entropy_of_classes_is_that_of_their_mean_probabilities():
     surely = torch.eye(4).repeat(3, 1) * 1e4  # each image surely of one class, all classes equally often
     assert class_marginal_entropy(surely) == pytest.approx(math.log(4))
     assert class_marginal_entropy(surely[:1]) == 0

@@ -24,7 +24,7 @@ from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.models.likelihoods.normal import Normal
-from vae.models.priors.standard_normal import StandardNormal
+from vae.models.priors import StandardNormal
 
 LATENT_DIM, DATA_DIM, SIGMA = 4, 30, 0.5
 
@@ -277,12 +277,20 @@ def test_the_interval_covers_the_mean_as_often_as_it_says():
     torch.manual_seed(0)
     trials = 150
     covered = 0
-    for _ in range(trials):
+    for trial in range(trials):
         values = torch.randn(60, dtype=torch.float64) * 3 + 7
-        low, high = bootstrap_interval(values)
+        low, high = bootstrap_interval(values, seed=trial)
         covered += low <= 7 <= high
         assert high - low == pytest.approx(2 * 1.96 * values.std().item() / 60**0.5, rel=0.15)
     assert 0.89 <= covered / trials <= 0.99
+
+
+def test_the_interval_is_fixed_by_its_seed_and_of_a_single_value_that_value():
+    """Its digits are those of scipy's resamples: they may change with scipy, not from run to run."""
+    values = torch.randn(50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
+    assert bootstrap_interval(values, seed=3) != bootstrap_interval(values, seed=4)
+    assert bootstrap_interval(values[:1], seed=3) == (values[0].item(), values[0].item())
 
 
 def test_proposals_are_whole():

@@ -8,7 +8,7 @@ import torch
 from vae.divergences import kl_divergence
 from vae.losses import LOSSES, build_loss
 from vae.models.categorical import build_categorical_model
-from vae.models.priors.subspace_mixture import SubspaceMixture
+from vae.models.priors import SubspaceMixture
 
 SMALL = {"classes": 3, "subspace_dim": 2, "prior_scale": 1.5}
 
@@ -220,7 +220,7 @@ def test_evaluation_takes_the_most_probable_class(images):
 
 def test_all_classes_are_equally_likely_at_first():
     torch.manual_seed(0)
-    model = build_categorical_model((3, 64, 64), classes=4, subspace_dim=1)
+    model = build_categorical_model((3, 64, 64), SubspaceMixture(4, 1, 2.0))
     logits, mean, logvar = model.posterior(torch.rand(2, 3, 64, 64))
     assert logits.tolist() == [[0] * 4] * 2
     assert mean.shape == logvar.shape == (2, 4, 4)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
+from torch.distributions import Independent, Laplace, Normal
 
 from vae.divergences import kl_divergence
-from vae.models.priors.gaussian_mixture import LOGVAR_LIMIT, GaussianMixture
-from vae.models.priors.standard_normal import StandardNormal
-from vae.models.priors.subspace_mixture import SubspaceMixture
+from vae.models.priors import GaussianMixture, Mixture, Prior, StandardNormal, SubspaceMixture
+from vae.models.priors.gaussian_mixture import LOGVAR_LIMIT
 
 
 def mixture(mean, logvar):
@@ -116,3 +116,79 @@ def test_densities_of_the_fixed_priors_are_scipys_and_sit_where_samples_do(prior
     assert prior.log_prob(z).exp().numpy() == pytest.approx(density / len(means), rel=1e-4)
     assert prior.log_prob(z.view(5, 10, 4)).shape == (5, 10)
     assert prior.state_dict() == {}
+
+
+class Laplaces(Prior):
+    """Of these scales: a prior that says what its distribution is, and nothing else."""
+
+    def __init__(self, *scales):
+        super().__init__(len(scales))
+        self.register_buffer("scale", torch.tensor(scales, dtype=torch.float64))
+
+    def distribution(self):
+        return Independent(Laplace(torch.zeros_like(self.scale), self.scale), 1)
+
+
+EVERY_PRIOR = {
+    "normal": StandardNormal(4).double(),
+    "classes": SubspaceMixture(classes=2, subspace_dim=2, scale=3.0).double(),
+    "learnt": GaussianMixture(3, 4, network=True).double(),
+    "own": Laplaces(0.5, 1.0, 1.0, 2.0),
+}
+
+
+@pytest.mark.parametrize("prior", EVERY_PRIOR.values(), ids=EVERY_PRIOR)
+def test_every_prior_offers_what_is_asked_of_it_in_these_shapes(prior):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        z, (mean, logvar) = prior.sample(7), torch.randn(2, 5, 4, dtype=torch.float64)
+        assert z.shape == (7, prior.latent_dim) == (7, 4)
+        assert prior.log_prob(z.view(7, 1, 4)).shape == (7, 1)
+        assert prior.distribution().event_shape == (4,)
+        assert prior.log_prob(z.double()).allclose(prior.distribution().log_prob(z.double()))
+        assert prior.kl_divergence(mean, logvar).shape == (5,)
+        assert prior.kl_divergence(mean, logvar).isfinite().all()
+        origins, unit = prior.traversal()
+        assert (origins.shape, unit.shape) == ((4, 4), (4,))
+        assert (unit > 0).all()
+        assert prior.precision(mean).shape == (5, 4)
+        assert (prior.precision(mean) > 0).all()
+
+
+@pytest.mark.parametrize("prior", EVERY_PRIOR.values(), ids=EVERY_PRIOR)
+def test_means_and_standard_deviations_are_those_of_samples(prior):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        z = prior.sample(40_000).double()
+        mean, sd = prior.mean_and_sd()
+    torch.testing.assert_close(mean.double(), z.mean(0), rtol=0, atol=0.1)
+    torch.testing.assert_close(sd.double(), z.std(0), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize("prior", [StandardNormal(2).double(), Laplaces(0.5, 2.0)], ids=["closed form", "by draws"])
+def test_kl_divergence_is_that_of_quadrature(prior):
+    torch.manual_seed(0)
+    mean, logvar = torch.tensor([0.7, -0.4]).double(), torch.tensor([-1.0, 0.3]).double()
+    axis = torch.arange(-9, 9, 0.02, dtype=torch.float64)
+    z = torch.cartesian_prod(axis, axis)
+    log_q = Independent(Normal(mean, (0.5 * logvar).exp()), 1).log_prob(z)
+    expected = (log_q.exp() * (log_q - prior.log_prob(z))).sum().item() * 0.02**2
+    found = prior.kl_divergence(mean.expand(2000, 2), logvar.expand(2000, 2)).mean().item()
+    assert found == pytest.approx(expected, abs=0.01)
+
+
+def test_a_prior_that_is_no_mixture_has_no_components():
+    assert not hasattr(Laplaces(1.0), "components")
+    assert all(hasattr(prior, "components") == isinstance(prior, Mixture) for prior in EVERY_PRIOR.values())
+
+
+def test_a_prior_without_a_distribution_is_refused_at_once():
+    with pytest.raises(TypeError, match="abstract.*distribution"):
+        type("Nothing", (Prior,), {})(3)
+
+
+def test_precision_of_a_mixture_is_that_of_the_component_that_is_near():
+    narrow = mixture(torch.tensor([[0.0], [10.0]]), torch.tensor([[0.0], [-1.0]]))
+    with torch.no_grad():
+        found = narrow.precision(torch.tensor([[0.0], [10.0]], dtype=torch.float64))
+    torch.testing.assert_close(found, torch.tensor([[1.0], [math.e]], dtype=torch.float64))

@@ -3,10 +3,18 @@
 import torch
 from torch import Tensor
 
-from vae.evaluation.disentanglement.factors import entropy, varying
+from vae.evaluation.disentanglement.base import METRICS
+from vae.evaluation.disentanglement.factors import varying
+from vae.evaluation.information import entropy
 
 FOLDS = 5
 PENALTIES = torch.logspace(0, -4, 13, dtype=torch.float64)  # of the lasso; 1 leaves no coefficient
+
+
+@METRICS.register("dci", place=4)
+def dci_scores(mean: Tensor, logvar: Tensor, factors: Tensor) -> dict[str, float]:
+    """dci_disentanglement, dci_completeness, dci_informativeness: of the posterior mean."""
+    return {f"dci_{name}": value for name, value in dci(mean, factors).items()}
 
 
 def dci(mean: Tensor, factors: Tensor) -> dict[str, float]:

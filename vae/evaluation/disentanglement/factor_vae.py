@@ -3,10 +3,17 @@
 import torch
 from torch import Tensor
 
+from vae.evaluation.disentanglement.base import METRICS
 from vae.evaluation.disentanglement.factors import varying
 
 COLLAPSED = 0.01  # variance of the posterior mean below which a dimension knows nothing of the image and has no vote
 VOTES, IMAGES_PER_VOTE = 10_000, 64  # as in Locatello et al. 2019 (arXiv:1811.12359)
+
+
+@METRICS.register("factor_vae", place=2)
+def factor_vae_scores(mean: Tensor, logvar: Tensor, factors: Tensor) -> dict[str, float]:
+    """factor_vae_score: of the posterior mean."""
+    return {"factor_vae_score": factor_vae_score(mean, factors)}
 
 
 def factor_vae_score(mean: Tensor, factors: Tensor) -> float:

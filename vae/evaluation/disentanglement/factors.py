@@ -1,4 +1,4 @@
-"""What scores of latents against factors share."""
+"""What metrics share that compare latents with factors."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,6 @@ def varying(factors: Tensor) -> Tensor:
     if not factors.shape[1]:
         raise ValueError("no factor has two values: there is nothing to tell apart")
     return factors
-
-
-def entropy(probabilities: Tensor) -> Tensor:
-    """-sum p log p in nats over the last dimension, with 0 log 0 = 0."""
-    return torch.special.entr(probabilities.double()).sum(-1)
 
 
 def gaps(scores: Tensor, scale: Tensor | float = 1.0) -> Tensor:

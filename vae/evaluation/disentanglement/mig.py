@@ -11,7 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vae.evaluation.disentanglement.factors import entropy, gaps, varying
+from vae.evaluation.disentanglement.base import METRICS
+from vae.evaluation.disentanglement.factors import gaps, varying
+from vae.evaluation.information import contingency, entropy, mutual_information
 
 BINS = 20  # of a posterior mean
 MARGIN = 6.0  # standard deviations by which a density's grid goes beyond a posterior's mean
@@ -24,6 +26,18 @@ class MutualInformationGaps(NamedTuple):
 
     sample: Tensor  # z_j is a sample of the posterior
     mean: Tensor  # z_j is the posterior's mean
+
+
+@METRICS.register("mig", place=1)
+def mig_scores(mean: Tensor, logvar: Tensor, factors: Tensor) -> dict[str, float | list[float]]:
+    """mig_sample, mig_mean: the mutual information gap in both forms; *_of_factors: the gap of each factor."""
+    information_gaps = mutual_information_gaps(mean, logvar, factors)
+    return {
+        "mig_sample": information_gaps.sample.mean().item(),
+        "mig_mean": information_gaps.mean.mean().item(),
+        "mig_sample_of_factors": information_gaps.sample.tolist(),
+        "mig_mean_of_factors": information_gaps.mean.tolist(),
+    }
 
 
 def mutual_information_gaps(mean: Tensor, logvar: Tensor, factors: Tensor) -> MutualInformationGaps:
@@ -57,15 +71,8 @@ def mean_information(mean: Tensor, factors: Tensor) -> Tensor:
     """I(z_j; v_k) in nats of the posterior mean in 20 bins of equal width, (latent_dim, K)."""
     low, high = mean.min(0).values, mean.max(0).values
     bins = ((mean - low) / (high - low).clamp(min=1e-12) * BINS).long().clamp(max=BINS - 1)
-    return torch.stack([torch.stack([table_information(z, factor) for factor in factors.T]) for z in bins.T])
-
-
-def table_information(first: Tensor, second: Tensor) -> Tensor:
-    """The mutual information in nats of two class indices, each (N,), from the table of how often they meet."""
-    rows, columns = int(first.max()) + 1, int(second.max()) + 1
-    joint = torch.bincount(first * columns + second, minlength=rows * columns)
-    joint = joint.view(rows, columns).double() / len(first)
-    return entropy(joint.sum(0)) + entropy(joint.sum(1)) - entropy(joint.flatten())
+    joints = [[contingency(z, factor) / len(z) for factor in factors.T] for z in bins.T]
+    return torch.stack([torch.stack([mutual_information(joint) for joint in row]) for row in joints])
 
 
 def sample_information(mean: Tensor, logvar: Tensor, factors: Tensor) -> Tensor:

@@ -3,9 +3,16 @@
 import torch
 from torch import Tensor
 
+from vae.evaluation.disentanglement.base import METRICS
 from vae.evaluation.disentanglement.factors import gaps, varying
 
 QUANTILES = 1000  # between which thresholds lie
+
+
+@METRICS.register("sap", place=3)
+def sap_scores(mean: Tensor, logvar: Tensor, factors: Tensor) -> dict[str, float]:
+    """sap: of the posterior mean."""
+    return {"sap": separated_attribute_predictability(mean, factors)}
 
 
 def separated_attribute_predictability(mean: Tensor, factors: Tensor) -> float:

@@ -1,14 +1,11 @@
-"""Likelihoods p(x|z) by the names of `--rec-dist`, one file a family."""
+"""Likelihoods p(x|z), by the names of `--rec-dist`: a registry, and one file per family.
 
-from vae.models.likelihoods.bernoulli import Bernoulli
-from vae.models.likelihoods.gaussian import Gaussian
-from vae.models.likelihoods.laplace import Laplace
-from vae.models.likelihoods.normal import DiagonalNormal, Normal
+To add one, put a file beside these with a class under `@LIKELIHOODS.register("name")`: every file here is imported.
+"""
 
-LIKELIHOODS = {
-    "bernoulli": Bernoulli,
-    "gaussian": Gaussian,
-    "laplace": Laplace,
-    "normal": Normal,
-    "normal-diagonal": DiagonalNormal,
-}
+from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, build_likelihood
+from vae.registry import import_files
+
+import_files(__name__)
+
+__all__ = ["LIKELIHOODS", "Likelihood", "build_likelihood"]

@@ -1,4 +1,4 @@
-"""The likelihood p(x|z) that a decoder's output stands for (`--rec-dist`).
+"""What every likelihood p(x|z) shares, and the registry of all of them: what a decoder's output stands for.
 
 Each likelihood turns the decoder's output into the mean image or vector, and into the reconstruction term of the
 training objective: one number per example, summed over its pixels or dimensions. Those for images are scaled as the
@@ -10,6 +10,10 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from torch import Tensor, nn
+
+from vae.registry import Registry
+
+LIKELIHOODS: Registry[type["Likelihood"]] = Registry("likelihood", flag="--rec-dist")
 
 
 class Likelihood(nn.Module, ABC):
@@ -43,6 +47,11 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def information(self, output: Tensor) -> Tensor:
         """The Fisher information of each pixel about its decoder's output, in the shape of output."""
+
+
+def build_likelihood(name: str, image_shape: tuple[int, ...]) -> Likelihood:
+    """The likelihood of that name, for images or vectors of this shape. Raises OptionError, in one line, if unknown."""
+    return LIKELIHOODS[LIKELIHOODS.name_of(name)](image_shape)
 
 
 def sigmoid_slope(output: Tensor) -> Tensor:

@@ -3,9 +3,10 @@
 from torch import Tensor
 from torch.nn import functional
 
-from vae.models.likelihoods.base import Likelihood, sigmoid_slope
+from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, sigmoid_slope
 
 
+@LIKELIHOODS.register("bernoulli")
 class Bernoulli(Likelihood):
     """Cross-entropy -x log m - (1 - x) log(1 - m), in nats, from logits; x may be grey, as in the paper."""
 

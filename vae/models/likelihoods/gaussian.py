@@ -5,9 +5,10 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from vae.models.likelihoods.base import Likelihood, sigmoid_slope
+from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, sigmoid_slope
 
 
+@LIKELIHOODS.register("gaussian")
 class Gaussian(Likelihood):
     """Squared error (x - m)^2: the Gaussian of variance 1/2 without its constant, log(pi) / 2 a pixel."""
 

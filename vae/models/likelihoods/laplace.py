@@ -5,9 +5,10 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from vae.models.likelihoods.base import Likelihood, sigmoid_slope
+from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, sigmoid_slope
 
 
+@LIKELIHOODS.register("laplace")
 class Laplace(Likelihood):
     """Three times the absolute error, 3 |x - m|: the Laplace distribution of scale 1/3 without its log(2/3) a pixel."""
 

@@ -5,11 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vae.models.likelihoods.base import Likelihood
+from vae.models.likelihoods.base import LIKELIHOODS, Likelihood
 
 FIRST_SIGMA = 0.1  # where learnt noise starts; standardised data are of the size 1
 
 
+@LIKELIHOODS.register("normal")
 class Normal(Likelihood):
     """N(output, sigma^2 I) of vectors (N, D), with one learnt sigma.
 
@@ -41,6 +42,7 @@ class Normal(Likelihood):
         return output + torch.exp(self.log_sigma) * torch.randn_like(output)
 
 
+@LIKELIHOODS.register("normal-diagonal")
 class DiagonalNormal(Normal):
     """N(output, diag sigma^2) of vectors (N, D), with a learnt sigma for each dimension."""
 

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vae.models.networks.base import NETWORKS, Network, kaiming_uniform
+
 HIDDEN_CHANNELS = 32
 HIDDEN_UNITS = 256
 SMALLEST_MAP = 4
@@ -22,28 +24,9 @@ IMAGE_SIZES = (32, 64)
 KERNEL = {"kernel_size": 4, "stride": 2, "padding": 1}
 
 
-def convolution_count(image_shape: tuple[int, int, int]) -> int:
-    """How many convolutions of stride 2 take an image of shape (channels, height, width) down to 4x4.
-
-    Raises ValueError for images that are not 32x32 or 64x64.
-    """
-    channels, height, width = image_shape
-    if channels < 1 or height != width or height not in IMAGE_SIZES:
-        raise ValueError(
-            f"image shape {tuple(image_shape)}: the networks take (channels, 32, 32) or (channels, 64, 64)"
-        )
-    return int(math.log2(height // SMALLEST_MAP))
-
-
 def relu() -> nn.ReLU:
     """In place, because nothing else needs what it is given, and another feature map costs a way through memory."""
     return nn.ReLU(inplace=True)
-
-
-def kaiming_uniform(module: nn.Module) -> None:
-    """Draw the weights of a layer from Kaiming-uniform with the gain of ReLU; for `nn.Module.apply`."""
-    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
 
 
 class ToImage(nn.ConvTranspose2d):
@@ -67,47 +50,42 @@ class ToImage(nn.ConvTranspose2d):
         return rows.reshape(-1, 1, 2 * height + 2, 2 * width + 2)[..., 1:-1, 1:-1]
 
 
-class Encoder(nn.Module):
-    """q(z|x) = N(mean, diag exp logvar).
+@NETWORKS.register("burgess", place=1)
+class Burgess(Network):
+    """Convolutions of stride 2 down to 4x4, two hidden layers, and the mirror image of that."""
 
-    Takes images (N, C, H, W) in [0, 1] to mean and logvar, each (N, latent_dim).
-    """
+    shapes = "(channels, 32, 32) or (channels, 64, 64)"
 
-    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int):
-        super().__init__()
-        channels = [image_shape[0]] + [HIDDEN_CHANNELS] * convolution_count(image_shape)
+    @staticmethod
+    def takes(data_shape: tuple[int, ...]) -> bool:
+        return len(data_shape) == 3 and data_shape[0] > 0 and data_shape[1] == data_shape[2] in IMAGE_SIZES
+
+    @property
+    def convolutions(self) -> int:
+        """How many of stride 2 take an image down to 4x4."""
+        return int(math.log2(self.data_shape[1] // SMALLEST_MAP))
+
+    def encoder(self, outputs: int) -> nn.Sequential:
+        channels = [self.data_shape[0]] + [HIDDEN_CHANNELS] * self.convolutions
         convolutions = []
         for before, after in zip(channels, channels[1:]):
             convolutions += [nn.Conv2d(before, after, **KERNEL), relu()]
-        self.layers = nn.Sequential(
+        layers = nn.Sequential(
             *convolutions,
             nn.Flatten(),
             nn.Linear(HIDDEN_CHANNELS * SMALLEST_MAP**2, HIDDEN_UNITS),
             relu(),
             nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
             relu(),
-            nn.Linear(HIDDEN_UNITS, 2 * latent_dim),
+            nn.Linear(HIDDEN_UNITS, outputs),
         )
-        self.apply(kaiming_uniform)
-        self.to(memory_format=torch.channels_last)
+        return layers.apply(kaiming_uniform).to(memory_format=torch.channels_last)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        mean, logvar = self.layers(images).chunk(2, dim=-1)
-        return mean, logvar
-
-
-class Decoder(nn.Module):
-    """p(x|z).
-
-    Takes latents (N, latent_dim) to one logit per pixel, (N, C, H, W); their sigmoid is the image in [0, 1].
-    """
-
-    def __init__(self, image_shape: tuple[int, int, int], latent_dim: int):
-        super().__init__()
+    def decoder(self, latent_dim: int) -> nn.Sequential:
         convolutions = []
-        for _ in range(convolution_count(image_shape) - 1):
+        for _ in range(self.convolutions - 1):
             convolutions += [nn.ConvTranspose2d(HIDDEN_CHANNELS, HIDDEN_CHANNELS, **KERNEL), relu()]
-        self.layers = nn.Sequential(
+        layers = nn.Sequential(
             nn.Linear(latent_dim, HIDDEN_UNITS),
             relu(),
             nn.Linear(HIDDEN_UNITS, HIDDEN_UNITS),
@@ -116,10 +94,6 @@ class Decoder(nn.Module):
             relu(),
             nn.Unflatten(-1, (HIDDEN_CHANNELS, SMALLEST_MAP, SMALLEST_MAP)),
             *convolutions,
-            ToImage(HIDDEN_CHANNELS, image_shape[0], **KERNEL),
+            ToImage(HIDDEN_CHANNELS, self.data_shape[0], **KERNEL),
         )
-        self.apply(kaiming_uniform)
-        self.to(memory_format=torch.channels_last)
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
+        return layers.apply(kaiming_uniform).to(memory_format=torch.channels_last)

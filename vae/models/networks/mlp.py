@@ -3,11 +3,28 @@
 Weights are drawn as those of the networks for images are; biases are PyTorch's default.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
-from vae.models.networks.burgess import kaiming_uniform
+from vae.models.networks.base import NETWORKS, Network, kaiming_uniform
 
 HIDDEN_UNITS = 128
+
+
+@NETWORKS.register("mlp", place=2)
+class Perceptrons(Network):
+    """Two hidden layers each way."""
+
+    shapes = "(dimensions,)"
+
+    @staticmethod
+    def takes(data_shape: tuple[int, ...]) -> bool:
+        return len(data_shape) == 1
+
+    def encoder(self, outputs: int) -> nn.Sequential:
+        return perceptron(*self.data_shape, outputs)
+
+    def decoder(self, latent_dim: int) -> nn.Sequential:
+        return perceptron(latent_dim, *self.data_shape)
 
 
 def perceptron(inputs: int, outputs: int) -> nn.Sequential:
@@ -20,26 +37,3 @@ def perceptron(inputs: int, outputs: int) -> nn.Sequential:
         nn.Linear(HIDDEN_UNITS, outputs),
     )
     return layers.apply(kaiming_uniform)
-
-
-class VectorEncoder(nn.Module):
-    """q(z|x) = N(mean, diag exp logvar). Takes vectors (N, D) to mean and logvar, each (N, latent_dim)."""
-
-    def __init__(self, data_dim: int, latent_dim: int):
-        super().__init__()
-        self.layers = perceptron(data_dim, 2 * latent_dim)
-
-    def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        mean, logvar = self.layers(vectors).chunk(2, dim=-1)
-        return mean, logvar
-
-
-class VectorDecoder(nn.Module):
-    """p(x|z). Takes latents (N, latent_dim) to one real number per dimension, (N, D)."""
-
-    def __init__(self, data_dim: int, latent_dim: int):
-        super().__init__()
-        self.layers = perceptron(latent_dim, data_dim)
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)

@@ -1,36 +1,63 @@
-"""The prior p(z). It belongs to the model, because sampling and pictures need it as much as the loss does."""
+"""What every prior p(z) offers. It belongs to the model: sampling, evidence and pictures need it as the loss does."""
 
 import math
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
+
+KL_DRAWS = 64  # of an estimate of KL(q||p)
+MOMENT_DRAWS = 10_000
 
 
 class Prior(nn.Module, ABC):
-    """p(z) = 1/K sum_k N(mean_k, diag exp logvar_k); K is 1 for the standard normal."""
+    """p(z) of latents of `latent_dim` dimensions, with parameters if it is learnt.
 
-    latent_dim: int
+    One's own has to say what its `distribution` is. All else follows from that, and is overridden where there is a
+    closed form.
+    """
 
-    @abstractmethod
-    def components(self) -> tuple[Tensor, Tensor]:
-        """The components' means and log-variances, each (K, latent_dim)."""
-
-    @abstractmethod
-    def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
-        """Draw `count` latents from the global random stream: (count, latent_dim)."""
+    def __init__(self, latent_dim: int):
+        super().__init__()
+        self.latent_dim = latent_dim
 
     @abstractmethod
-    def traversal(self) -> tuple[Tensor, Tensor]:
-        """From where to traverse each dimension, (latent_dim, latent_dim), and in what unit, (latent_dim,)."""
-
-    def component_log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; mean_k, diag exp logvar_k) in nats: (..., latent_dim) to (..., K)."""
-        mean, logvar = self.components()
-        square = (z.unsqueeze(-2) - mean).square() * (-logvar).exp()
-        return -0.5 * (math.log(2 * math.pi) + logvar + square).sum(-1)
+    def distribution(self) -> Distribution:
+        """p(z) as it is now, with event_shape (latent_dim,); made of parameters and buffers, so that it moves along."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats: (..., latent_dim) to (...)."""
-        each = self.component_log_prob(z)
-        return each.logsumexp(-1) - math.log(each.shape[-1])
+        return self.distribution().log_prob(z)
+
+    def sample(self, count: int) -> Tensor:
+        """Draw `count` latents from the global random stream: (count, latent_dim)."""
+        return self.distribution().sample((count,))
+
+    def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
+        """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...).
+
+        Where there is no closed form, -E_q log p(z) is estimated, without bias, by 64 draws from the global random
+        stream; the entropy is exact.
+        """
+        entropy = 0.5 * (1 + math.log(2 * math.pi) + logvar).sum(-1)
+        noise = torch.randn(KL_DRAWS, *mean.shape, device=mean.device, dtype=mean.dtype)
+        return -entropy - self.log_prob(mean + (0.5 * logvar).exp() * noise).mean(0)
+
+    def mean_and_sd(self) -> tuple[Tensor, Tensor]:
+        """The mean and the standard deviation of each dimension, each (latent_dim,): of 10,000 draws."""
+        z = self.sample(MOMENT_DRAWS)
+        return z.mean(0), z.std(0)
+
+    def traversal(self) -> tuple[Tensor, Tensor]:
+        """From where to traverse each dimension, (latent_dim, latent_dim), and in what unit, (latent_dim,).
+
+        The mean and the standard deviations, unless there is a better place to start from.
+        """
+        mean, sd = self.mean_and_sd()
+        return mean.expand(self.latent_dim, -1), sd
+
+    def precision(self, z: Tensor) -> Tensor:
+        """The diagonal of the precision of a Gaussian that p is like near z, positive, in the shape of z."""
+        _, sd = self.mean_and_sd()
+        return sd.square().reciprocal().expand_as(z)

@@ -1,17 +1,14 @@
 """A mixture of Gaussians that is learnt."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from vae.models.priors.base import Prior
+from vae.models.priors.mixture import Mixture
 
-KL_DRAWS = 64  # of an estimate of KL(q||p)
 LOGVAR_LIMIT = 2.0  # of a learnt component
 
 
-class GaussianMixture(Prior):
+class GaussianMixture(Mixture):
     """p(z) = 1/K sum_k N(mean_k, diag exp logvar_k), learnt: the prior of CSRAE (Tran et al. 2021, arXiv:2101.02149).
 
     Means and log-variances are what a small network makes of each component's number or, without `network`, parameters
@@ -23,8 +20,7 @@ class GaussianMixture(Prior):
     """
 
     def __init__(self, components: int, latent_dim: int, *, network: bool):
-        super().__init__()
-        self.latent_dim = latent_dim
+        super().__init__(latent_dim)
         start = torch.cat([torch.randn(components, latent_dim), torch.zeros(components, latent_dim)], dim=-1)
         self.moments = nn.Parameter(start) if not network else None
         if network:
@@ -37,22 +33,11 @@ class GaussianMixture(Prior):
         mean, free = moments.chunk(2, dim=-1)
         return mean, LOGVAR_LIMIT * (free / LOGVAR_LIMIT).tanh()
 
-    def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
+    def sample(self, count: int) -> Tensor:
         """Draw `count` latents, each of a component drawn anew, from the global random stream: (count, latent_dim)."""
         mean, logvar = self.components()
         label = torch.randint(len(mean), (count,), device=mean.device)
-        z = mean[label] + (0.5 * logvar[label]).exp() * torch.randn(count, self.latent_dim, device=mean.device)
-        return z.to(device)
-
-    def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
-        """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...).
-
-        It has no closed form: -E_q log p(z) is estimated, without bias, by 64 draws from the global random stream, and
-        the entropy is exact.
-        """
-        entropy = 0.5 * (1 + math.log(2 * math.pi) + logvar).sum(-1)
-        noise = torch.randn(KL_DRAWS, *mean.shape, device=mean.device, dtype=mean.dtype)
-        return -entropy - self.log_prob(mean + (0.5 * logvar).exp() * noise).mean(0)
+        return mean[label] + (0.5 * logvar[label]).exp() * torch.randn(count, self.latent_dim, device=mean.device)
 
     def effective_components(self, z: Tensor) -> Tensor:
         """How many components latents (N, latent_dim) tell apart: exp I(k; z), from 1 to K.
@@ -64,9 +49,3 @@ class GaussianMixture(Prior):
         share = log_share.exp()
         information = torch.special.entr(share.mean(0)).sum() + (share * log_share).sum(-1).mean()
         return information.exp()
-
-    def traversal(self) -> tuple[Tensor, Tensor]:
-        """From where to traverse each dimension and in what unit: the mean and the standard deviations of p(z)."""
-        mean, logvar = self.components()
-        sd = (mean.var(0, correction=0) + logvar.exp().mean(0)).sqrt()
-        return mean.mean(0).expand(self.latent_dim, -1), sd

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from vae.divergences import kl_divergence
-from vae.models.priors.base import Prior
+from vae.models.priors.mixture import Mixture
 
 
-class SubspaceMixture(Prior):
+class SubspaceMixture(Mixture):
     """p(c) = 1/K, p(z|c) = N(mean_c, I): a Gaussian per class, K classes with subspace_dim coordinates each.
 
     mean_c is `scale` in the coordinates of class c and 0 in those of the others, so that the centroids are orthogonal
@@ -17,19 +17,18 @@ class SubspaceMixture(Prior):
     """
 
     def __init__(self, classes: int, subspace_dim: int, scale: float):
-        super().__init__()
+        super().__init__(classes * subspace_dim)
         self.classes = classes
-        self.latent_dim = classes * subspace_dim
         mean = scale * torch.eye(classes).repeat_interleave(subspace_dim, dim=1)
         self.register_buffer("mean", mean, persistent=False)  # (K, latent_dim); fixed by the options
 
     def components(self) -> tuple[Tensor, Tensor]:
         return self.mean, torch.zeros_like(self.mean)
 
-    def sample(self, count: int, device: torch.device | str | None = None) -> Tensor:
+    def sample(self, count: int) -> Tensor:
         """Draw `count` latents, each of a class drawn anew, from the global random stream: (count, latent_dim)."""
-        label = torch.randint(self.classes, (count,), device=device)
-        return self.mean[label] + torch.randn(count, self.latent_dim, device=device)
+        label = torch.randint(self.classes, (count,), device=self.mean.device)
+        return self.mean[label] + torch.randn(count, self.latent_dim, device=self.mean.device)
 
     def sample_each(self, count: int) -> Tensor:
         """Draw `count` latents of each class from the global random stream: (K, count, latent_dim)."""
@@ -37,7 +36,7 @@ class SubspaceMixture(Prior):
 
     def traversal(self) -> tuple[Tensor, Tensor]:
         """From where to traverse each dimension: the mean of its class, (latent_dim, latent_dim), in units of 1."""
-        return self.mean.repeat_interleave(self.latent_dim // self.classes, dim=0), torch.ones(self.latent_dim)
+        return self.mean.repeat_interleave(self.latent_dim // self.classes, dim=0), self.mean.new_ones(self.latent_dim)
 
     def kl_divergences(self, logits: Tensor, mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
         """The two parts of KL(q(c,z|x)||p(c,z)) in nats, each (N,).

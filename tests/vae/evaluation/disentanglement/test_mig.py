@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from vae.evaluation.disentanglement.factors import entropy, gaps
+from vae.evaluation.disentanglement.factors import gaps
 from vae.evaluation.disentanglement.mig import (
     mean_information,
     mutual_information_gaps,
     sample_information,
-    table_information,
 )
+from vae.evaluation.information import entropy
 
 NARROW = math.log(1e-4)  # standard deviation 0.01
 
@@ -187,12 +187,6 @@ def test_mean_information_has_twenty_bins():
     z = torch.arange(40).double()
     found = mean_information(z.unsqueeze(1), torch.arange(40).unsqueeze(1))
     assert found.item() == pytest.approx(math.log(20), abs=1e-3)
-
-
-def test_table_information_is_the_divergence_of_joint_and_product():
-    first, second = torch.tensor([0, 0, 0, 1]), torch.tensor([2, 2, 0, 0])
-    expected = 0.5 * math.log(0.5 / (0.75 * 0.5)) + 0.25 * math.log(0.25 / (0.75 * 0.5)) + 0.25 * math.log(2)
-    assert table_information(first, second).item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_gap_is_between_the_two_best_relative_to_the_entropy():

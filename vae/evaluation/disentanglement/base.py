@@ -1,0 +1,26 @@
+"""What a metric of disentanglement is, and the registry of all of them."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from vae.registry import Registry
+
+# Of posteriors N(mean, diag exp logvar) of N images, both (N, latent_dim), and the class indices of their K factors,
+# int64, (N, K): scores by name. Factors of one value are left out, and ValueError is raised if none is left. What is
+# drawn is drawn from the global random stream, which all metrics share, one after the other: a new one comes last, so
+# that the others draw what they drew before.
+Metric = Callable[[Tensor, Tensor, Tensor], dict[str, float | list[float]]]
+
+METRICS: Registry[Metric] = Registry("metric")
+
+
+def disentanglement_scores(mean: Tensor, logvar: Tensor, factors: Tensor) -> dict[str, float | list[float]]:
+    """The scores of every metric, by name, of posteriors N(mean, diag exp logvar), (N, latent_dim), and factors (N, K).
+
+    Raises ValueError if no factor has two values.
+    """
+    scores = {}
+    for name in METRICS.in_order():
+        scores |= METRICS[name](mean, logvar, factors)
+    return scores
