@@ -20,7 +20,7 @@ class Network(ABC):
 
     def __init__(self, data_shape: tuple[int, ...]):
         if not self.takes(data_shape):
-            raise ValueError(f"data of shape {tuple(data_shape)}: these networks take {self.shapes}")
+            raise ValueError(f"image shape {tuple(data_shape)}: these networks take {self.shapes}")
         self.data_shape = data_shape
 
     @staticmethod
@@ -72,7 +72,7 @@ def network_for(data_shape: tuple[int, ...]) -> Network:
         if NETWORKS[name].takes(data_shape):
             return NETWORKS[name](data_shape)
     known = "; ".join(f"{name} takes {NETWORKS[name].shapes}" for name in NETWORKS.in_order())
-    raise ValueError(f"data of shape {tuple(data_shape)}: no network takes them ({known})")
+    raise ValueError(f"image shape {tuple(data_shape)}: no network takes it ({known})")
 
 
 def kaiming_uniform(module: nn.Module) -> None:

@@ -32,7 +32,7 @@ def test_data_get_the_usual_networks_of_their_shape(shape, name):
 
 
 def test_a_shape_that_no_network_takes_is_refused_with_those_that_are_taken():
-    with pytest.raises(ValueError, match=r"^data of shape \(1, 32, 64\): .*burgess takes .*32.*mlp takes "):
+    with pytest.raises(ValueError, match=r"^image shape \(1, 32, 64\): .*burgess takes .*32.*mlp takes "):
         build_model((1, 32, 64))
 
 
