@@ -67,6 +67,10 @@ class Registry(dict[str, Entry]):
         hint = f"did you mean {names[near[0]]}? " if near else ""
         raise OptionError(f"{self.flag} {name}: no such {self.noun}; {hint}choose from {', '.join(self)}")
 
+    def find(self, name: str) -> Entry:
+        """What a name or an alias stands for. Raises OptionError, in one line, if there is no such name."""
+        return self[self.name_of(name)]
+
     def in_order(self) -> list[str]:
         """The names, by their places; those of the same place by name."""
         return sorted(self, key=lambda name: (self.places[name], name))

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from vae.losses import LOSSES, Loss, build_loss, loss_name
+from vae.losses import LOSSES, Loss, build_loss
 from vae.models import VAE
 
 CONFIG, MODEL = "config.json", "model.pt"
@@ -68,8 +68,7 @@ def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Loss]:
 
 def build(config: Any, image_shape: tuple[int, ...], dataset_size: int) -> tuple[VAE, Loss]:
     """The model and the loss that a configuration describes by its loss, loss_options, latent_dim and rec_dist."""
-    kind = LOSSES[loss_name(config.loss)]
-    model = kind.build_model(image_shape, config.latent_dim, config.rec_dist, config.loss_options)
+    model = LOSSES.find(config.loss).build_model(image_shape, config.latent_dim, config.rec_dist, config.loss_options)
     loss = build_loss(config.loss, dataset_size=dataset_size, latent_dim=config.latent_dim, **config.loss_options)
     return model, loss
 

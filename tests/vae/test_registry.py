@@ -34,6 +34,7 @@ def test_it_is_a_dictionary_in_the_order_of_registration(fruits):
 
 def test_an_alias_stands_for_a_name(fruits):
     assert fruits.name_of("pomme") == fruits.name_of("Apple") == "Apple"
+    assert fruits.find("pomme") is fruits.find("Apple") is fruits["Apple"]
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_and_all(fruits):

@@ -159,4 +159,4 @@ def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: floa
     Raises OptionError, in one line, for an unknown name or option and for a value out of bounds.
     """
     resolved = LOSSES.resolve_options(name, options)
-    return LOSSES[LOSSES.name_of(name)](dataset_size=dataset_size, latent_dim=latent_dim, **resolved)
+    return LOSSES.find(name)(dataset_size=dataset_size, latent_dim=latent_dim, **resolved)

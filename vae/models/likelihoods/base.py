@@ -51,7 +51,7 @@ class Likelihood(nn.Module, ABC):
 
 def build_likelihood(name: str, image_shape: tuple[int, ...]) -> Likelihood:
     """The likelihood of that name, for images or vectors of this shape. Raises OptionError, in one line, if unknown."""
-    return LIKELIHOODS[LIKELIHOODS.name_of(name)](image_shape)
+    return LIKELIHOODS.find(name)(image_shape)
 
 
 def sigmoid_slope(output: Tensor) -> Tensor:
