@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.distributions import Independent, Laplace
 
+import vae
 from registries import set_free
 from small_runs import config, metrics_of
 from utils.runs.folder import LATENT, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
-from utils.runs.loading import load_model
 from utils.runs.run import run
 from vae.losses import LOSSES, register
 from vae.losses.kl import KLLoss
@@ -54,7 +54,7 @@ def test_it_trains_evaluates_estimates_the_evidence_and_draws(dataset, own_loss,
     assert all((folder / name).stat().st_size for name in pictures)
     first, *_, last = (record["loss"] for record in metrics_of(folder))
     assert last < first
-    model, _, _ = load_model(folder)
+    model, _, _ = vae.load(folder)
     assert isinstance(model.prior, ProductOfLaplaces)
     assert model.prior.log_scale.abs().min() > 0, "every scale is learnt"
     for split in ("train", "test"):

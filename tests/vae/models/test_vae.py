@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vae.losses import LOSSES, resolve_options
+from vae.losses import LOSSES
 from vae.models import build_model, vae
 
 IMAGES = torch.randint(256, (7, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -16,7 +16,7 @@ def small_batches(monkeypatch):
 
 def model_of(loss):
     torch.manual_seed(0)
-    return LOSSES[loss].build_model((1, 32, 32), 20, "gaussian", resolve_options(loss, {}))
+    return LOSSES[loss].build_model((1, 32, 32), 20, "gaussian", LOSSES.resolve_options(loss, {}))
 
 
 @pytest.mark.parametrize("loss", ["KL", "CS", "CatVAE"])
