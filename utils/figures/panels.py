@@ -130,8 +130,10 @@ def bounds(flag: str) -> tuple[float, float] | None:
 
 
 def plain_ticks(axis: Axis) -> None:
-    """Numbers such as 20 and 50 on a logarithmic axis, where a power of ten would be too little."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+    """Numbers such as 20 and 50 on a logarithmic axis with its limits, where a power of ten would be too little."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if decades < 2.2 else (1, 3) if decades < 5 else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

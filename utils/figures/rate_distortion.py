@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from utils.figures.images import text_width
 from utils.figures.panels import finish, panels, plain_ticks
 from utils.figures.style import MARKER_SIZE, Look, look_of
 from utils.grids.saved import SavedRun
@@ -18,8 +19,9 @@ from vae.losses import LOSSES
 
 FAINT = {"fontsize": 6.5, "color": "0.6"}
 LEAST_RATE = 0.1  # nats; of a model that uses its latents less there is nothing to be seen near it
-TEXT_SIZE = np.array([27, 9])  # half of what the value at an end of a line takes, in pixels, and some room
-PLACES = [(x, y) for y in (0, 12, -12, 20, -20) for x in (34, -34, 0) if x or abs(y) > 12]  # beside that end
+TEXT_HEIGHT = 6  # half of that of the value at an end of a line, in pixels
+SIDES = [(x, y) for y in (0, 0.6, -0.6, 1, -1) for x in (1, -1, 0) if x or abs(y) == 1]  # where it may stand
+GAP = (9, 14)  # between it and the end, in pixels
 
 Point = tuple[float, float]  # rate and distortion, both means over seeds
 
@@ -44,6 +46,8 @@ def rate_distortion(groups: Sequence[RunGroup]) -> Figure:
             equal_sums(near)
         else:
             near.set_axis_off()
+        for one in (axes, near):
+            plain_ticks(one.xaxis)
     above[0].set_ylabel("distortion: reconstruction")
     below[0].set_ylabel("the same near KL(q‖p)")
     finish(figure, above)
@@ -59,7 +63,6 @@ def draw_group(axes: Axes, group: RunGroup) -> None:
     for loss in group.losses:
         draw_loss(axes, group.families(loss))
     axes.set(xlabel="rate: KL(q‖p) (nats)", xscale="log")
-    plain_ticks(axes.xaxis)
 
 
 def draw_loss(axes: Axes, families: Sequence[Family]) -> None:
@@ -93,21 +96,23 @@ def name_ends(axes: Axes, near: Axes, family: Family) -> None:
         x, y = points[value]
         panel = near if low[0] < x < high[0] and low[1] < y < high[1] else axes
         style = {"color": look_of(family.loss).color, "fontsize": 8, "ha": "center", "va": "center"}
-        place = free_place(panel, (x, y))
-        panel.annotate(flag_label(family.flag, value), (x, y), place, textcoords="offset pixels", **style)
+        text = flag_label(family.flag, value)
+        place = free_place(panel, (x, y), text_width(text) / 2)
+        panel.annotate(text, (x, y), place, textcoords="offset pixels", **style)
 
 
-def free_place(axes: Axes, point: Point) -> tuple[int, int]:
-    """Where beside a point the least is in the way of a text of `TEXT_SIZE`: its centre, in pixels from the point."""
+def free_place(axes: Axes, point: Point, half_width: float) -> np.ndarray:
+    """Where beside a point the least is in the way of a text: its centre, in pixels from the point, (2,)."""
     lines = [along(line) for line in axes.lines if line.get_linestyle() != ":"]
     texts = [text.get_window_extent().get_points() for text in axes.texts]
     taken, at = np.concatenate([*lines, *texts]), axes.transData.transform(point)
+    size = np.array([half_width, TEXT_HEIGHT])
 
-    def in_the_way(place: tuple[int, int]) -> tuple[bool, int]:
-        outside = not axes.get_window_extent().contains(*(at + place + TEXT_SIZE * np.sign(place)))
-        return outside, (np.abs(taken - at - place) < TEXT_SIZE).all(1).sum()
+    def in_the_way(place: np.ndarray) -> tuple[bool, int]:
+        outside = not axes.get_window_extent().contains(*(at + place + size * np.sign(place)))
+        return outside, (np.abs(taken - at - place) < size + 3).all(1).sum()
 
-    return min(PLACES, key=in_the_way)
+    return min(((size + GAP) * side for side in SIDES), key=in_the_way)
 
 
 def along(line: Line2D) -> np.ndarray:
