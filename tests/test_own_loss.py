@@ -55,14 +55,16 @@ def test_a_file_of_twenty_lines_is_enough():
     assert len(EXAMPLE.splitlines()) <= 25
 
 
-def test_it_has_its_rows_in_the_table_and_its_figure_in_the_report(copy):
+def test_it_has_its_rows_and_its_colour_in_the_table_and_its_figure_in_the_report(copy):
     results = copy[0] / "results" / "own"
     with open(results / "table.csv", newline="") as file:
         labels = [line["label"] for line in csv.DictReader(file)]
     values = [f"{NAME} {FLAG} = {value}" for value in ("0.5", "2")]
     assert labels == ["KL", *values, *(f"{NAME}, best {FLAG} on {split}" for split in ("train", "test"))]
     page = (results / "report.html").read_text(encoding="utf-8")
-    assert all(label in page for label in labels)
+    rows = re.findall(r'<th scope="row" style="--loss: ([^"]*)">([^<]*)</th>', page)
+    expected = {True: copy[1]["colors"][NAME], False: copy[1]["colors"]["KL"]}
+    assert rows == [(expected[label != "KL"], label) for label in labels]
     name = f"{FLAG}_dataset-digits_rec-dist-bernoulli.png"
     assert f'alt="{name}"' in page and (results / name).exists()
 

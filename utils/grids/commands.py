@@ -1,5 +1,6 @@
 """The command lines that make runs: of one run, of all runs of a grid, and the one that goes on with a run."""
 
+import contextlib
 import shlex
 from collections import defaultdict
 from collections.abc import Sequence
@@ -55,25 +56,35 @@ def find_grid(
     """
     wanted = {config.experiment: config for config in configs}
     values = values_by_flag(configs)
-    grids = []
+    found = []
     for preset in presets:
-        several = {name for name in values if len(values[name]) > 1 and not preset}
-        flags = {name: one_or_several(own) for name, own in values.items() if name in {"dataset", "loss", *several}}
-        try:
-            theirs = values_by_flag(configurations(flags, preset))
-            for name, own in values.items():
-                if set(own) != set(theirs.get(name, ())):
-                    flags[name] = one_or_several(own)
-                    theirs = values_by_flag(configurations(flags, preset))
+        with contextlib.suppress(OptionError, ResultsError):  # no such grid can be
+            flags = grid_flags(values, preset)
             made = runs_of_grid(flags, preset)
-        except (OptionError, ResultsError):
-            continue
-        if made == wanted or (not exact and wanted.items() <= made.items()):
-            for name in ("dataset", "loss") if preset else ():
-                without = {key: value for key, value in flags.items() if key != name}
-                flags = without if runs_of_grid(without, preset) == made else flags
-            grids.append(GridCommand(preset, flags, len(made)))
-    return min(grids, key=lambda grid: len(grid.flags), default=None)
+            if made == wanted or (not exact and wanted.items() <= made.items()):
+                found.append(GridCommand(preset, without_needless(flags, preset), len(made)))
+    return min(found, key=lambda grid: len(grid.flags), default=None)
+
+
+def grid_flags(values: dict[str, list[Any]], preset: str | None) -> dict[str, Any]:
+    """Flags besides those of a preset, or of none, with which runs have these values."""
+    several = {name for name in values if len(values[name]) > 1 and not preset}
+    flags = {name: one_or_several(own) for name, own in values.items() if name in {"dataset", "loss", *several}}
+    theirs = values_by_flag(configurations(flags, preset))
+    for name, own in values.items():
+        if set(own) != set(theirs.get(name, ())):
+            flags[name] = one_or_several(own)
+            theirs = values_by_flag(configurations(flags, preset))
+    return flags
+
+
+def without_needless(flags: dict[str, Any], preset: str | None) -> dict[str, Any]:
+    """The flags less the data set and the loss of a preset, where the preset has them anyway."""
+    made = runs_of_grid(flags, preset)
+    for name in ("dataset", "loss") if preset else ():
+        others = {key: value for key, value in flags.items() if key != name}
+        flags = others if runs_of_grid(others, preset) == made else flags
+    return flags
 
 
 def runs_of_grid(flags: dict[str, Any], preset: str | None) -> dict[str, RunConfig]:

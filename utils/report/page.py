@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from utils.figures.style import colors
 from utils.grids.commands import run_command
 from utils.grids.saved import SavedRun
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, CellKey, Findings, key_of, named_config
@@ -46,6 +47,7 @@ def page(findings: Findings, figures: dict[str, bytes]) -> str:
         figures=[picture(content, name, FIGURE_SCALE) for name, content in figures.items()],
         symbols=list(dict.fromkeys(map(symbol_of, chosen))),
         anchors=anchors(findings),
+        colors=colors(),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         CellKey=CellKey,

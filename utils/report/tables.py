@@ -122,10 +122,15 @@ class Cell:
 class Row:
     """A row of a table: a configuration on each data set, or the best of several."""
 
+    loss: str
     label: str
     cells: dict[str, Cell]  # by data set
-    option: str | None  # the swept option of its loss
-    chosen_on: str | None = None  # the split by which the best value of that option was chosen
+    chosen_on: str | None = None  # the split by which the best value of the loss's swept option was chosen
+
+    @property
+    def option(self) -> str | None:
+        """The swept option of its loss."""
+        return swept_option(self.loss)
 
     def paper_texts(self, dataset: str) -> tuple[str, str, str]:
         """The paper's number, its marks, and the option's value where it was chosen; each empty if there is none.
@@ -205,7 +210,7 @@ def configuration_row(found: Sequence[Replicates], datasets: list[str]) -> Row:
     on = {one.config.dataset: one for one in found}
     config = found[0].config
     cells = {d: Cell(config.rec_dist, on.get(d), published(replace(config, dataset=d))) for d in datasets}
-    return Row(found[0].label, cells, found[0].option)
+    return Row(config.loss, found[0].label, cells)
 
 
 def families(found: Sequence[Replicates]) -> list[list[Replicates]]:
@@ -227,7 +232,7 @@ def best_row(family: Sequence[Replicates], datasets: list[str], split: str) -> R
         errors = {value: error for value, error in errors.items() if error is not None}
         value = min(errors, key=errors.get, default=None)
         cells[dataset] = Cell(config.rec_dist, best, numbers.get(value), best is not None, value)
-    return Row(f"{family[0].family}, best {symbol_of(option)} on {split}", cells, option, chosen_on=split)
+    return Row(config.loss, f"{family[0].family}, best {symbol_of(option)} on {split}", cells, chosen_on=split)
 
 
 def least_error(found: Sequence[Replicates], split: str) -> Replicates | None:

@@ -124,7 +124,7 @@ def test_the_papers_numbers_are_those_of_its_table():
 def test_numbers_of_another_likelihood_are_in_brackets():
     def texts(rec_dist, loss):
         number = published(RunConfig("x", dataset="mnist", loss=loss))
-        return Row(loss, {"mnist": Cell(rec_dist, None, number)}, None).paper_texts("mnist")
+        return Row(loss, loss, {"mnist": Cell(rec_dist, None, number)}).paper_texts("mnist")
 
     assert texts("bernoulli", "KL") == ("8.46", "b", "")
     assert texts("gaussian", "KL") == ("[8.46]", "b", "")
