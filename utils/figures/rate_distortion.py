@@ -38,16 +38,16 @@ def rate_distortion(groups: Sequence[RunGroup]) -> Figure:
     for axes, near, group in zip(above, below, groups):
         draw_group(axes, group)
         axes.margins(0.1)
+        plain_ticks(axes.xaxis)
         rate, distortion = point_of(kl) if (kl := group.of("KL")) else (0, 0)
         if rate > LEAST_RATE:
             draw_group(near, group)
             least = min(evaluated(group.runs, "reconstruction"))
             near.set(xlim=(0.5 * rate, 2.2 * rate), ylim=(least - 1, distortion + 0.4 * rate))
+            plain_ticks(near.xaxis)
             equal_sums(near)
         else:
             near.set_axis_off()
-        for one in (axes, near):
-            plain_ticks(one.xaxis)
     above[0].set_ylabel("distortion: reconstruction")
     below[0].set_ylabel("the same near KL(q‖p)")
     finish(figure, above)

@@ -1,10 +1,10 @@
 """The objective without a regulariser."""
 
-from vae.losses.base import Loss, Penalty, register
+from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 
 
-@register("AE")
+@register("AE", display=Display("AE", "#696987"))
 class AutoencoderLoss(Loss):
     """Reconstruction only. z is still sampled from q(z|x), so that the posterior's variance shrinks in training."""
 

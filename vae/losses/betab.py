@@ -1,12 +1,12 @@
 """The beta-VAE with a controlled capacity."""
 
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
-from vae.losses.base import Penalty, register
+from vae.losses.base import Display, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
 
 
-@register("betaB")
+@register("betaB", display=Display("betaB", "#69D2FF"))
 class CapacityLoss(AnnealedLoss):
     """gamma |KL(q(z|x)||p(z)) - C|, with the KL divergence's mean over the batch (Burgess et al. 2018, eq. 8).
 

@@ -5,12 +5,12 @@ from torch import Tensor
 
 from vae.divergences.numerics import gaussian_log_prob
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
-from vae.losses.base import Penalty, register
+from vae.losses.base import Display, Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
 
 
-@register("btcvae")
+@register("btcvae", display=Display("btcvae", "#780FD2"))
 class TotalCorrelationLoss(AnnealedLoss):
     """A I(x; z) + B KL(q(z)||prod_j q(z_j)) + G sum_j KL(q(z_j)||p(z_j)) (Chen et al. 2018, eq. 4).
 

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vae.losses.base import Loss, Penalty, register
+from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE
 from vae.models.categorical import CategoricalOutput, CategoricalVAE, build_categorical_model
 from vae.models.priors import SubspaceMixture
 from vae.options import Option
 
 
-@register("CatVAE")
+@register("CatVAE", display=Display("CatVAE", "#5A004B"))
 class CategoricalLoss(Loss):
     """KL(q(c,z|x) || p(c,z)), with a class c and a Gaussian per class: the negative evidence lower bound.
 
@@ -59,7 +59,7 @@ class CategoricalLoss(Loss):
         return self.weighted(of_class + of_latent, class_kl=of_class, latent_kl=of_latent)
 
 
-@register("InfoCatVAE")
+@register("InfoCatVAE", display=Display("InfoCatVAE", "#8778F0"))
 class InfoCategoricalLoss(CategoricalLoss):
     """CatVAE + weight E_{c ~ p(c), z ~ p(z|c)}[-log q(c|x)] at x = the mean image of z.
 

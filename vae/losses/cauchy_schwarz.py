@@ -3,13 +3,13 @@
 from typing import Any
 
 from vae.divergences import cauchy_schwarz_divergence
-from vae.losses.base import Loss, Penalty, register
+from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.models.priors import GaussianMixture
 from vae.options import Option
 
 
-@register("CS")
+@register("CS", display=Display("CS", "#C32DB4"))
 class CauchySchwarzLoss(Loss):
     """weight D_CS(q(z|x), p(z)), p a mixture of Gaussians that is learnt with the model (Tran et al. 2021).
 

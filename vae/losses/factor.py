@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
-from vae.losses.base import LossTerms, Penalty, register
+from vae.losses.base import Display, LossTerms, Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
 
@@ -16,7 +16,7 @@ HIDDEN_LAYERS = 6
 HIDDEN_UNITS = 1000
 
 
-@register("factor")
+@register("factor", display=Display("factor", "#5A3C1E"))
 class FactorLoss(AnnealedLoss):
     """KL(q(z|x)||p(z)) + gamma KL(q(z)||prod_j q(z_j)) (Kim and Mnih 2018, eq. 2).
 

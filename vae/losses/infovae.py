@@ -48,7 +48,7 @@ class MMDLoss(AggregateLoss):
         self.weight = MMD_B
 
 
-@register("energy")
+@register("energy", display=Display("energy", "#87B478"))
 class EnergyLoss(AggregateLoss):
     """weight (2 E||z - p|| - E||z - z'|| - E||p - p'||), z and z' from q(z), p and p' from p(z).
 
@@ -65,7 +65,7 @@ class EnergyLoss(AggregateLoss):
         self.weight = energy_B
 
 
-@register("InfoVAE")
+@register("InfoVAE", display=Display("InfoVAE", "#E1C32D"))
 class InfoVAELoss(AggregateLoss):
     """(1 - alpha) KL(q(z|x) || p(z)) + (alpha + lambda - 1) D(q(z), p(z)) (Zhao et al. 2019).
 

@@ -17,7 +17,6 @@ from utils.figures.over_options import (
     option_figure,
     skew_figure,
 )
-from utils.figures.rate_distortion import rate_distortion
 from utils.figures.style import look_of
 from utils.results.groups import merged
 from utils.results.reading import read_groups, with_evidence
@@ -25,22 +24,6 @@ from utils.runs.folder import CONFIG, EVALUATION, METRICS
 
 PREFIX = "dataset-digits_rec-dist-gaussian_loss-"
 ALPHAS = [0.1, 0.5]
-
-
-@pytest.fixture
-def reference(results):
-    return results / "results" / "reference"
-
-
-@pytest.fixture
-def said(reference):
-    """What evaluation.json of a run says, by the end of its name."""
-
-    def value(run, quantity, split="test", grid="table1"):
-        name = run if grid in ("noise", "alpha-starts") else PREFIX + run
-        return json.loads((reference / grid / name / EVALUATION).read_text())[split][quantity]
-
-    return value
 
 
 def drawn(axes, color, line, marker="o"):
@@ -177,28 +160,6 @@ def test_errors_and_learnt_alpha_over_noise(reference, said):
     assert labels(figure) == ["KL(q‖p)", look_of("tGJS").label, "train", "test"]
 
 
-def test_rate_and_distortion_are_the_two_parts_of_the_elbo(reference, said):
-    lists = [read_groups(reference / name, name) for name in ("table1", "lambda", "beta")]
-    figure = rate_distortion([only(merged(*lists))])
-    above, near = figure.axes
-    for axes in (above, near):
-        of = {line.get_label(): line.get_xydata() for line in axes.lines}
-        ((rate, distortion),) = of[look_of("KL").label]
-        assert distortion == said("KL", "reconstruction")
-        assert rate == pytest.approx(said("KL", "divergence"))
-        for (rate, distortion), alpha in zip(of[look_of("dGJS").label], ALPHAS, strict=True):
-            assert distortion == said(f"dGJS_GJS-A-{alpha}", "reconstruction")
-            assert rate + distortion == pytest.approx(-said(f"dGJS_GJS-A-{alpha}", "elbo"))
-    ends = {text.get_text() for axes in (above, near) for text in axes.texts}
-    assert ends >= {"α = 0.1", "α = 0.5", "β = 0.5", "β = 4"}
-    sums = [text for text in near.texts if "=" not in text.get_text()]
-    dotted = [line for line in near.lines if line.get_linestyle() == ":"]
-    assert sums and dotted
-    assert all(f"{sum(text.xy):g}" == text.get_text() for text in sums)
-    for line in dotted:
-        assert np.ptp(line.get_xdata() + line.get_ydata()) == pytest.approx(0, abs=1e-9)
-
-
 def test_evidence_that_is_far_apart_is_drawn_again_near_that_of_kl(reference, said, tmp_path):
     folder = shutil.copytree(reference / "table1", tmp_path / "table1")
     path = folder / f"{PREFIX}GJS_GJS-A-0.5" / EVALUATION
@@ -218,16 +179,3 @@ def test_evidence_that_is_far_apart_is_drawn_again_near_that_of_kl(reference, sa
         path.write_text(json.dumps(evaluation))
     level = only(with_evidence(read_groups(folder, "table1", loss=["KL", "GJS"])))
     assert not evidence_figure([level]).axes[0].child_axes
-
-
-def test_near_a_kl_that_is_not_there_or_uses_no_latents_nothing_is_drawn(reference, tmp_path):
-    folder = shutil.copytree(reference / "table1", tmp_path / "table1")
-    without = only(read_groups(folder, "table1", loss=["GJS", "MMD"]))
-    path = folder / f"{PREFIX}KL" / EVALUATION
-    evaluation = json.loads(path.read_text())
-    evaluation["test"]["elbo"] = -evaluation["test"]["reconstruction"]
-    path.write_text(json.dumps(evaluation))
-    for group in (without, only(read_groups(folder, "table1"))):
-        above, near = rate_distortion([group]).axes
-        assert not near.axison and not near.lines
-        assert {"α = 0.1", "α = 0.5"} <= {text.get_text() for text in above.texts}
