@@ -88,21 +88,16 @@ class RunGroup:
         if not found:
             return []
         defaults = default_flags(self.of(loss)[0].config)
-        varying = {name for key in found for name, value in key if any(value != dict(other)[name] for other in found)}
+        varying = {name for (name, _), *others in map(set, zip(*found)) if others}  # with more than one value
 
-        def order(key: tuple) -> tuple:
+        def place(key: tuple) -> tuple:
             changed = sum(value != defaults[name] for name, value in key)
             return changed, [(value is not None, value or 0) for _, value in key]
 
-        return [
-            Family(
-                loss,
-                flag,
-                {name: value for name, value in key if name in varying or value != defaults[name]},
-                dict(sorted(found[key].items())),
-            )
-            for key in sorted(found, key=order)
-        ]
+        def told(key: tuple) -> dict[str, Any]:
+            return {name: value for name, value in key if name in varying or value != defaults[name]}
+
+        return [Family(loss, flag, told(key), dict(sorted(found[key].items()))) for key in sorted(found, key=place)]
 
     def series(self, loss: str, over: str | None = None) -> Series:
         """The runs of the first of its families."""

@@ -9,6 +9,7 @@ import pytest
 
 import main as command_line
 from utils.figures.images import image_grid
+from utils.figures.style import look_of
 from utils.report.report import PAGE, TABLE, swept_figures
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
@@ -102,6 +103,25 @@ def test_figures_have_a_curve_for_each_skewed_loss_and_lines_for_others(results)
         assert (test.get_linestyle(), train.get_linestyle()) == ("-", "--")
         assert test.get_xdata().tolist() == [0.1, 0.3]
         assert test.get_ydata() == pytest.approx([0.6, 0.8])
+
+
+def test_any_swept_option_has_its_figure_in_the_colours_of_the_losses(results):
+    flags = {"loss": ["KL", "betaH"], "betaH_B": [0.5, 2.0, 4.0], "lr": [1e-3, 1e-4], "dataset": "digits"}
+    write_grid(results / "exp", lambda c: c.loss_options.get("betaH_B", 3.0), **flags)
+    found = swept_figures(report(results))
+    assert list(found) == ["beta_dataset-digits_rec-dist-bernoulli.png"]
+    (figure,) = found.values()
+    for axes, lr in zip(figure.axes, ("0.0001", "0.001"), strict=True):
+        assert axes.get_title() == f"betaH lr = {lr}"
+        assert (axes.get_xlabel(), axes.get_xscale()) == ("β", "log")
+        curve = axes.containers[0].lines[0]
+        assert curve.get_xdata().tolist() == curve.get_ydata().tolist() == [0.5, 2, 4]
+    labels = {
+        text.get_text(): handle for handle, text in zip(figure.legends[0].legend_handles, figure.legends[0].texts)
+    }
+    assert labels["betaH lr = 0.0001"].get_color() == look_of("betaH").color
+    assert labels["KL lr = 0.0001"].get_color() == look_of("KL").color != labels["KL lr = 0.001"].get_color()
+    assert "Squared error against β" in (results / "exp" / PAGE).read_text()
 
 
 def test_the_same_files_give_the_same_report(results):

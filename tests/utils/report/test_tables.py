@@ -69,6 +69,22 @@ def test_the_best_alpha_is_chosen_on_train_and_on_test(results):
         assert [best.text(of, 1) for of in ("test", "train")] == texts
 
 
+def test_the_best_of_any_swept_option_is_chosen_beside_the_papers(results):
+    flags = {"loss": ["KL", "betaH"], "betaH_B": [0.5, 2.0], "dataset": "mnist"}
+    write_grid(results / "exp", lambda c: (10 - c.loss_options.get("betaH_B", 1.0), 9.0), **flags)
+    findings = report(results)
+    lines = cells_of(findings)
+    assert list(lines) == [
+        *("KL", "betaH β = 0.5", "betaH β = 2", "betaH, best β on train", "betaH, best β on test"),
+    ]
+    best = findings.tables[0].rows[-1]
+    assert best.cells["mnist"].text("test", 1) == "8.00 (β = 2)"
+    assert best.paper_texts("mnist") == ("8.09", "b", " (β = 0.25)")
+    chosen = table(results)[-1]
+    assert (chosen["swept"], chosen["value"], chosen["paper_value"]) == ("betaH_B", "2.0", "0.25")
+    assert (chosen["alpha"], chosen["paper_alpha"]) == ("", ""), "which is not what is swept"
+
+
 def test_other_flags_that_vary_are_labels_and_best_alphas_are_by_them(results):
     flags = {"loss": ["KL", "GJS"], "lr": [1e-3, 1e-4], "GJS_A": [0.1, 0.3], "GJS_B": 2.0, "dataset": "digits"}
     write_grid(results / "exp", lambda c: c.lr * 1e4 + c.loss_options.get("GJS_A", 0), **flags)
