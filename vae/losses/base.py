@@ -1,7 +1,8 @@
 """What every training objective shares, and the registry of all of them.
 
 An objective is a class in a file of its own: a subclass of `Loss` under `@register("name")` with its options and
-its `penalty`. The registry gives it its flags, its help, its colour in the figures and its tests.
+its `penalty`. The registry gives it its flags, its help, its colour in the figures and its tests. A `display`, and what
+it says to have `swept` or that it `learns`, tell tables and figures more.
 """
 
 from abc import ABC, abstractmethod
