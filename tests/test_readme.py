@@ -10,7 +10,7 @@ import torch
 
 import main as command_line
 from reference_runs import of_table
-from registries import set_free
+from registries import OUR_LOSSES, set_free
 from utils.grids.presets import ALPHAS
 from utils.results.paper_numbers import NUMBERS
 from utils.runs.config import RunConfig
@@ -22,9 +22,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def losses_table() -> str:
-    """The README's table of objectives, from the registry."""
+    """The README's table of objectives, from the registry: the project's own, and no one else's."""
     rows = ["| `--loss` | divergence with its weight | what it is | options |", "|---|---|---|---|"]
-    for name, loss in LOSSES.items():
+    for name, loss in ((name, loss) for name, loss in LOSSES.items() if name in OUR_LOSSES):
         options = ", ".join(f"`{option.flag}` {option.default}" for option in loss.options)
         rows.append(f"| `{name}` | {loss.formula} | {loss.summary} | {options} |")
     return "\n".join(rows)

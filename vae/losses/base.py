@@ -80,7 +80,7 @@ class Loss(nn.Module, ABC):
     # True: runs with this objective may be trained as one, see vae.training.ensemble. It can be if its model is a VAE,
     # and its terms need nothing but the networks' output, the prior, the likelihood, and parameters, buffers and
     # numbers of its own; draw nothing in training, nor does its prior; and do not look at the values of a tensor. Its
-    # after_step has to be elementwise.
+    # after_step has to be elementwise. A subclass does not inherit it: what it adds may not be so.
     batchable: ClassVar[bool] = False
 
     weight: float = 1.0
@@ -149,6 +149,7 @@ def register(
                 raise TypeError(f"{loss.__name__}: its {text} is missing, a line for the help and the README")
         LOSSES.register(name, aliases=aliases)(loss)
         loss.display = display or Display(name)
+        loss.batchable = vars(loss).get("batchable", False)
         return loss
 
     return add

@@ -65,6 +65,7 @@ class DualGeometricJSLoss(GeometricJSLoss):
 
     summary = "its dual, with the arguments of both KL divergences the other way round"
     formula = "λ JS*^G_α(q‖p)"
+    batchable = True
     dual = True
 
 
@@ -76,6 +77,7 @@ class LearntGeometricJSLoss(GeometricJSLoss):
     """
 
     summary = "GJS with a learnt skew α, started at --GJS-A"
+    batchable = True
     swept = None
     learns = "GJS"
     learnt_as = "alpha"
@@ -99,5 +101,6 @@ class LearntDualGeometricJSLoss(LearntGeometricJSLoss):
 
     summary = "dGJS with a learnt skew α, started at --GJS-A"
     formula = DualGeometricJSLoss.formula
+    batchable = True
     learns = "dGJS"
     dual = True

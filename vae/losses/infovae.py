@@ -21,7 +21,6 @@ class AggregateLoss(Loss):
     """weight D(q(z), p(z)), with a discrepancy D of samples."""
 
     batch_statistic = True
-    batchable = True
     discrepancy: ClassVar[str]  # its name in DISCREPANCIES
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
@@ -40,6 +39,7 @@ class MMDLoss(AggregateLoss):
 
     summary = "maximum mean discrepancy of the aggregate posterior (InfoVAE with α = 1)"
     formula = "w MMD²(q(z), p(z))"
+    batchable = True
     options = (Option("MMD_B", 500.0, "weight of the discrepancy", minimum=0, symbol="λ", named=True),)
     discrepancy = "mmd"
 
@@ -57,6 +57,7 @@ class EnergyLoss(AggregateLoss):
 
     summary = "energy distance of the aggregate posterior (InfoVAE with α = 1)"
     formula = "w D_E(q(z), p(z))"
+    batchable = True
     options = (Option("energy_B", 500.0, "weight of the distance", minimum=0),)
     discrepancy = "energy"
 
@@ -75,6 +76,7 @@ class InfoVAELoss(AggregateLoss):
 
     summary = "the whole InfoVAE objective; D is MMD² or the energy distance"
     formula = "(1−α) KL(q‖p) + (α+λ−1) D(q(z), p(z))"
+    batchable = True
     options = (
         Option("info_alpha", 0.0, "alpha: 1 - alpha is the weight of the KL divergence", maximum=1),
         Option("info_lambda", 500.0, "lambda: alpha + lambda - 1 is the weight of the discrepancy", above=0),

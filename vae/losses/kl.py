@@ -36,6 +36,7 @@ class BetaVAELoss(KLLoss):
 
     summary = "beta-VAE"
     formula = "β KL(q‖p)"
+    batchable = True
     swept = "betaH_B"
     options = (Option("betaH_B", 4.0, "weight beta of the divergence", minimum=0, symbol="β", named=True),)
 

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from registries import OUR_LOSSES, set_free
 from vae.divergences import kl_divergence, reverse_kl_divergence
 from vae.losses import LOSSES, build_loss, register
 from vae.models import build_model
@@ -173,7 +174,7 @@ def test_evaluation_decodes_the_posterior_mean_and_keeps_the_state(name, images)
 @pytest.mark.parametrize("name", LOSSES)
 def test_it_describes_itself(name):
     loss = LOSSES[name]
-    assert loss.__doc__
+    assert loss.__doc__ or name not in OUR_LOSSES
     assert loss.summary
     assert loss.formula
     for option in loss.options:
@@ -181,11 +182,19 @@ def test_it_describes_itself(name):
         assert option.help
 
 
+def beyond(option):
+    """A value beyond an option's bounds or, where it has none, of another kind."""
+    if option.maximum is not None:
+        return option.maximum + 1
+    if option.minimum is not None or option.above is not None:
+        return (option.above if option.minimum is None else option.minimum) - 1
+    return -1.0 if option.kind is str else "yes"
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_values_out_of_bounds_are_refused(name):
     for option in LOSSES[name].options:
-        # -1 is beyond every lower bound and no text; where there is none, there is an upper one.
-        bad = "yes" if option.kind is bool else -1.0 if option.maximum is None else option.maximum + 1
+        bad = beyond(option)
         with pytest.raises(ValueError, match=f"^{option.flag} .*expected"):
             build_loss(name, **SIZES, **{option.name: bad})
 
@@ -288,6 +297,17 @@ def test_a_name_or_an_option_that_is_taken_is_refused():
     with pytest.raises(TypeError, match="--GJS-A differs from that of another loss"):
         register("new")(Other)
     assert "new" not in LOSSES
+
+
+def test_the_projects_own_are_all_there():
+    assert LOSSES.keys() >= set(OUR_LOSSES)
+
+
+def test_what_a_subclass_adds_is_not_trusted_in_an_ensemble(monkeypatch):
+    set_free(monkeypatch, LOSSES, "other")
+    assert LOSSES["KL"].batchable
+    assert not register("other")(type("Other", (LOSSES["KL"],), {})).batchable
+    assert LOSSES["other"].display.label == "other", "nor is it shown as what it is made of"
 
 
 def test_names_that_stand_for_others_and_names_that_do_not():

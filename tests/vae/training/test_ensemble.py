@@ -66,7 +66,7 @@ def check_same_record(ours, theirs):
 OF_EVERY_KIND = [
     *(
         (name, {"seed": seed} | ({"reg_anneal": 8} if name in ("betaB", "btcvae") else {}))
-        for seed, name in enumerate(name for name, loss in LOSSES.items() if loss.batchable)
+        for seed, name in enumerate(name for name, loss in LOSSES.items() if loss.batchable and "vectors" in loss.data)
     ),
     ("GJS", {"GJS_A": 0.0}),
     ("GJS", {"GJS_A": 0.2, "GJS_B": 2.0, "seed": 7}),

@@ -44,6 +44,10 @@ class Likelihood(nn.Module, ABC):
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         """The reconstruction term of each pixel, in the shape of images."""
 
+    def sample(self, output: Tensor) -> Tensor:
+        """Draw x ~ p(x|z) from the global random stream, in the shape of output; asked of likelihoods of vectors."""
+        raise NotImplementedError(f"{type(self).__name__} has no samples: pictures of images show their mean")
+
     @abstractmethod
     def information(self, output: Tensor) -> Tensor:
         """The Fisher information of each pixel about its decoder's output, in the shape of output."""
