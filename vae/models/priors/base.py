@@ -24,7 +24,11 @@ class Prior(nn.Module, ABC):
 
     @abstractmethod
     def distribution(self) -> Distribution:
-        """p(z) as it is now, with event_shape (latent_dim,); made of parameters and buffers, so that it moves along."""
+        """p(z) as it is now, with event_shape (latent_dim,).
+
+        Made of parameters and buffers, so that it moves to a device with the prior, and with validate_args=False: what
+        is not finite is for the trainer to find and to name.
+        """
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats: (..., latent_dim) to (...)."""
