@@ -1,8 +1,12 @@
-# `make quickstart` sets up and runs the main job on data drawn on the spot; `make test` checks everything.
+# `make quickstart` sets up and runs the main job on data drawn on the spot; `make test` checks everything, and
+# `make check`, in a minute, what is worth checking after every change.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: quickstart test
+# As many workers as cores; tests of one group, which share something that takes long to make, go to the same.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadgroup
+
+.PHONY: quickstart check test lint
 .DELETE_ON_ERROR:
 
 # A run that was interrupted is resumed, one that has ended is left as it is.
@@ -12,9 +16,15 @@ quickstart: .venv/installed
 		--epochs 10 --train-size 20000 --test-size 2000 $$mode
 	@echo "Now open results/quickstart/traversals.png: each row shows what one latent dimension has learnt."
 
-test: .venv/installed-dev
+check: lint
+	$(PYTEST) -m "not slow"
+
+test: lint
+	$(PYTEST)
+
+lint: .venv/installed-dev
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/ruff format --check .
 
 .venv/installed: requirements.txt
 	@echo "Installing PyTorch and the other requirements into .venv: some minutes, a few GB."

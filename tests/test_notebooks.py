@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -36,52 +37,86 @@ OF_RESULTS = [
 MATHEMATICAL = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - RUNS.keys() - set(OF_RESULTS))
 
 
-@pytest.fixture
-def execute(monkeypatch, tmp_path):
-    """Runs a notebook, by its name, in a kernel that starts in a folder; gives it with its outputs."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+class Page(NamedTuple):
+    """A notebook to run: from which folder, and with what data directory if it is to be led to the project too."""
 
-    def run(name, folder):
-        notebook = read(name)
-        resources = {"metadata": {"path": str(folder)}}
-        return nbclient.NotebookClient(notebook, timeout=300, resources=resources).execute()
+    name: str
+    folder: Path
+    data_dir: Path | None = None
 
-    return run
+
+ALONE = """
+import sys
+for name in [name for name in sys.modules if name.partition(".")[0] in ("notebooks", "utils", "vae")]:
+    del sys.modules[name]
+sys.path[:] = [place for place in sys.path if place not in ("", ".", "..", {root!r})]
+"""
+LED = """
+import os, sys
+sys.path.insert(0, {root!r})
+os.environ["VAE_DATA"] = {data_dir!r}
+"""
+AFRESH = """
+%cd -q {folder}
+%reset -f
+"""
+
+
+def start_of(page):
+    """A cell after which a kernel is as new to a notebook."""
+    lines = (LED if page.data_dir else ALONE).format(root=str(ROOT), data_dir=str(page.data_dir))
+    return nbformat.v4.new_code_cell(lines + AFRESH.format(folder=page.folder))
 
 
 @pytest.fixture(scope="module")
-def execute_results(tmp_path_factory):
-    """Runs the notebooks of results one after the other in one kernel; gives them with their outputs, by name."""
+def execute(tmp_path_factory):
+    """Runs notebooks in one kernel, because each takes seconds to start: each afresh, as it would be in its own.
 
-    def run(root):
-        (root / "notebooks").mkdir(exist_ok=True)
-        joined = nbformat.v4.new_notebook(metadata=read(OF_RESULTS[0]).metadata)
-        notebooks = {name: read(name) for name in OF_RESULTS}
-        for name, notebook in notebooks.items():
-            start = nbformat.v4.new_code_cell(f"%cd -q {root / 'notebooks'}", id=name)
-            joined.cells += [start, *notebook.cells]
+    Takes pages by name, and gives their notebooks with the outputs.
+    """
+
+    def run(pages):
+        notebooks = {key: read(page.name) for key, page in pages.items()}
+        joined = nbformat.v4.new_notebook(metadata=next(iter(notebooks.values())).metadata)
+        for key, page in pages.items():
+            joined.cells += [start_of(page), *notebooks[key].cells]
         for number, cell in enumerate(joined.cells):
             cell.id = f"cell-{number}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
             patch.setenv("OMP_NUM_THREADS", "1")
-            patch.setenv("PYTHONPATH", str(ROOT))
-            patch.setenv("VAE_DATA", str(root))  # no data set is there by chance
             nbclient.NotebookClient(joined, timeout=300).execute()
         return notebooks
 
     return run
 
 
-@pytest.fixture(scope="module")
-def with_runs(execute_results, results):
-    return execute_results(results)
+def pages_of_results(root):
+    """The notebooks of results, in a project that has its results in `root`, and no data set by chance."""
+    (root / "notebooks").mkdir(exist_ok=True)
+    return {name: Page(name, root / "notebooks", data_dir=root) for name in OF_RESULTS}
 
 
 @pytest.fixture(scope="module")
-def without_runs(execute_results, tmp_path_factory):
-    return execute_results(tmp_path_factory.mktemp("empty"))
+def of_results(execute, results, tmp_path_factory):
+    """The notebooks of results beside runs, and without any."""
+    places = {"runs": results, "none": tmp_path_factory.mktemp("empty")}
+    pages = {(place, name): page for place in places for name, page in pages_of_results(places[place]).items()}
+    return execute(pages)
+
+
+@pytest.fixture(scope="module")
+def others(execute, tmp_path_factory):
+    """The mathematical notebooks where they are, one of them from the root, and those that show single runs."""
+    pages = {name: Page(name, NOTEBOOKS) for name in MATHEMATICAL}
+    pages["from the root"] = Page("gaussian_example", ROOT)
+    for name, configs in RUNS.items():
+        root = tmp_path_factory.mktemp(name)
+        for config in configs:
+            load_or_run(config.experiment, otherwise=config, results_dir=root / "results")
+        (root / "notebooks").mkdir()
+        pages[name] = Page(name, root / "notebooks", data_dir=root)  # no data set is there by chance
+    return execute(pages) | {"folders": {name: pages[name].folder.parent for name in RUNS}}
 
 
 def read(name):
@@ -101,45 +136,44 @@ def outputs(notebook):
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
+@pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("name", MATHEMATICAL)
-def test_a_mathematical_notebook_shows_what_it_gives(execute, name):
-    given, shown = execute(name, NOTEBOOKS), read(name)
+def test_a_mathematical_notebook_shows_what_it_gives(others, name):
+    given, shown = others[name], read(name)
     assert printed(given) == printed(shown)
     assert pictures(given) == pictures(shown) >= 1
 
 
-def test_a_mathematical_notebook_may_start_in_the_root(execute):
-    assert pictures(execute("gaussian_example", ROOT)) >= 1
+@pytest.mark.xdist_group("notebooks")
+def test_a_mathematical_notebook_may_start_in_the_root(others):
+    assert pictures(others["from the root"]) >= 1
 
 
+@pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("name", RUNS)
-def test_a_notebook_shows_runs_that_are_there(execute, name, monkeypatch, tmp_path):
+def test_a_notebook_shows_runs_that_are_there(others, name):
     """Runs of one epoch on a few examples, which it takes for its own, so that it makes no other."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VAE_DATA", str(tmp_path))  # no data set is there by chance
-    for config in RUNS[name]:
-        load_or_run(config.experiment, otherwise=config)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    assert pictures(execute(name, folder)) >= 1
-    assert {path.name for path in Path("results").iterdir()} == {config.experiment for config in RUNS[name]}
+    assert pictures(others[name]) >= 1
+    results_dir = others["folders"][name] / "results"
+    assert {path.name for path in results_dir.iterdir()} == {config.experiment for config in RUNS[name]}
 
 
+@pytest.mark.xdist_group("notebooks of results")
 @pytest.mark.parametrize("name", OF_RESULTS)
-def test_a_notebook_of_results_shows_the_runs_that_are_there(with_runs, name):
-    notebook = with_runs[name]
+def test_a_notebook_of_results_shows_the_runs_that_are_there(of_results, name):
+    notebook = of_results["runs", name]
     assert any("digits, gaussian: " in text for text in printed(notebook))
     tables = sum("text/markdown" in output.get("data", {}) for output in outputs(notebook))
     assert pictures(notebook) + tables >= 1
 
 
+@pytest.mark.xdist_group("notebooks of results")
 @pytest.mark.parametrize("name", OF_RESULTS)
-def test_a_notebook_of_results_without_runs_says_how_to_make_them(without_runs, name):
-    assert pictures(without_runs[name]) == 0
-    folders = re.findall(
-        r"^    python main.py (\S+) --results-dir results/reference ", "".join(printed(without_runs[name])), re.M
-    )
+def test_a_notebook_of_results_without_runs_says_how_to_make_them(of_results, name):
+    notebook = of_results["none", name]
+    said = "".join(printed(notebook))
+    assert pictures(notebook) == 0
+    folders = re.findall(r"^    python main.py (\S+) --results-dir results/reference ", said, re.M)
     assert folders
 
 
