@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Laplace, Normal
 
-from vae.models.likelihoods import LIKELIHOODS
+from vae.models.likelihoods import LIKELIHOODS, build_likelihood
+from vae.options import OptionError
 
 SHAPE = (5, 2, 4, 4)
 FOR_IMAGES = [name for name, likelihood in LIKELIHOODS.items() if likelihood.data == "images"]
@@ -36,6 +37,26 @@ def test_laplace_is_three_times_the_absolute_error(output, images):
     assert LIKELIHOODS["laplace"]().reconstruction_error(output, images).allclose(expected.sum((1, 2, 3)))
 
 
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_every_likelihood_offers_what_is_asked_of_it_in_these_shapes(name, output, images):
+    if name not in FOR_IMAGES:
+        output, images = output[:, 0, 0], images[:, 0, 0]
+    likelihood = build_likelihood(name, output.shape[1:]).double()
+    with torch.no_grad():
+        assert likelihood.mean(output).shape == output.shape
+        assert likelihood.reconstruction_error(output, images).shape == (5,)
+        assert likelihood.log_prob(output, images.round()).shape == (5,)
+        assert likelihood.information(output).shape == output.shape
+        assert (likelihood.information(output) >= 0).all()
+        if name not in FOR_IMAGES:
+            assert likelihood.sample(output).shape == output.shape
+
+
+def test_an_unknown_likelihood_is_refused_in_one_line():
+    with pytest.raises(OptionError, match="^--rec-dist bernouli: no such likelihood; did you mean bernoulli. choose "):
+        build_likelihood("bernouli", SHAPE[1:])
+
+
 DENSITIES = {
     "bernoulli": lambda output: Bernoulli(logits=output),
     "gaussian": lambda output: Normal(output.sigmoid(), 0.5**0.5),
@@ -45,7 +66,7 @@ DENSITIES = {
 }
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("name", DENSITIES)
 def test_log_prob_is_the_normalised_density(name, output, images):
     output, images = (output, images.round()) if name in FOR_IMAGES else (output[:, 0, 0], images[:, 0, 0])
     likelihood = LIKELIHOODS[name](output.shape[1:]).double()
@@ -53,7 +74,7 @@ def test_log_prob_is_the_normalised_density(name, output, images):
     assert likelihood.log_prob(output, images).allclose(expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("name", DENSITIES)
 def test_information_is_the_mean_square_of_the_score(name):
     output = torch.tensor([[-3.0, 0.2, 1.5]], dtype=torch.float64)
     many = output.expand(200_000, 3).clone().requires_grad_()
