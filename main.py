@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> None:
         with joined(runtime.device):
             if several:
                 try:
-                    sweep(experiment, configurations(flags, preset), runtime, **way, mode=mode)
+                    sweep(experiment, configurations(flags, preset, runtime.data_dir), runtime, **way, mode=mode)
                 except SweepFailed as error:
                     failure = error  # for after the report of the others
             elif mode == "resume":
@@ -278,7 +278,7 @@ def main(arguments: list[str] | None = None) -> None:
             elif mode == "is_eval_only":
                 evaluate_only(experiment, flags, runtime)
             elif flags or mode or not report:
-                run(RunConfig.from_flags(experiment, flags), runtime, overwrite=mode == "overwrite")
+                run(RunConfig.from_flags(experiment, flags, runtime.data_dir), runtime, overwrite=mode == "overwrite")
             if report and rank_number() == 0:
                 write_report(experiment, runtime.results_dir)
         if failure:

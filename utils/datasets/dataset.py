@@ -11,7 +11,13 @@ class DatasetError(Exception):
     """A problem that the user can mend, told in one line: what is wrong, what was expected, what to do."""
 
     def __init__(self, message: str):
-        super().__init__(" ".join(message.split()))
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """A text that quotes strangers' names, as one line that any console shows and no terminal obeys."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,9 @@ class Dataset:
         sha256: hex digest that identifies the data.
         images: values 0..255, shape (N, C, H, W): a uint8 tensor, or packed bits that index like one.
         vectors: instead of images, float32, shape (N, D).
-        labels: class of each example, int64, shape (N,).
+        labels: class of each example, from 0, or -1 where it has none: int64, shape (N,).
         factors: class index of each generative factor, int64, shape (N, factors).
+        notes: of the user's own data, what was taken and what is odd about it: lines to be shown before a run begins.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Dataset:
     vectors: torch.Tensor | None = None
     labels: torch.Tensor | None = None
     factors: torch.Tensor | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.data)

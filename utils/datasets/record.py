@@ -1,9 +1,14 @@
-"""What a run records of its data in config.json, and the check that it goes on with the same."""
+"""What a run says of its data, what it records of them in config.json, and the check that it goes on with the same."""
 
 from typing import Any
 
-from utils.datasets.dataset import Dataset, DatasetError
+from utils.datasets.dataset import Dataset, DatasetError, printable
 from utils.datasets.registry import path_kind
+
+
+def data_notes(splits: dict[str, Dataset]) -> list[str]:
+    """The lines on the user's own data that a run shows before it begins, those of both splits once."""
+    return list(dict.fromkeys(printable(note) for split in splits.values() for note in split.notes))
 
 
 def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Besides plain names there are names with a path in them, `folder:PATH` and `npz:
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from utils.datasets.dataset import Dataset, DatasetError
 
@@ -13,71 +13,100 @@ SPLITS = ("train", "test")
 
 Loader = Callable[[str, str, Path, int | None], Dataset]
 
-_LOADERS: dict[str, Loader] = {}
-_KINDS: dict[str, str] = {}
-_DEFAULTS: dict[str, dict[str, Any]] = {}
-_PATH_LOADERS: dict[str, Loader] = {}
+
+class Named(NamedTuple):
+    """A data set with a plain name."""
+
+    loader: Loader
+    kind: str
+    defaults: dict[str, Any]
+    needs_files: bool
 
 
-def register(*names: str, kind: str = "images", defaults: dict[str, Any] | None = None):
+class Placed(NamedTuple):
+    """Data sets that a path leads to."""
+
+    loader: Loader
+    kind_of: Callable[[Path], str] | None
+    defaults: dict[str, dict[str, Any]]
+
+
+_NAMED: dict[str, Named] = {}
+_PLACED: dict[str, Placed] = {}
+
+
+def register(*names: str, kind: str = "images", defaults: dict[str, Any] | None = None, needs_files: bool = True):
     """Decorator: loads these names with the function `loader(name, split, data_dir, size) -> Dataset`.
 
     `kind` is "images" or "vectors"; `defaults` are the settings of a run, by name, that these data have others for
-    than images have.
+    than images have; `needs_files` says whether files have to be there or to be fetched.
     """
 
     def decorate(loader):
-        for name in names:
-            _LOADERS[name] = loader
-            _KINDS[name] = kind
-            _DEFAULTS[name] = defaults or {}
+        _NAMED.update(dict.fromkeys(names, Named(loader, kind, defaults or {}, needs_files)))
         return loader
 
     return decorate
 
 
-def register_path(kind: str):
+def register_path(kind: str, kind_of: Callable[[Path], str] | None = None, **defaults: dict[str, Any]):
     """Decorator: loads the names `kind:PATH` with the function `loader(name, split, path, size) -> Dataset`.
 
-    The loader is given the file or folder at PATH, which exists, and the name that results may record.
+    The loader is given the file or folder at PATH, which exists, and the name that results may record. Where there may
+    be "vectors" as well as "images", `kind_of` tells them apart, and `defaults` are settings as above by either.
     """
 
     def decorate(loader):
-        _PATH_LOADERS[kind] = loader
+        _PLACED[kind] = Placed(loader, kind_of, defaults)
         return loader
 
     return decorate
 
 
-def dataset_names() -> list[str]:
-    """Every name without a path that `load_dataset` knows, in alphabetical order."""
-    return sorted(_LOADERS)
+def dataset_names(*, without_files: bool = False) -> list[str]:
+    """Every name without a path that `load_dataset` knows, or those that need no files, in alphabetical order."""
+    return sorted(name for name, dataset in _NAMED.items() if not (without_files and dataset.needs_files))
 
 
 def dataset_choices() -> list[str]:
     """What `load_dataset` knows, for people: every name, then the forms `kind:PATH`."""
-    return [*dataset_names(), *(f"{kind}:PATH" for kind in sorted(_PATH_LOADERS))]
+    return [*dataset_names(), *(f"{kind}:PATH" for kind in sorted(_PLACED))]
 
 
-def dataset_defaults(name: str) -> dict[str, Any]:
-    """The settings of a run, by name, that these data have their own defaults for."""
-    return _DEFAULTS.get(name, {})
+def dataset_defaults(name: str, data_dir: str | Path = "") -> dict[str, Any]:
+    """The settings of a run, by name, that these data have their own defaults for.
+
+    What lies at a path, from here or from `data_dir`, is looked at; where it cannot be read, loading it will tell.
+    """
+    if name in _NAMED:
+        return _NAMED[name].defaults
+    kind = path_kind(name)
+    if kind is None or _PLACED[kind].kind_of is None:
+        return {}
+    try:
+        held = _PLACED[kind].kind_of(_located(name, _expanded(data_dir)))
+    except (DatasetError, OSError):
+        return {}
+    return _PLACED[kind].defaults.get(held, {})
 
 
-def data_kind(name: str) -> str:
-    """What a data set consists of: "images" or "vectors"."""
-    return _KINDS.get(name, "images")
+def data_kind(name: str) -> str | None:
+    """What a data set consists of, "images" or "vectors"; None where only the file at a path can tell."""
+    if name in _NAMED:
+        return _NAMED[name].kind
+    kind = path_kind(name)
+    return None if kind and _PLACED[kind].kind_of else "images"
 
 
 def path_kind(name: str) -> str | None:
     """The kind of a name `kind:PATH`; None for any other name."""
     kind, _, path = name.partition(":")
-    return kind if kind in _PATH_LOADERS and path else None
+    return kind if kind in _PLACED and path else None
 
 
 def is_dataset(name: str) -> bool:
     """Whether a name is one that `load_dataset` knows, whatever lies at its path."""
-    return name in _LOADERS or path_kind(name) is not None
+    return name in _NAMED or path_kind(name) is not None
 
 
 def portable_name(name: str) -> str:
@@ -107,8 +136,8 @@ def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None =
     data_dir = _expanded(data_dir)
     try:
         if kind := path_kind(name):
-            return _PATH_LOADERS[kind](portable_name(name), split, _located(name, data_dir), size)
-        return _LOADERS[name](name, split, data_dir, size)
+            return _PLACED[kind].loader(portable_name(name), split, _located(name, data_dir), size)
+        return _NAMED[name].loader(name, split, data_dir, size)
     except OSError as error:
         raise DatasetError(f"{name} cannot be read: {error}") from error
 
@@ -130,12 +159,14 @@ def _located(name: str, data_dir: Path) -> Path:
     raise DatasetError(f"there is nothing at {path}, here or in {data_dir}; say where it is: --dataset {kind}:PATH")
 
 
-def first(size: int | None, available: int, name: str, split: str) -> int:
-    """How many examples to take: `size`, or all for None. A DatasetError unless 1 <= size <= available."""
+def first(size: int | None, available: int, name: str, split: str, kind: str | None = None) -> int:
+    """How many examples to take: `size`, or all for None. A DatasetError unless 1 <= size <= available.
+
+    `kind` is what they are, where the name does not say.
+    """
     if size is None:
         return available
     if not 1 <= size <= available:
-        raise DatasetError(
-            f"{name} has {available} {split} {data_kind(name)}; a size of {size} is not between 1 and {available}"
-        )
+        held = f"{available} {split} {kind or data_kind(name)}"
+        raise DatasetError(f"{name} has {held}; a size of {size} is not between 1 and {available}")
     return size

@@ -1,10 +1,26 @@
 """Splits that no seed of a run changes."""
 
 import hashlib
+from collections.abc import Collection
 
 import numpy as np
 
 from utils.datasets.dataset import DatasetError
+
+# What people call the parts of their own data.
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+}
+
+
+def tested_part(parts: Collection[str]) -> str | None:
+    """Which part of a set that is split already is for testing: "val" only where there is no "test"; None if neither.
+
+    Beside "test", "val" is in neither split: what was set aside to choose by is no more for training than for testing.
+    """
+    return next((part for part in ("test", "val") if part in parts), None)
 
 
 def split_indices(count: int, split: str, *, test: int, seed: int, name: str) -> np.ndarray:

@@ -75,4 +75,4 @@ def by_class(labels: np.ndarray | None, count: int) -> dict[str, np.ndarray]:
     """Which of `count` points belong to each class, by its name; all of them to one if there are no labels."""
     if labels is None:
         return {"q(z)": np.ones(count, dtype=bool)}
-    return {f"class {label}": labels == label for label in np.unique(labels)}
+    return {f"class {label}" if label >= 0 else "no label": labels == label for label in np.unique(labels)}

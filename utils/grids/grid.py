@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from utils.datasets import portable_name
@@ -13,8 +14,8 @@ from vae.options import OptionError
 # From flags to configurations
 
 
-def configurations(given: dict[str, Any], preset: str | None = None) -> list[RunConfig]:
-    """The configuration of every run of a grid, or of a preset with flags given besides.
+def configurations(given: dict[str, Any], preset: str | None = None, data_dir: str | Path = "") -> list[RunConfig]:
+    """The configuration of every run of a grid, or of a preset with flags given besides; data are below `data_dir`.
 
     A loss that does not use a flag runs once without it. Raises OptionError for a flag that no loss of the grid uses,
     and for whatever is wrong in any configuration.
@@ -26,7 +27,7 @@ def configurations(given: dict[str, Any], preset: str | None = None) -> list[Run
         name = run_name({name: value for name, value in flags.items() if name in several})
         if name in configs:
             raise OptionError(f"two runs would have the name {name}: give their data sets other names")
-        configs[name] = RunConfig.from_flags(name, flags)
+        configs[name] = RunConfig.from_flags(name, flags, data_dir)
     return list(configs.values())
 
 

@@ -23,7 +23,7 @@ from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.loading import load_splits, step_count
-from utils.runs.progress import Progress
+from utils.runs.progress import Progress, show_notes
 from utils.runs.run import Course, alone, new_course, resumed_course
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 
@@ -164,6 +164,7 @@ def in_pack(
     for config in pack:
         announce(config)
     splits = load_splits(pack[0], runtime)
+    show_notes(splits)
     device = choose_device(runtime.device)
     splits["train"] = splits["train"].to(device)  # once, for all
     steps = max(step_count(config, splits["train"]) for config in pack)

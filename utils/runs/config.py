@@ -5,6 +5,7 @@ What the rest of utils has to know of the objectives, their names, flags and def
 
 import difflib
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_dataset, path_kind
@@ -86,12 +87,10 @@ class RunConfig:
         for name, option in self.options().items():
             value = getattr(self, name) if getattr(self, name) is not None else own.get(name, option.default)
             object.__setattr__(self, name, value if value is None else option.check(value))
-        kind = data_kind(self.dataset)
+        kind = data_kind(self.dataset) or LIKELIHOODS[self.rec_dist].data  # where a file holds it, loading it will tell
         if kind not in LOSSES[self.loss].data:
             raise OptionError(f"--loss {self.loss}: --dataset {self.dataset} has {kind}, which it is not for")
-        if LIKELIHOODS[self.rec_dist].data != kind:
-            fitting = ", ".join(name for name, likelihood in LIKELIHOODS.items() if likelihood.data == kind)
-            raise OptionError(f"--rec-dist {self.rec_dist}: --dataset {self.dataset} has {kind}: choose from {fitting}")
+        self.check_likelihood(kind)
         if self.noise and kind != "images":
             raise OptionError(f"--noise {self.noise}: --dataset {self.dataset} has {kind}, noise is for images only")
         if self.compile and not LOSSES[self.loss].compilable:
@@ -104,10 +103,20 @@ class RunConfig:
         """The Option of each setting, by the setting's name."""
         return {f.name: f.metadata["option"] for f in fields(cls) if "option" in f.metadata}
 
+    def check_likelihood(self, kind: str) -> None:
+        """Raise OptionError unless the likelihood is for data of that kind, "images" or "vectors"."""
+        if LIKELIHOODS[self.rec_dist].data != kind:
+            fitting = ", ".join(name for name, likelihood in LIKELIHOODS.items() if likelihood.data == kind)
+            raise OptionError(f"--rec-dist {self.rec_dist}: --dataset {self.dataset} has {kind}: choose from {fitting}")
+
     @classmethod
-    def from_flags(cls, experiment: str, flags: dict[str, Any]) -> "RunConfig":
-        """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3; what is not a setting is the loss's."""
+    def from_flags(cls, experiment: str, flags: dict[str, Any], data_dir: str | Path = "") -> "RunConfig":
+        """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3; what is not a setting is the loss's.
+
+        Data that are named by a path, from here or from `data_dir`, have defaults of their own.
+        """
         settings = {name: value for name, value in flags.items() if name in cls.options()}
+        settings = {**dataset_defaults(flags.get("dataset", ""), data_dir), **settings}
         config = cls(experiment, **settings, loss_options={k: v for k, v in flags.items() if k not in settings})
         if "latent_dim" in flags and LOSSES[config.loss].fixed_latent_dim(config.loss_options) is not None:
             raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {config.latent_dim}: leave it out")

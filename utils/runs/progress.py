@@ -6,6 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from utils.datasets import Dataset
+from utils.datasets.record import data_notes
 from utils.runs.folder import BOOKKEEPING, PICTURES
 
 
@@ -57,6 +59,12 @@ def image_bar(description: str, images: int, *, show: bool) -> tqdm:
         dynamic_ncols=True,
         disable=not (show and sys.stderr.isatty()),
     )
+
+
+def show_notes(splits: dict[str, Dataset]) -> None:
+    """Print what is to be known of the user's own data."""
+    for note in data_notes(splits):
+        print(note, flush=True)
 
 
 def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:

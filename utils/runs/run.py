@@ -14,7 +14,7 @@ from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconc
 from utils.runs.evaluate import evaluate, evaluator
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits, open_folder, results_folder, step_count
-from utils.runs.progress import Progress, summarise
+from utils.runs.progress import Progress, show_notes, summarise
 from utils.runs.runtime import Evaluation, Interrupted, Runtime, resume_command
 from utils.runs.tensorboard import write_scalars
 from vae.distributed import RankLost, ranks, together
@@ -123,7 +123,7 @@ class Job:
         keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
-        self.splits = splits or load_splits(config, runtime)
+        self.splits, self.shared = splits or load_splits(config, runtime), splits is not None
         train = self.splits["train"]
         if not LOSSES[config.loss].compilable:
             compiled = False
@@ -164,6 +164,8 @@ class Job:
 
     def carry_out(self, *, afresh: bool) -> Course:
         """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""
+        if not self.shared:
+            show_notes(self.splits)
         try:
             if afresh:
                 self.folder.clear()

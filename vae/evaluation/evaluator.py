@@ -52,8 +52,8 @@ class Evaluator:
         elbo: -reconstruction - KL(q||p), for every loss. With z at the posterior mean and the reconstruction's
             constants left out, it compares runs of one likelihood, and is no bound of what `estimate_evidence` gives.
         active_units: latent dimensions whose posterior mean varies by more than 0.01 over the examples.
-        Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,),
-        clustering_accuracy and normalised_mutual_information of the most probable classes.
+        Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,), -1
+        for none, clustering_accuracy and normalised_mutual_information of the most probable classes.
         Raises NonFiniteError if one of them is not finite.
         """
         means, variances, logits = Means(), Variances(), []
@@ -115,10 +115,10 @@ class Evaluator:
 
 
 def clustering(logits: Tensor, labels: Tensor | None) -> dict[str, float]:
-    """What classes of images are worth: logits of q(c|x), (N, K), and labels (N,) if there are any."""
+    """What classes of images are worth: logits of q(c|x), (N, K), and labels (N,), -1 for none, if there are any."""
     values = {"class_marginal_entropy": class_marginal_entropy(logits), "used_classes": used_classes(logits)}
-    if labels is not None:
-        clusters = logits.argmax(-1)
+    if labels is not None and (labels >= 0).any():
+        clusters, labels = logits.argmax(-1).cpu()[labels.cpu() >= 0], labels[labels >= 0]
         values["clustering_accuracy"] = clustering_accuracy(clusters, labels)
         values["normalised_mutual_information"] = normalised_mutual_information(clusters, labels)
     return values

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from utils.datasets.dataset import DatasetError
+from utils.datasets.registry import dataset_names
 from utils.machine.locks import locked, made
 
 CONNECT_SECONDS = 4  # until a mirror begins to answer; then the next one is tried
@@ -21,7 +22,13 @@ STALL_SECONDS = 20  # without a single byte, once the answer has begun
 CHUNK_BYTES = 1 << 18
 
 
-def download(urls: Sequence[str], path: Path, digest: str | None, verify: Callable[[Path], None] | None = None) -> None:
+def download(
+    urls: Sequence[str],
+    path: Path,
+    digest: str | None,
+    verify: Callable[[Path], None] | None = None,
+    missing: Sequence[str] = (),
+) -> None:
     """Fetches `path` from the first of several mirrors that delivers it intact.
 
     The bytes go to a hidden file beside `path`, which takes the name `path` once it is verified: killed at any moment,
@@ -33,6 +40,7 @@ def download(urls: Sequence[str], path: Path, digest: str | None, verify: Callab
         path: where the file goes; its directory is made if need be.
         digest: algorithm and hex digest of the file, as in "md5:0123…" or "sha256:0123…"; None if unknown.
         verify: looks at what was sent where no digest is published; raises an OSError that says what is wrong.
+        missing: the names of all files that the data set lacks, this one among them, if there are more.
 
     Errors:
         DatasetError: the directory cannot be written to, or no mirror delivered; says which file to put
@@ -46,8 +54,8 @@ def download(urls: Sequence[str], path: Path, digest: str | None, verify: Callab
             stack.enter_context(_held(part))
         except OSError as error:
             raise DatasetError(
-                f"{path.name} is missing and {path.parent} cannot be written to ({error.strerror}); "
-                f"put the file there (from {urls[0]}) or choose another data directory"
+                f"{_missing(missing, path)} missing and {path.parent} cannot be written to ({error.strerror}); "
+                f"{_remedy(urls, missing, path)}, or choose another data directory"
             ) from error
         if path.is_file():  # another process has fetched it meanwhile
             return
@@ -62,9 +70,26 @@ def download(urls: Sequence[str], path: Path, digest: str | None, verify: Callab
                 os.replace(part, path)
                 return
     raise DatasetError(
-        f"{path.name} is missing and cannot be downloaded ({'; '.join(failures)}); "
-        f"fetch {urls[0]} on a connected machine and put it into {path.parent}"
+        f"{_missing(missing, path)} missing and cannot be downloaded ({'; '.join(failures)}); "
+        f"{_remedy(urls, missing, path)}; {_listed(dataset_names(without_files=True))} need no files"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as in a sentence."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _missing(names: Sequence[str], path: Path) -> str:
+    """What is missing, up to the verb."""
+    return f"{_listed(names)} are" if len(names) > 1 else f"{path.name} is"
+
+
+def _remedy(urls: Sequence[str], names: Sequence[str], path: Path) -> str:
+    """Where to get what is missing, and where to put it."""
+    several = len(names) > 1
+    what = f"all of them from {urls[0].removesuffix(path.name)}" if several else urls[0]
+    return f"fetch {what} on a connected machine and put {'them' if several else 'it'} into {path.parent}"
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:

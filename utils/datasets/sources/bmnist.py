@@ -33,7 +33,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     parts = FILES[split]
     count = first(size, sum(parts.values()), name, split)
     digest = hashlib.sha256()
-    packed = [_packed(data_dir / "bmnist" / f"binarized_mnist_{part}.amat", parts[part], digest) for part in parts]
+    packed = [_packed(data_dir / "bmnist" / _file(part), images, digest) for part, images in parts.items()]
     side = SIDE + 2 * PADDING
     return Dataset(
         name=name,
@@ -44,10 +44,17 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     )
 
 
+def _file(part: str) -> str:
+    """The name of the file that holds a part of a split."""
+    return f"binarized_mnist_{part}.amat"
+
+
 def _packed(path: Path, images: int, digest) -> np.ndarray:
     """The images of a file, padded and packed: uint8 (N, 128). Adds the file to the digest."""
     if not path.is_file():
-        download([MIRROR + path.name], path, None, lambda part: _verify(part.read_bytes(), images))
+        names = [_file(part) for parts in FILES.values() for part in parts]
+        missing = [name for name in names if not path.with_name(name).is_file()]
+        download([MIRROR + path.name], path, None, lambda part: _verify(part.read_bytes(), images), missing)
     content = path.read_bytes()
     digest.update(content)
     try:

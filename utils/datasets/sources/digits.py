@@ -21,7 +21,7 @@ HIGHEST = 16  # value of a pixel
 ENLARGEMENT = 4
 
 
-@register("digits")
+@register("digits", needs_files=False)
 def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     """Images uint8 (N, 1, 32, 32) and labels 0..9; `data_dir` is not looked at.
 

@@ -49,7 +49,7 @@ def split_order(split: str) -> np.ndarray:
     return order[:TRAIN_IMAGES] if split == "train" else order[TRAIN_IMAGES:]
 
 
-@register("dsprites")
+@register("dsprites", needs_files=False)
 def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     """Packed images (N, 1, 64, 64) and factors (N, 5): shape, scale, orientation, posX, posY.
 

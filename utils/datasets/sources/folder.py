@@ -1,98 +1,218 @@
 """`folder:PATH`: any folder of pictures, cropped to a square and resized for the networks."""
 
 import hashlib
-import io
 import os
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from utils.datasets.dataset import Dataset, DatasetError
-from utils.datasets.files.pictures import is_grey, open_picture, square
+from utils.datasets.files.headers import FORMATS, Picture, pictures_in
+from utils.datasets.files.layout import find_classes, find_parts, lone_parts
+from utils.datasets.files.listing import Listing, files_below
+from utils.datasets.files.pictures import WHITE, check_size, square, use_picture, white_of
+from utils.datasets.notes import class_note, counted, few, image_notes, left_out_note, shape_note
 from utils.datasets.registry import SPLITS, first, register_path
-from utils.datasets.splits import split_indices
+from utils.datasets.splits import split_indices, tested_part
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of these suffixes, the last also of .pgm
 SMALL, LARGE = 32, 64
 SPLIT_SEED = 2020
+BRIGHTER = "multiply their values by {}"
 
 
 @register_path("folder")
 def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
-    """Images uint8 (N, C, S, S) of all pictures below a folder, without labels.
+    """Images uint8 (N, C, S, S) of all pictures below a folder; labels are its subfolders, where they can be classes.
 
-    C is 1 if every file of both splits is stored as grey, else 3; S is 32 if the shorter side of none is longer than
-    that, else 64. Subfolders `train` and `test`, where there are both, are the splits; otherwise a tenth is for
-    testing. Either way the order is a fixed permutation of the sorted file names. `sha256` is that of the names and
-    the bytes of all files of the split.
+    C is 1 if every picture of both splits is stored as grey, else 3; S is 32 if the shorter side of none is longer
+    than that, else 64. Every page of a TIFF stack is a picture. Where 16 bits are stored, white is the greatest value
+    of as many bits, 8, 10, 12, 14 or 16, as all pictures use. Subfolders that are called as the parts of a set are the
+    splits; otherwise a tenth is for testing. Either way the order is a fixed permutation of the sorted names. `sha256`
+    is that of the names and the bytes of all files of the split.
 
     Errors:
-        DatasetError: no folder, no pictures, or a file that is no picture or a damaged one.
+        DatasetError: no folder, no pictures, or some that are damaged.
     """
     if not path.is_dir():
         raise DatasetError(f"{path} is a file; expected a folder of pictures (npz:PATH is for an npz file)")
-    files = _pictures(path)
-    if not files:
-        raise DatasetError(
-            f"{path} has no pictures in it; expected files ending in {', '.join(sorted(SUFFIXES))}, in subfolders too"
-        )
-    splits = _splits(files, path, name)
-    grey, side = _format([*splits["train"], *splits["test"]])
-    chosen = splits[split]
-    count = first(size, len(chosen), name, split)
-    images = np.empty((count, 1 if grey else 3, side, side), dtype=np.uint8)
-    digest = hashlib.sha256()
-    for position, file in enumerate(tqdm(chosen, desc=name, unit=" files", disable=None, leave=False)):
-        content = file.read_bytes()
-        digest.update(os.fsencode(file.relative_to(path).as_posix()) + b"\0" + hashlib.sha256(content).digest())
-        if position < count:
-            try:
-                images[position] = square(open_picture(io.BytesIO(content), FORMATS), side, grey=grey)
-            except Exception as error:
-                raise _unreadable(file, error) from error
+    listing = files_below(path)
+    pictures = _pictures(listing, path, name)
+    depth, splits, how = _splits(pictures, listing, name)
+    used = [*splits["train"], *splits["test"]]
+    if any(picture.error for picture in used):
+        _refuse_broken(used, path, name)
+    chosen, grey = splits[split], all(picture.grey for picture in used)
+    side = SMALL if max(picture.side for picture in used) <= SMALL else LARGE
+    images = np.empty((first(size, len(chosen), name, split), 1 if grey else 3, side, side), dtype=np.uint8)
+    try:
+        white = _white(used, name)
+        sha256 = _read(chosen, images, name, grey=grey, white=white)
+    except Exception:
+        _refuse_broken(used, path, name)
+        raise
+    classes, numbers = find_classes([picture.name for picture in used], depth)
+    start = 0 if split == "train" else len(splits["train"])
+    labels = torch.tensor(numbers[start : start + len(images)]) if classes else None
+    form = f"{shape_note(images.shape[1:])}, {class_note(classes)}"
     return Dataset(
         name=name,
         split=split,
         images=torch.from_numpy(images),
+        labels=labels,
         source="pictures in a folder",
-        sha256=digest.hexdigest(),
+        sha256=sha256,
+        notes=(
+            f"{name}: {how}; {form}{_remarks(used, white)}{left_out_note(listing.left_out)}",
+            *image_notes(torch.from_numpy(images), split, BRIGHTER),
+        ),
     )
 
 
-def _pictures(path: Path) -> list[Path]:
-    """All pictures below a folder, by their names; hidden files and those in hidden folders are none."""
-    files = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
-    shown = (file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    return sorted(shown, key=lambda file: file.relative_to(path).as_posix())
+def _bar(files: Collection, name: str) -> Iterable:
+    """A progress bar over files."""
+    return tqdm(files, desc=name, unit=" files", disable=None, leave=False)
 
 
-def _format(files: list[Path]) -> tuple[bool, int]:
-    """Whether every picture is grey, and the side to resize to, from the beginnings of the files."""
-    grey, side = True, SMALL
-    for file in files:
+def _pictures(listing: Listing, path: Path, name: str) -> list[Picture]:
+    """All pictures of a folder in the order of their names and pages; other files are added to what is left out."""
+    found = []
+    for file, place in _bar(listing.files.items(), name):
+        pictures = pictures_in(file, place)
+        found += pictures
+        if not pictures:
+            listing.leave_out("not pictures", file)
+    if not found:
+        raise DatasetError(
+            f"{path} has no pictures in it{left_out_note(listing.left_out)}; expected {', '.join(FORMATS)}, "
+            "in subfolders too"
+        )
+    return found
+
+
+def _splits(pictures: list[Picture], listing: Listing, name: str) -> tuple[int | None, dict[str, list[Picture]], str]:
+    """How deep the folders of the splits lie, if there are any; the pictures of both in their fixed orders; in words.
+
+    What is in neither split is added to what is left out.
+    """
+    names = [picture.name for picture in pictures]
+    depth, parts = find_parts(names)
+    if depth is None:
+        test = -(-len(pictures) // 10)
+        orders = {s: split_indices(len(pictures), s, test=test, seed=SPLIT_SEED, name=name) for s in SPLITS}
+        lone = lone_parts(names)
+        how = f"{counted(len(pictures) - test, 'picture')} to train on and {test:,} to test on" + (
+            f" (of all, {' and '.join(lone)} too: expected folders train and test)" if lone else ""
+        )
+        return None, {split: [pictures[index] for index in order] for split, order in orders.items()}, how
+    tested, splits = tested_part(parts), {}
+    for split, part in (("train", "train"), ("test", tested)):
+        members = [picture for picture, own in zip(pictures, parts) if own == part]
+        splits[split] = [members[index] for index in np.random.RandomState(SPLIT_SEED).permutation(len(members))]
+    for picture, part in zip(pictures, parts):
+        if part not in ("train", tested):
+            listing.leave_out(f"in {part}" if part else "beside the splits", picture.name)
+    trained = counted(len(splits["train"]), "picture")
+    how = f"{trained} in train to train on and {len(splits['test']):,} in {tested} to test on"
+    return depth, splits, how
+
+
+def _remarks(used: list[Picture], white: int) -> str:
+    """Clauses on what is not as in most folders."""
+    pages = [picture for picture in used if picture.page is not None]
+    stacks, moving = {page.name for page in pages}, sum(picture.animated for picture in used)
+    remarks = [
+        f"{counted(len(pages), 'page')} of {counted(len(stacks), 'stack')} among them" if pages else "",
+        f"the first picture only of {counted(moving, 'animation')}" if moving else "",
+        f"16 bits are stored and {white.bit_length()} used: {white:,} is white" if white != WHITE else "",
+    ]
+    return "".join(f"; {remark}" for remark in remarks if remark)
+
+
+# Pixels
+
+
+def _by_file(pictures: list[Picture]) -> dict[str, list[tuple[int, Picture]]]:
+    """The pictures, and the place of each in the list, by their files in the order of their names, pages ascending."""
+    places = sorted(enumerate(pictures), key=lambda place: (place[1].name, place[1].page or 0))
+    files: dict[str, list[tuple[int, Picture]]] = {}
+    for position, picture in places:
+        files.setdefault(picture.name, []).append((position, picture))
+    return files
+
+
+def _turned(picture: Image.Image, pages: list[Picture]) -> Iterator[Image.Image]:
+    """An open picture at each of these pages."""
+    for page in pages:
+        if page.page:
+            picture.seek(page.page)
+        check_size(picture)
+        yield picture
+
+
+def _squares(content: bytes, pages: list[Picture], side: int, **form) -> list[np.ndarray]:
+    """These pages of a file as squares. Any exception: it is damaged."""
+    return use_picture(content, FORMATS, lambda picture: [square(p, side, **form) for p in _turned(picture, pages)])
+
+
+def _greatest(path: Path, pages: list[Picture]) -> int:
+    """The greatest value of any pixel of these pages. Any exception: the file is damaged."""
+    return use_picture(path, FORMATS, lambda picture: max(int(np.asarray(p).max()) for p in _turned(picture, pages)))
+
+
+def _white(used: list[Picture], name: str) -> int:
+    """The value that is white where a pixel has 16 bits: the greatest of as many bits as all such pictures use."""
+    files = _by_file([picture for picture in used if picture.deep])
+    greatest = 0 if files else WHITE
+    for places in _bar(files.values(), name):
+        greatest = max(greatest, _greatest(places[0][1].path, [page for _, page in places]))
+        if white_of(greatest) == WHITE:
+            break
+    return white_of(greatest)
+
+
+def _read(chosen: list[Picture], images: np.ndarray, name: str, *, grey: bool, white: int) -> str:
+    """Fill an array with the first pictures, and give the SHA-256 of the names and the bytes of all their files.
+
+    It counts page numbers and white too, where they are not what they are in a folder of single pictures of 8 bits.
+    """
+    contents = {}
+    for file, places in _bar(_by_file(chosen).items(), name):
+        content = places[0][1].path.read_bytes()
+        contents[file] = hashlib.sha256(content).digest()
+        wanted = [(position, page) for position, page in places if position < len(images)]
+        if wanted:
+            positions, pages = zip(*wanted)
+            images[list(positions)] = _squares(content, pages, images.shape[-1], grey=grey, white=white)
+    digest = hashlib.sha256(b"" if white == WHITE else b"white %d\0" % white)
+    for picture in chosen:
+        page = b"" if picture.page is None else b"page %d\0" % picture.page
+        digest.update(os.fsencode(picture.name) + b"\0" + page + contents[picture.name])
+    return digest.hexdigest()
+
+
+def _refuse_broken(used: list[Picture], path: Path, name: str) -> None:
+    """Raise a DatasetError that names the files that cannot be read, if there are any: every one is tried."""
+    errors, files = {}, _by_file(used)
+    for file, places in _bar(files.items(), name):
+        pages = [page for _, page in places]
         try:
-            with open_picture(file, FORMATS) as picture:
-                grey = grey and is_grey(picture)
-                side = SMALL if side == SMALL and min(picture.size) <= SMALL else LARGE
+            if pages[0].error:
+                raise pages[0].error
+            _squares(pages[0].path.read_bytes(), pages, SMALL, grey=True)
         except Exception as error:
-            raise _unreadable(file, error) from error
-    return grey, side
+            errors[file] = error
+    if errors:
+        raise DatasetError(_broken(errors, len(files), path))
 
 
-def _splits(files: list[Path], path: Path, name: str) -> dict[str, list[Path]]:
-    """The files of both splits, in their fixed orders."""
-    parts = {split: [file for file in files if file.relative_to(path).parts[0] == split] for split in SPLITS}
-    if all(parts.values()):
-        orders = {split: np.random.RandomState(SPLIT_SEED).permutation(len(parts[split])) for split in SPLITS}
-        return {split: [parts[split][index] for index in orders[split]] for split in SPLITS}
-    test = -(-len(files) // 10)
-    orders = {split: split_indices(len(files), split, test=test, seed=SPLIT_SEED, name=name) for split in SPLITS}
-    return {split: [files[index] for index in orders[split]] for split in SPLITS}
-
-
-def _unreadable(file: Path, error: Exception) -> DatasetError:
-    """The error that names a file that cannot be read."""
-    return DatasetError(f"{file} cannot be read ({error}); replace it or take it out of the folder")
+def _broken(errors: dict[str, Exception], files: int, path: Path) -> str:
+    """The line on files that cannot be read."""
+    if len(errors) == 1:
+        ((file, error),) = errors.items()
+        return f"{path / file} cannot be read ({error}); replace it or take it out of the folder"
+    named = few([f"{file} ({error})" for file, error in errors.items()])
+    return f"{len(errors):,} of {files:,} files in {path} cannot be read: {named}; replace them or take them out"

@@ -17,6 +17,7 @@ CENTRE = 5.0  # the components have the means (-5, 0) and (5, 0) and the covaria
 @register(
     "mixture2d",
     kind="vectors",
+    needs_files=False,
     defaults={"rec_dist": "normal-diagonal", "latent_dim": 1, "epochs": 60, "lr": 1e-3},
 )
 def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:

@@ -7,8 +7,8 @@ References:
 
 import gzip
 import hashlib
-import io
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,9 @@ import torch
 
 from utils.datasets.dataset import Dataset, DatasetError
 from utils.datasets.files.download import download
+from utils.datasets.files.official import find_contents, unpacked
 from utils.datasets.registry import first, register
 
-MOST_BYTES = 1 << 26  # of a file unpacked, which stops a bomb; the largest has 47 million
 PADDING = 2  # on each side, from 28x28 to 32x32
 
 
@@ -43,6 +43,13 @@ class Source:
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+BYTES = {  # of each file, of either data set
+    "train-images-idx3-ubyte": 47_040_016,
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
 }
 
 SOURCES = {
@@ -83,11 +90,15 @@ SOURCES = {
 
 @register("mnist", "fashion")
 def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
-    """Images uint8 (N, 1, 32, 32) and labels 0..9, in the order of the official files."""
+    """Images uint8 (N, 1, 32, 32) and labels 0..9, in the order of the official files.
+
+    The files are looked for where torchvision puts them, then below the data directory by what is in them, whatever
+    they are called, see `find_contents`, and else downloaded.
+    """
     source = SOURCES[name]
     images_file, labels_file = FILES[split]
-    images = _idx(_content(source, images_file, data_dir), images_file)
-    labels = _idx(_content(source, labels_file, data_dir), labels_file)
+    contents = _contents(source, FILES[split], data_dir)
+    images, labels = _idx(contents[images_file], images_file), _idx(contents[labels_file], labels_file)
     count = first(size, len(images), name, split)
     margin = (PADDING, PADDING)
     padded = np.pad(images[:count, None], ((0, 0), (0, 0), margin, margin))
@@ -101,27 +112,76 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     )
 
 
-def _content(source: Source, file: str, data_dir: Path) -> bytes:
-    """The verified, uncompressed bytes of `file`, from it or its `.gz`, which is downloaded if need be."""
+def _contents(source: Source, files: Sequence[str], data_dir: Path) -> dict[str, bytes]:
+    """The verified, uncompressed bytes of these files, by their names."""
+    contents, obstacles = {}, {}
+    for file in files:
+        try:
+            contents[file] = _in_its_place(source, file, data_dir)
+        except DatasetError as error:
+            obstacles[file] = error
+    absent = [file for file in files if contents.get(file) is None]
+    elsewhere = find_contents(data_dir, {source.sha256[file]: BYTES[file] for file in absent}) if absent else {}
+    for file in absent:
+        contents[file] = elsewhere.get(source.sha256[file])
+        if contents[file] is None and file in obstacles:
+            raise obstacles[file]
+        if contents[file] is None:
+            _download(source, file, data_dir)
+            contents[file] = _in_its_place(source, file, data_dir)
+    return contents
+
+
+def _place(source: Source, file: str, data_dir: Path) -> Path | None:
+    """Where a file lies if torchvision has put it there, as it is or as `.gz`; None if it does not."""
     path = data_dir / source.folder / file
+    return next((place for place in (path, path.with_name(f"{file}.gz")) if place.is_file()), None)
+
+
+def _in_its_place(source: Source, file: str, data_dir: Path) -> bytes | None:
+    """The verified, uncompressed bytes of a file in its place; None if it is not there.
+
+    Errors:
+        DatasetError: it is damaged or another file.
+    """
+    path = _place(source, file, data_dir)
+    if path is None:
+        return None
     remedy = f"replace it, or delete it to have {file}.gz downloaded"
-    try:
-        if not path.is_file():
-            path = path.with_name(f"{file}.gz")
-            if not path.is_file():
-                download([mirror + path.name for mirror in source.mirrors], path, f"md5:{source.md5[file]}")
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DatasetError(f"{path} is damaged ({error}); {remedy}") from error
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = unpacked(content)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DatasetError(f"{path} is damaged ({error}); {remedy}") from error
     found, expected = hashlib.sha256(content).hexdigest(), source.sha256[file]
     if found != expected:
         raise DatasetError(
-            f"{path} is not the official file: its {len(content)} bytes have SHA-256 {found} "
+            f"{path} is not the official file: its {len(content)} bytes {_whose(found)}have SHA-256 {found} "
             f"instead of {expected}; {remedy}"
         )
     return content
+
+
+def _whose(sha256: str) -> str:
+    """A clause on the file that has this digest, if it is one that we know."""
+    for name, source in SOURCES.items():
+        for file, digest in source.sha256.items():
+            if digest == sha256:
+                return f"are {file} of {name}, they "
+    return ""
+
+
+def _download(source: Source, file: str, data_dir: Path) -> None:
+    """Fetch a file to its place. If that fails, the error names all files of the data set that are not there."""
+    elsewhere = find_contents(data_dir, {digest: BYTES[name] for name, digest in source.sha256.items()})
+    missing = [
+        f"{name}.gz"
+        for name, digest in source.sha256.items()
+        if digest not in elsewhere and not _place(source, name, data_dir)
+    ]
+    path = data_dir / source.folder / f"{file}.gz"
+    download([mirror + path.name for mirror in source.mirrors], path, f"md5:{source.md5[file]}", missing=missing)
 
 
 def _idx(content: bytes, file: str) -> np.ndarray:

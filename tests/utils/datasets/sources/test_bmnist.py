@@ -70,13 +70,13 @@ def test_damaged_file_is_named(files, tmp_path, mirror, damage, reason):
 def test_page_instead_of_a_file_does_not_become_the_file(files, tmp_path, mirror):
     for page in (b"<html>not here</html>", b"<html>".ljust(4 * bmnist.LINE_BYTES)):
         mirror.files = {"binarized_mnist_test.amat": page}
-        with pytest.raises(DatasetError, match=r"is missing and cannot be downloaded \(127.0.0.1:\d+: (it|char)"):
+        with pytest.raises(DatasetError, match=r"are missing and cannot be downloaded \(127.0.0.1:\d+: (it|char)"):
             load_dataset("bmnist", "test", tmp_path)
         assert not list(tmp_path.iterdir())
 
 
 def test_broken_download_leaves_nothing_behind(files, tmp_path, monkeypatch, mirror):
     monkeypatch.setattr(bmnist, "MIRROR", mirror.url("short/"))
-    with pytest.raises(DatasetError, match=rf"broke off after .* put it into {tmp_path / 'bmnist'}"):
+    with pytest.raises(DatasetError, match=rf"broke off after .* put them into {tmp_path / 'bmnist'}"):
         load_dataset("bmnist", "test", tmp_path)
     assert not list(tmp_path.rglob("*.*"))

@@ -1,0 +1,97 @@
+"""What a run says of the user's own data before it begins: how it was taken, and what is odd about it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+FEW = 3  # names that are shown of many
+CLASSES_SHOWN = 10
+QUARTER = 64  # of the range of a byte
+ALIKE = 1.0  # standard deviation of a pixel over the images, of 255, below which they are all the same
+
+
+def counted(number: int, one: str) -> str:
+    """A number of things that make their plural by an s."""
+    return f"{number:,} {one}" + ("" if number == 1 else "s")
+
+
+def few(names: Sequence[str]) -> str:
+    """The first few of some names, and that there are more."""
+    return ", ".join(names[:FEW]) + (", …" if len(names) > FEW else "")
+
+
+def left_out_note(left_out: dict[str, list[str]]) -> str:
+    """A clause on what was left out, by its reason; nothing if nothing was."""
+    counts = [f"{reason} {len(names):,} ({few(names)})" for reason, names in left_out.items()]
+    return f"; left out: {', '.join(counts)}" if counts else ""
+
+
+def shape_note(shape: Sequence[int]) -> str:
+    """The form of one image or vector."""
+    if len(shape) == 1:
+        return f"{shape[0]} numbers each"
+    colour = {1: "grey", 3: "colour"}[shape[0]]
+    return f"{shape[1]}x{shape[2]} {colour}"
+
+
+def class_note(classes: Sequence[str], unlabelled: int = 0) -> str:
+    """How many classes there are, what they are called, and how many examples are in none."""
+    if not classes:
+        return "no labels"
+    shown = ", ".join(classes[:CLASSES_SHOWN]) + (", …" if len(classes) > CLASSES_SHOWN else "")
+    number = "1 class" if len(classes) == 1 else f"{len(classes):,} classes"
+    return f"{number} ({shown})" + (f", {unlabelled:,} without a label" if unlabelled else "")
+
+
+def image_notes(images: Tensor, split: str, brighter: str) -> list[str]:
+    """The range of uint8 images (N, C, H, W), in a line for train only, and warnings on either split in a line each.
+
+    Arguments:
+        brighter: what to do where images are nearly black, with {} for a factor.
+    """
+    low, high, mean = int(images.min()), int(images.max()), int(images.sum(dtype=torch.int64)) / images.numel()
+    notes = [f"values {low} to {high} of 255, mean {mean:.3g}"] if split == "train" else []
+    if low == high:
+        return [*notes, f"warning: every pixel of every {split} image is {low}: there is nothing to learn"]
+    flat = images.flatten(1)
+    lowest, highest = flat.amin(1).float().median(), flat.amax(1).float().median()
+    if highest - lowest < QUARTER:
+        where = "nearly black" if highest < QUARTER else "nearly white" if lowest > 255 - QUARTER else "pale"
+        remedy = (
+            brighter.format(f"{255 / max(float(highest), 1):.3g}") if highest < QUARTER else "stretch their contrast"
+        )
+        notes.append(
+            f"warning: half of the {split} images or more are {where}, with values from about {lowest:.0f} to "
+            f"{highest:.0f} of 255: {remedy}"
+        )
+    elif len(images) > 1 and deviation(images) < ALIKE:
+        notes.append(f"warning: the {split} images are all nearly the same: check that they are the ones you mean")
+    return notes
+
+
+def deviation(images: Tensor) -> float:
+    """The standard deviation of a pixel over uint8 images (N, C, H, W), the root of its variance's mean over pixels."""
+    first, second = torch.zeros(images.shape[1:]).double(), torch.zeros(images.shape[1:]).double()
+    for part in images.split(1024):
+        values = part.double()
+        first += values.sum(0)
+        second += values.square().sum(0)
+    count = len(images)
+    return float((second / count - (first / count).square()).clamp(min=0).mean().sqrt())
+
+
+def vector_notes(vectors: Tensor, split: str) -> list[str]:
+    """The range of float32 vectors (N, D), in a line for train only, and warnings on either split in a line each."""
+    low, high = float(vectors.min()), float(vectors.max())
+    notes = [f"values {low:.3g} to {high:.3g}"] if split == "train" else []
+    deviations = vectors.double().std(0, correction=0)
+    constant = [str(int(dimension)) for dimension in (deviations == 0).nonzero()]
+    if constant:
+        notes.append(f"warning: dimension {few(constant)} of the {split} vectors never changes: leave it out")
+    elif deviations.max() > 10 or deviations.min() < 0.1:
+        notes.append(
+            f"warning: standard deviations of the dimensions run from {deviations.min():.3g} to "
+            f"{deviations.max():.3g}: standardise them, (v - v.mean(0)) / v.std(0)"
+        )
+    return notes
