@@ -135,6 +135,8 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ("config of odd shapes", change(CONFIG, (b"32,", b"40,")), "exp --is-eval-only", "image shape (1, 40, 32)"),
     ("config of other images", change(CONFIG, (b'"sha256"', b'"sha256":{},"x"')), "exp --resume -e 3", "other data"),
     ("config of other weights", change(CONFIG, (b'"latent_dim": 3', b'"latent_dim": 4')), "exp --is-eval-only", "mode"),
+    ("config of the root", change(CONFIG, (b'"digits"', b'"folder:/"')), "exp --resume -e 3", "belongs to the system"),
+    ("config of the root", change(CONFIG, (b'"digits"', b'"folder:/"')), "exp --is-eval-only", "belongs to the system"),
     ("metrics damaged", change(METRICS, (b'"epoch": 1', b'"epoch"; 1')), "exp --resume -e 3", "line 1 of results/exp/"),
     ("metrics no record", change(METRICS, (b'{"epoch": 1', b'[1]\n{"epoch": 1')), "exp --resume -e 3", "line 1 of res"),
     ("metrics cut", cut(METRICS, 0.3), "exp --resume -e 3", "metrics.jsonl does not have a train line for each of the"),

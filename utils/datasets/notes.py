@@ -1,13 +1,13 @@
 """What a run says of the user's own data before it begins: how it was taken, and what is odd about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 FEW = 3  # names that are shown of many
 CLASSES_SHOWN = 10
-QUARTER = 64  # of the range of a byte
+QUARTER, HALF = 64, 128  # of the range of a byte
 ALIKE = 1.0  # standard deviation of a pixel over the images, of 255, below which they are all the same
 
 
@@ -35,11 +35,12 @@ def shape_note(shape: Sequence[int]) -> str:
     return f"{shape[1]}x{shape[2]} {colour}"
 
 
-def class_note(classes: Sequence[str], unlabelled: int = 0) -> str:
-    """How many classes there are, what they are called, and how many examples are in none."""
+def class_note(classes: Sequence[str], labels: Iterable[Tensor] = ()) -> str:
+    """How many classes there are, what they are called, and how many of all labels stand for none."""
     if not classes:
         return "no labels"
     shown = ", ".join(classes[:CLASSES_SHOWN]) + (", …" if len(classes) > CLASSES_SHOWN else "")
+    unlabelled = sum(int((own < 0).sum()) for own in labels)
     number = "1 class" if len(classes) == 1 else f"{len(classes):,} classes"
     return f"{number} ({shown})" + (f", {unlabelled:,} without a label" if unlabelled else "")
 
@@ -55,15 +56,14 @@ def image_notes(images: Tensor, split: str, brighter: str) -> list[str]:
     if low == high:
         return [*notes, f"warning: every pixel of every {split} image is {low}: there is nothing to learn"]
     flat = images.flatten(1)
-    lowest, highest = flat.amin(1).float().median(), flat.amax(1).float().median()
-    if highest - lowest < QUARTER:
-        where = "nearly black" if highest < QUARTER else "nearly white" if lowest > 255 - QUARTER else "pale"
-        remedy = (
-            brighter.format(f"{255 / max(float(highest), 1):.3g}") if highest < QUARTER else "stretch their contrast"
-        )
+    lowest, highest = flat.amin(1).float().median().item(), flat.amax(1).float().median().item()
+    if highest - lowest < HALF:
+        dark, light = highest < QUARTER, lowest > 255 - QUARTER
+        how = "are nearly black" if dark else "are nearly white" if light else "use a part of the range only"
+        remedy = brighter.format(f"{255 / max(highest, 1):.3g}") if dark else "stretch their contrast"
         notes.append(
-            f"warning: half of the {split} images or more are {where}, with values from about {lowest:.0f} to "
-            f"{highest:.0f} of 255: {remedy}"
+            f"warning: half of the {split} images or more {how}, values from about {lowest:.0f} to {highest:.0f} of "
+            f"255: {remedy}"
         )
     elif len(images) > 1 and deviation(images) < ALIKE:
         notes.append(f"warning: the {split} images are all nearly the same: check that they are the ones you mean")

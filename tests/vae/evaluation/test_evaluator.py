@@ -101,6 +101,19 @@ def test_classes_are_measured_against_labels_where_there_are_any(images):
     assert without.items() <= values.items()
 
 
+def test_images_without_a_label_are_left_out_of_what_compares_labels(images):
+    model, loss = make("CatVAE")
+    torch.nn.init.normal_(model.encoder.class_head.weight, generator=torch.Generator().manual_seed(0))
+    evaluator = Evaluator(model, loss, batch_size=8, seed=1)
+    labels = torch.arange(len(images)) % 3
+    labelled = evaluator.evaluate(images[labels > 0], labels[labels > 0])
+    values = evaluator.evaluate(images, torch.where(labels > 0, labels, -1))
+    for name in ("clustering_accuracy", "normalised_mutual_information"):
+        assert values[name] == labelled[name]
+    assert values["used_classes"] == evaluator.evaluate(images)["used_classes"]
+    assert evaluator.evaluate(images, torch.full_like(labels, -1)) == evaluator.evaluate(images)
+
+
 def test_a_model_without_classes_is_not_measured_against_labels(images):
     model, loss = make("KL")
     values = Evaluator(model, loss, batch_size=8, seed=1).evaluate(images[:9], torch.zeros(9, dtype=torch.int64))

@@ -88,8 +88,8 @@ def _nothing(path: Path, sizes: dict[str, int]) -> str:
         return f"{path} has no array named images; it has none at all: np.savez(path, images=...) writes one"
     largest = max(sizes, key=lambda name: sizes[name])
     return (
-        f"{path} has no array named images; it has {', '.join(sizes)}: "
-        f"{rewritten(path, largest)} makes {largest} the images (or vectors={largest} the vectors)"
+        f"{path} has no array named images; it has {', '.join(sizes)}; if {largest} are the images (vectors are called "
+        f"vectors): {rewritten(path, largest)}"
     )
 
 

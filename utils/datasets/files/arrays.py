@@ -22,8 +22,7 @@ def channels_first(images: np.ndarray, key: str, path: Path) -> np.ndarray:
         if images.ndim == 2 and images.shape[1] in FLAT:
             side, channels = FLAT[images.shape[1]]
             shape = (-1, side, side) if channels == 1 else (-1, side, side, channels)
-            unflattened = rewritten(path, key, f"{{}}.reshape{shape}")
-            remedy = f"if they are flattened, {unflattened}; as vectors, name it vectors"
+            remedy = f"as vectors, name it vectors; of flat images, {rewritten(path, key, f'{{}}.reshape{shape}')}"
         elif images.ndim == 2:
             remedy = "as vectors, name it vectors"
         raise DatasetError(
@@ -61,7 +60,7 @@ def white_value(images: np.ndarray, key: str, path: Path) -> int:
 def _into_range(low: float, high: float, key: str, path: Path) -> str:
     """The line that brings floating point into the range from 0 to 1."""
     if not np.isfinite([low, high]).all():
-        return rewritten(path, key, "np.nan_to_num({})") + " makes numbers of what is none"
+        return rewritten(path, key, "np.nan_to_num({}, posinf=1, neginf=0)")
     if low >= 0 and high <= 255:
         return rewritten(path, key, "{} / 255")
     return rewritten(path, key, "({} + 1) / 2") if low >= -1 and high <= 1 else SCALE

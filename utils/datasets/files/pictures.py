@@ -4,9 +4,11 @@ Pillow has many exceptions for files that are damaged, of every kind: whoever re
 """
 
 import io
+import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -25,11 +27,21 @@ NEW_SUBFILE_TYPE = 254
 Result = TypeVar("Result")
 
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs goes to standard error
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Pillow's warnings kept to ourselves: of odd metadata, and of pictures above a limit higher than ours."""
-    with warnings.catch_warnings():
+    """What Pillow says of pictures kept to ourselves: warnings, and what libtiff writes to standard error by itself."""
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")
+        with suppress(OSError):  # standard error is closed
+            standard_error = os.dup(2)
+            stack.callback(os.close, standard_error)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+            stack.callback(os.dup2, standard_error, 2)
+            os.dup2(nowhere, 2)
         yield
 
 

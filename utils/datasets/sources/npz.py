@@ -37,18 +37,11 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     roles = find_roles(path)
     digest = file_digest(path)
     arrays = read_arrays(path, [*roles.data.values(), *roles.labels.values()])
-    data = {part: arrays[key] for part, key in roles.data.items()}
-    kind = _kind(roles, data, path)
-    checked = channels_first if kind == "images" else as_vectors
-    data = {part: checked(array, roles.data[part], path) for part, array in data.items()}
-    if len({array.shape[1:] for array in data.values()}) > 1:
-        shapes = " and ".join(f"{key} {arrays[key].shape}" for key in roles.data.values())
-        raise DatasetError(f"{path} has {shapes}; expected {kind} of one shape")
+    kind, data = _data(roles, arrays, path)
     part = split if "test" in data else "train"
     order = _order(len(data[part]), split, name, own="test" in data)
     chosen = order[: first(size, len(order), name, split, kind)]
     classes, labels = _labels(roles, arrays, path)
-    unlabelled = sum(int((own < 0).sum()) for own in labels.values())
     if kind == "images":
         white = max(white_value(array, roles.data[key], path) for key, array in data.items())
         examples = torch.from_numpy(as_bytes(data[part][chosen], white))
@@ -56,17 +49,30 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     else:
         examples = torch.from_numpy(data[part][chosen])
         remarks = vector_notes(examples, split)
-    how = _in_words(roles, data, kind)
-    form = f"{shape_note(examples.shape[1:])}, {class_note(classes, unlabelled)}"
+    form = f"{shape_note(examples.shape[1:])}, {class_note(classes, labels.values())}"
     return Dataset(
         name=name,
         split=split,
         labels=labels[part][chosen] if part in labels else None,
         source="arrays of an npz file",
         sha256=split_digest(digest, order),
-        notes=(f"{name}: {how}; {form}{left_out_note(roles.left_out)}", *remarks),
+        notes=(f"{name}: {_in_words(roles, data, kind)}; {form}{left_out_note(roles.left_out)}", *remarks),
         **{kind: examples},
     )
+
+
+def _data(roles: Roles, arrays: Arrays, path: Path) -> tuple[str, Arrays]:
+    """What an archive holds, "images" or "vectors", and all of it by its part, images as they are in another order."""
+    kinds = {key: kind_by(key, arrays[key].shape, arrays[key].dtype) for key in roles.data.values()}
+    kind = kinds[roles.data["train"]]
+    if len(set(kinds.values())) > 1:
+        raise DatasetError(f"{path}: {' and '.join(f'{key} are {held}' for key, held in kinds.items())}; expected one")
+    checked = channels_first if kind == "images" else as_vectors
+    data = {part: checked(arrays[key], key, path) for part, key in roles.data.items()}
+    if len({array.shape[1:] for array in data.values()}) > 1:
+        shapes = " and ".join(f"{key} {arrays[key].shape}" for key in roles.data.values())
+        raise DatasetError(f"{path} has {shapes}; expected {kind} of one shape")
+    return kind, data
 
 
 def _order(total: int, split: str, name: str, *, own: bool) -> np.ndarray:
@@ -94,7 +100,7 @@ def _in_words(roles: Roles, data: Arrays, kind: str) -> str:
     trained, names = len(data["train"]), " and ".join(roles.data[part] for part in data)
     tested = len(data["test"]) if "test" in data else -(-trained // 10)
     trained -= 0 if "test" in data else tested
-    return f"{trained:,} {kind} to train on and {tested:,} to test on, of {names}"
+    return f"{trained:,} {kind} to train on and {tested:,} to test on, from {names}"
 
 
 def _image_remarks(images: torch.Tensor, array: np.ndarray, split: str, white: int) -> list[str]:
@@ -103,14 +109,6 @@ def _image_remarks(images: torch.Tensor, array: np.ndarray, split: str, white: i
     if white > 255:
         remarks.insert(0, f"integers of {white.bit_length()} bits: {white:,} is white")
     if array.dtype.kind == "f" and 0 < array.max() < TWICE:
-        reached = f"{array.max():.2g}"
-        remarks.append(f"warning: values reach {reached} of 1, as if divided by 255 twice: multiply them by 255")
+        reached = f"warning: values reach {array.max():.2g} of 1, as if divided by 255 twice: multiply them by 255"
+        remarks = [remark for remark in remarks if not remark.startswith("warning")] + [reached]
     return remarks
-
-
-def _kind(roles: Roles, data: Arrays, path: Path) -> str:
-    """What the archive holds, "images" or "vectors"."""
-    kinds = {key: kind_by(key, data[part].shape, data[part].dtype) for part, key in roles.data.items()}
-    if len(set(kinds.values())) > 1:
-        raise DatasetError(f"{path}: {' and '.join(f'{k} are {kind}' for k, kind in kinds.items())}; expected one kind")
-    return next(iter(kinds.values()))

@@ -1,6 +1,9 @@
 import gzip
 import hashlib
+import os
+import shutil
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -194,3 +197,115 @@ def test_file_that_cannot_be_read_is_told_in_one_line(tiny, tmp_path, monkeypatc
 def test_header_that_is_not_of_an_idx_file_is_refused(content, reason):
     with pytest.raises(DatasetError, match=reason):
         mnist._idx(content, "a-file")
+
+
+# Found by what is in them
+
+
+@pytest.fixture(scope="module")
+def official(data_dir):
+    """The content of the files of both test splits, by data set and name."""
+    return {
+        name: {file: (data_dir / mnist.SOURCES[name].folder / file).read_bytes() for file in (IMAGES, LABELS)}
+        for name in NAMES
+    }
+
+
+def place(folder, files):
+    """Write files, by their paths below a folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+LAYOUTS = {
+    "flat": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+    "as some unpackers name them": ("MNIST/raw/t10k-images.idx3-ubyte", "MNIST/raw/t10k-labels.idx1-ubyte"),
+    "in folders of their names": (
+        "archive/t10k-images-idx3-ubyte/t10k-images-idx3-ubyte",
+        "archive/t10k-labels-idx1-ubyte/t10k-labels-idx1-ubyte",
+    ),
+    "as if they were packed": ("MNIST/raw/t10k-images-idx3-ubyte.dat", "t10k-labels-idx1-ubyte.gz"),
+    "under any name": ("a/b/c/x.bin", "y"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_files_are_found_by_their_content(official, data_dir, tmp_path, monkeypatch, name, layout, packed):
+    monkeypatch.setattr(mnist, "download", None)
+    contents = official[name].values()
+    place(tmp_path, dict(zip(LAYOUTS[layout], map(gzip_quickly, contents) if packed else contents)))
+    found, expected = load_dataset(name, "test", tmp_path), load_dataset(name, "test", data_dir)
+    assert torch.equal(found.images, expected.images) and torch.equal(found.labels, expected.labels)
+    assert (found.sha256, found.source) == (expected.sha256, expected.source)
+
+
+def gzip_quickly(content):
+    return gzip.compress(content, compresslevel=1)
+
+
+@pytest.mark.parametrize("labels", [np.uint8, np.int64])
+@pytest.mark.parametrize("name", NAMES)
+def test_arrays_as_keras_keeps_them_are_found(official, data_dir, tmp_path, monkeypatch, name, labels):
+    monkeypatch.setattr(mnist, "download", None)
+    images = np.frombuffer(official[name][IMAGES], np.uint8, offset=16).reshape(-1, 28, 28)
+    numbers = np.frombuffer(official[name][LABELS], np.uint8, offset=8)
+    train = {"x_train": images[:50], "y_train": numbers[:50]}
+    np.savez(tmp_path / "mnist.npz", **train, x_test=images, y_test=numbers.astype(labels))
+    expected = load_dataset(name, "test", data_dir)
+    assert torch.equal(load_dataset(name, "test", tmp_path).images, expected.images)
+    assert torch.equal(load_dataset(name, "test", tmp_path).labels, expected.labels)
+
+
+def test_each_of_the_two_is_found_among_the_files_of_both(official, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "download", None)
+    for name in NAMES:
+        place(tmp_path / f"a folder of {name}", official[name])
+    for name in NAMES:
+        assert torch.equal(load_dataset(name, "test", tmp_path).images, load_dataset(name, "test", data_dir).images)
+
+
+def test_a_damaged_file_in_its_place_does_not_hide_a_good_one(official, tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "download", None)
+    folder = mnist.SOURCES["mnist"].folder
+    place(tmp_path, {f"{folder}/{IMAGES}": b"cut", f"{folder}/{LABELS}": official["mnist"][LABELS]})
+    assert error_of_loading(tmp_path).startswith(f"{tmp_path / folder / IMAGES} is not the official file: its 3 bytes")
+    place(tmp_path, {"backup": official["mnist"][IMAGES]})
+    assert len(load_dataset("mnist", "test", tmp_path)) == 10_000
+
+
+def test_a_file_of_the_other_set_in_its_place_is_named(official, tmp_path, monkeypatch):
+    place(tmp_path / "MNIST" / "raw", official["fashion"])
+    assert f" bytes are {IMAGES} of fashion, they have SHA-256 " in error_of_loading(tmp_path)
+
+
+def test_odd_files_beside_them_are_passed_over(official, tmp_path, monkeypatch):
+    """Of the right size and another content, damaged archives, pipes, and folders that go round in circles."""
+    monkeypatch.setattr(mnist, "download", None)
+    images, labels = official["mnist"][IMAGES], official["mnist"][LABELS]
+    packed = gzip_quickly(images)
+    cut = packed[:99] + packed[-4:]
+    place(tmp_path, {"1": images[:-1] + b"x", "2": cut, "3": b"PK\3\4" + bytes(99), "4": b"", "5": b"\x1f\x8b"})
+    os.mkfifo(tmp_path / "6")
+    (tmp_path / "7").symlink_to(tmp_path)
+    np.savez(tmp_path / "8.npz", x_test=np.zeros((10_000, 28, 28), np.int64) - 1, y_test=np.zeros(10_000, complex))
+    shutil.copy(tmp_path / "8.npz", tmp_path / "9.npz")
+    os.truncate(tmp_path / "9.npz", 40_000_000)
+    place(tmp_path, {"z/images": images, "z/labels": labels})
+    assert len(load_dataset("mnist", "test", tmp_path)) == 10_000
+
+
+def test_a_failed_download_names_all_that_is_missing_and_what_needs_no_files(official, tmp_path, mirror, monkeypatch):
+    source = mnist.SOURCES["mnist"]
+    monkeypatch.setitem(mnist.SOURCES, "mnist", replace(source, mirrors=(mirror.url("good/"),)))
+    place(tmp_path, {"somewhere/labels": official["mnist"][LABELS]})
+    assert error_of_loading(tmp_path) == (
+        "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and t10k-images-idx3-ubyte.gz are missing and cannot "
+        f"be downloaded (127.0.0.1:{mirror.server_port}: Not Found); fetch all of them from {mirror.url('good/')} on a "
+        f"connected machine and put them into {tmp_path / 'MNIST' / 'raw'}; digits, dsprites and mixture2d need no "
+        "files"
+    )
+    place(tmp_path, {"MNIST/raw/t10k-images-idx3-ubyte": official["mnist"][IMAGES]})
+    assert len(load_dataset("mnist", "test", tmp_path)) == 10_000
