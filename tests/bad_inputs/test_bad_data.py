@@ -179,7 +179,12 @@ BAD_DATA = [  # name, what is put into data/, data set, what the line says
     ("npz of no arrays", zip_of(), "npz:a.npz", "it has none at all: np.savez(path, images=...) writes one"),
     ("npz of a text", zip_of(images=b"import os"), "npz:a.npz", "a.npz cannot be read (images is no array); write it"),
     ("npz of odd version", zip_of(images=b"\x93NUMPY\x09\x09\0\0{}"), "npz:a.npz", "a.npz cannot be read (we only sup"),
-    ("npz of code", zip_of(images=b"\x93NUMPY\x01\0\x0f\0__import__('o')\n"), "npz:a.npz", "a.npz cannot be read (Can"),
+    (
+        "npz of code",
+        zip_of(images=b"\x93NUMPY\x01\0\x0f\0__import__('o')\n"),
+        "npz:a.npz",
+        "a.npz cannot be read (malf",
+    ),
     ("npz that climbs", zip_of(**{"../images": b"x"}), "npz:a.npz", "a.npz has no array named images; it has ../image"),
     ("npz of labels only", npz_of(labels=LABELS), "npz:a.npz", "has no array named images; it has labels"),
     ("npz of tests only", npz_of(test_images=PIXELS), "npz:a.npz", "has no array named images; it has test_images"),

@@ -35,6 +35,10 @@ class Roles:
     labels: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
+    def leave_out(self, reason: str, *names: str) -> None:
+        if names:
+            self.left_out.setdefault(reason, []).extend(names)
+
 
 def find_roles(path: Path) -> Roles:
     """Which array is what, where their names leave no doubt: a word for the data or the labels, and one for the part.
@@ -51,13 +55,12 @@ def find_roles(path: Path) -> Roles:
         if meaning := _meaning(name, sizes):
             meanings.setdefault(meaning, []).append(name)
         else:
-            roles.left_out.setdefault("other arrays", []).append(name)
+            roles.leave_out("other arrays", name)
     for meaning, names in meanings.items():
         meanings[meaning] = [name for name in names if name in OWN] or names
         if len(meanings[meaning]) > 1:
             raise DatasetError(f"{path} has {' and '.join(names)}, which mean the same; leave one of them out")
-        if others := [name for name in names if name not in meanings[meaning]]:
-            roles.left_out.setdefault("other arrays", []).extend(others)
+        roles.leave_out("other arrays", *(name for name in names if name not in meanings[meaning]))
     if ("data", "train") not in meanings:
         raise DatasetError(_nothing(path, sizes))
     tested = tested_part([part for what, part in meanings if what == "data"])
@@ -65,8 +68,7 @@ def find_roles(path: Path) -> Roles:
         if part in ("train", tested):
             getattr(roles, what)["train" if part == "train" else "test"] = name
         else:
-            reason = "of neither split" if ("data", part) in meanings else "other arrays"
-            roles.left_out.setdefault(reason, []).append(name)
+            roles.leave_out("of neither split" if ("data", part) in meanings else "other arrays", name)
     return roles
 
 
@@ -112,7 +114,9 @@ def member_sizes(path: Path) -> dict[str, int]:
             single = file.read(6) == b"\x93NUMPY"
         with zipfile.ZipFile(path) as archive:
             members = {member.filename: member.file_size for member in archive.infolist()}
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of any kind: zipfile parses what the file says of itself
         how = f'np.savez("new.npz", images=np.load("{path.name}"))' if single else "np.savez(path, images=...)"
         what = "is a single array" if single else f"is not an npz archive or is cut short ({error})"
         raise DatasetError(f"{path} {what}; {how} writes one") from error

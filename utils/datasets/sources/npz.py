@@ -87,7 +87,7 @@ def _labels(roles: Roles, arrays: Arrays, path: Path) -> tuple[list[str], dict[s
     keys = {}
     for part, key in roles.labels.items():
         if arrays[key].ndim == 2 and arrays[key].shape[1] > 1 and not is_one_hot(arrays[key]):
-            roles.left_out.setdefault("several labels of an image", []).append(key)
+            roles.leave_out("several labels of an image", key)
         else:
             keys[part] = key
     counts = {key: len(arrays[roles.data[part]]) for part, key in keys.items()}
