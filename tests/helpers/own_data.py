@@ -37,6 +37,12 @@ def images_of(shape: tuple[int, ...], dtype: type = np.uint8) -> np.ndarray:
     return values if dtype is np.uint8 else values > 127 if dtype is np.bool_ else (values / 255).astype(dtype)
 
 
+def write(path: Path, **arrays: np.ndarray) -> Path:
+    """Write an archive of arrays."""
+    np.savez(path, **arrays)
+    return path
+
+
 def load(kind: str, path: Path, split: str = "train", size: int | None = None) -> Dataset:
     """A split of what lies at a path."""
     return load_dataset(f"{kind}:{path}", split, path.parent, size)

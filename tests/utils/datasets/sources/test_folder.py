@@ -1,5 +1,6 @@
 """`folder:PATH`: the splits and classes of a folder of pictures, their squares, and what is said of them."""
 
+import hashlib
 import io
 import shutil
 import struct
@@ -117,6 +118,18 @@ def test_digest_changes_with_a_file(folder):
     before = [load("folder", folder, split).sha256 for split in ("train", "test")]
     picture(99).save(folder / "a" / "00.png")
     assert [load("folder", folder, split).sha256 for split in ("train", "test")] != before
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_digest_of_single_pictures_is_that_of_their_names_and_bytes(folder, split):
+    """Runs are gone on with by it, so what it is may never change."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("[0-9]*"))
+    order = np.random.RandomState(2020).permutation(20)
+    expected = hashlib.sha256()
+    for index in order[:18] if split == "train" else order[18:]:
+        content = (folder / names[index]).read_bytes()
+        expected.update(names[index].encode() + b"\0" + hashlib.sha256(content).digest())
+    assert load("folder", folder, split).sha256 == expected.hexdigest()
 
 
 def png():
