@@ -43,11 +43,10 @@ if features.check("avif"):
 
 
 def damaged(content, random):
-    """Some content cut short, with bits turned over, with zeros or noise in it: at the beginning more often than not."""
+    """Some content cut short, with a bit turned over, or with zeros or noise in it; near its beginning as a rule."""
     content = bytearray(content)
-    place = min(
-        int(random.exponential(60)) if random.random() < 0.7 else random.integers(len(content)), len(content) - 1
-    )
+    place = int(random.exponential(60)) if random.random() < 0.7 else random.integers(len(content))
+    place = min(place, len(content) - 1)
     how = random.integers(5)
     if how == 0:
         del content[place:]
