@@ -82,13 +82,14 @@ def deviation(images: Tensor) -> float:
 
 
 def vector_notes(vectors: Tensor, split: str) -> list[str]:
-    """The range of float32 vectors (N, D), in a line for train only, and warnings on either split in a line each."""
-    low, high = float(vectors.min()), float(vectors.max())
-    notes = [f"values {low:.3g} to {high:.3g}"] if split == "train" else []
+    """The range of float32 vectors (N, D) of train in a line, and warnings in a line each; nothing of another split."""
+    if split != "train":
+        return []
+    notes = [f"values {vectors.min():.3g} to {vectors.max():.3g}"]
     deviations = vectors.double().std(0, correction=0)
     constant = [str(int(dimension)) for dimension in (deviations == 0).nonzero()]
     if constant:
-        notes.append(f"warning: dimension {few(constant)} of the {split} vectors never changes: leave it out")
+        notes.append(f"warning: dimension {few(constant)} of the vectors never changes: leave it out")
     elif deviations.max() > 10 or deviations.min() < 0.1:
         notes.append(
             f"warning: standard deviations of the dimensions run from {deviations.min():.3g} to "

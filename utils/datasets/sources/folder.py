@@ -135,12 +135,11 @@ def _remarks(used: list[Picture], white: int) -> str:
 # Pixels
 
 
-def _by_file(pictures: list[Picture]) -> dict[str, list[tuple[int, Picture]]]:
-    """The pictures, and the place of each in the list, by their files in the order of their names, pages ascending."""
-    places = sorted(enumerate(pictures), key=lambda place: (place[1].name, place[1].page or 0))
-    files: dict[str, list[tuple[int, Picture]]] = {}
-    for position, picture in places:
-        files.setdefault(picture.name, []).append((position, picture))
+def _by_file(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
+    """The pictures of each file, by the files' names in their order, pages ascending."""
+    files: dict[str, list[Picture]] = {}
+    for picture in sorted(pictures, key=lambda picture: (picture.name, picture.page or 0)):
+        files.setdefault(picture.name, []).append(picture)
     return files
 
 
@@ -165,10 +164,10 @@ def _greatest(path: Path, pages: list[Picture]) -> int:
 
 def _white(used: list[Picture], name: str) -> int:
     """The value that is white where a pixel has 16 bits: the greatest of as many bits as all such pictures use."""
-    files = _by_file([picture for picture in used if picture.deep])
+    files = _by_file(picture for picture in used if picture.deep)
     greatest = 0 if files else WHITE
-    for places in _bar(files.values(), name):
-        greatest = max(greatest, _greatest(places[0][1].path, [page for _, page in places]))
+    for pages in _bar(files.values(), name):
+        greatest = max(greatest, _greatest(pages[0].path, pages))
         if white_of(greatest) == WHITE:
             break
     return white_of(greatest)
@@ -179,26 +178,24 @@ def _read(chosen: list[Picture], images: np.ndarray, name: str, *, grey: bool, w
 
     It counts page numbers and white too, where they are not what they are in a folder of single pictures of 8 bits.
     """
-    contents = {}
-    for file, places in _bar(_by_file(chosen).items(), name):
-        content = places[0][1].path.read_bytes()
-        contents[file] = hashlib.sha256(content).digest()
-        wanted = [(position, page) for position, page in places if position < len(images)]
-        if wanted:
-            positions, pages = zip(*wanted)
-            images[list(positions)] = _squares(content, pages, images.shape[-1], grey=grey, white=white)
+    digests, places = {}, {picture: place for place, picture in enumerate(chosen[: len(images)])}
+    for file, pages in _bar(_by_file(chosen).items(), name):
+        content = pages[0].path.read_bytes()
+        digests[file] = hashlib.sha256(content).digest()
+        if wanted := [page for page in pages if page in places]:
+            squares = _squares(content, wanted, images.shape[-1], grey=grey, white=white)
+            images[[places[page] for page in wanted]] = squares
     digest = hashlib.sha256(b"" if white == WHITE else b"white %d\0" % white)
     for picture in chosen:
         page = b"" if picture.page is None else b"page %d\0" % picture.page
-        digest.update(os.fsencode(picture.name) + b"\0" + page + contents[picture.name])
+        digest.update(os.fsencode(picture.name) + b"\0" + page + digests[picture.name])
     return digest.hexdigest()
 
 
 def _refuse_broken(used: list[Picture], path: Path, name: str) -> None:
     """Raise a DatasetError that names the files that cannot be read, if there are any: every one is tried."""
     errors, files = {}, _by_file(used)
-    for file, places in _bar(files.items(), name):
-        pages = [page for _, page in places]
+    for file, pages in _bar(files.items(), name):
         try:
             if pages[0].error:
                 raise pages[0].error

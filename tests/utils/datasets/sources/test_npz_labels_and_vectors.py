@@ -109,7 +109,7 @@ def test_vectors_that_stay_the_same_or_differ_in_scale_are_warned_of(tmp_path):
     path = write(tmp_path / "a.npz", vectors=POINTS * [1, 1, 1, 1, 1e5])
     assert "warning: standard deviations of the dimensions run from" in notes("npz", path)
     write(path, vectors=POINTS * [1, 1, 0, 1, 1])
-    assert "warning: dimension 2 of the train vectors never changes: leave it out" in notes("npz", path)
+    assert "warning: dimension 2 of the vectors never changes: leave it out" in notes("npz", path)
     write(path, vectors=(POINTS - POINTS.mean(0)) / POINTS.std(0))
     assert "warning" not in notes("npz", path)
 
