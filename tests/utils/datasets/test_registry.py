@@ -12,6 +12,7 @@ ROOT = Path(utils.__file__).parent.parent
 def test_names_are_the_registered_ones():
     assert {"dsprites", "fashion", "mnist", "chairs", "celeba", "cifar10", "bmnist", "digits"} <= set(dataset_names())
     assert dataset_names() == sorted(dataset_names())
+    assert dataset_names(without_files=True) == ["digits", "dsprites", "mixture2d"]
 
 
 @pytest.mark.parametrize("document", ["README.md", "data/README.md"])
@@ -38,7 +39,7 @@ def test_size_beyond_the_split_names_the_size_of_the_split(tmp_path, size):
 
 
 def test_registering_a_loader_is_all_a_new_data_set_needs(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "_LOADERS", dict(registry._LOADERS))
+    monkeypatch.setattr(registry, "_NAMED", dict(registry._NAMED))
 
     @registry.register("stripes")
     def load(name, split, data_dir, size):

@@ -12,7 +12,8 @@ def train(tmp_path):
 
 def test_vectors_are_what_is_trained_on(train):
     assert data_kind("mixture2d") == "vectors"
-    assert data_kind("mnist") == data_kind("npz:PATH") == "images"
+    assert data_kind("mnist") == data_kind("folder:PATH") == "images"
+    assert data_kind("npz:PATH") is None  # which its file tells
     assert train.images is None
     assert train.data is train.vectors
     assert train.vectors.dtype == torch.float32
