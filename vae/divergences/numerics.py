@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 _HALF_PRECISION = (torch.float16, torch.bfloat16)
+_SMALL_WEIGHT = 1e-24  # c^2 of a geometric mean; its e^x stays below e^(60 - log c), for logvars in [-30, 30]
+_LARGEST_EXPONENT = {torch.float32: 88.72283, torch.float64: 709.782712893384}  # of which exp is finite
 
 
 def widen(argument: Any) -> Any:
@@ -85,6 +87,28 @@ def log_blend(logvar: Tensor, b: float | Tensor, c: float | Tensor) -> tuple[Ten
 def log_cosh(x: Tensor) -> Tensor:
     """log cosh x >= 0, exact also near 0, where it is about x^2 / 2."""
     return torch.log1p(torch.sinh(x).square()) / 2
+
+
+def expm1(x: Tensor) -> Tensor:
+    """e^x - 1 with the gradient e^x, exact to the last digit also where e^x is small beside 1.
+
+    The gradient of `torch.expm1` is its result plus 1, in which nothing is left of e^x where x is far below 0.
+    """
+    below = torch.exp(x.clamp(max=-1))
+    return torch.where(x < -1, torch.expm1(x).detach() + (below - below.detach()), torch.expm1(x))
+
+
+def scaled_exp(weight: float | Tensor, x: Tensor) -> Tensor:
+    """weight * e^x, also where e^x alone overflows: 0 where the weight is 0."""
+    if not isinstance(weight, Tensor) and weight > _SMALL_WEIGHT:
+        return weight * torch.exp(x)
+    limit = _LARGEST_EXPONENT[x.dtype]
+    return weight * torch.exp(x.clamp(max=limit)) * torch.exp(torch.relu(x - limit))
+
+
+def floor_at_zero(x: Tensor) -> Tensor:
+    """x with its rounding below 0 taken away, for what cannot be negative; all derivatives are those of x."""
+    return x + torch.relu(-x).detach()
 
 
 def standardise(

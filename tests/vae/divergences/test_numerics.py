@@ -5,7 +5,7 @@ from decimal import Decimal, getcontext
 import pytest
 import torch
 
-from vae.divergences.numerics import log_blend, log_cosh, phi
+from vae.divergences.numerics import expm1, floor_at_zero, log_blend, log_cosh, phi, scaled_exp
 
 getcontext().prec = 60
 POINTS = [sign * size for size in (1e-12, 1e-8, 1e-4, 0.01, 0.3, 0.499, 0.5, 1.0, 8.0, 30.0) for sign in (1, -1)]
@@ -53,3 +53,33 @@ def test_log_blend(dtype, weight):
 def test_phi_is_never_negative(dtype):
     x = torch.logspace(-30, 1, 20_000, dtype=dtype)
     assert phi(x).min() >= 0 and phi(-x).min() >= 0
+
+
+@DTYPES
+def test_expm1_and_its_gradients(dtype):
+    compare(expm1, lambda x: x.exp() - 1, dtype)
+    x = torch.tensor([*POINTS, -60.0, -1.0], dtype=dtype, requires_grad=True)
+    assert torch.equal(expm1(x), torch.expm1(x))
+    (first,) = torch.autograd.grad(expm1(x).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    for derivative in (first.detach(), second):
+        torch.testing.assert_close(derivative, x.detach().exp(), rtol=8 * torch.finfo(dtype).eps, atol=0)
+
+
+@DTYPES
+def test_scaled_exp_past_where_exp_overflows(dtype):
+    far = 100.0 if dtype == torch.float32 else 800.0
+    x = torch.tensor([far, far, 1.0], dtype=dtype, requires_grad=True)
+    weight = torch.tensor([0.0, 1e-20, 0.5], dtype=dtype)
+    value = scaled_exp(weight, x)
+    expected = [0.0, float(Decimal(weight[1].item()) * Decimal(far).exp()), 0.5 * float(Decimal(1).exp())]
+    torch.testing.assert_close(value, torch.tensor(expected, dtype=dtype), rtol=1e-5, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(value.sum(), x)[0], value.detach(), rtol=1e-5, atol=0)
+    assert (scaled_exp(0.0, x)[:2] == 0).all()
+
+
+def test_floor_at_zero_takes_rounding_away_and_no_derivative():
+    x = torch.tensor([-1e-17, 0.0, 2.0], requires_grad=True)
+    value = floor_at_zero(x)
+    assert value.tolist() == [0.0, 0.0, 2.0]
+    assert torch.autograd.grad(value.sum(), x)[0].tolist() == [1.0, 1.0, 1.0]

@@ -5,8 +5,6 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.distributions import Normal
 
 from vae.divergences import (
@@ -17,68 +15,12 @@ from vae.divergences import (
     reverse_kl_divergence,
 )
 
-PROPERTY = settings(max_examples=30, deadline=None, derandomize=True)
 FORMS = [{"dual": dual, "skew": skew} for skew in ("paper", "nielsen") for dual in (False, True)]
 close = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-13)
-scalars = partial(st.floats, allow_subnormal=False)
 
 
 def scalar(x):
     return torch.tensor([x], dtype=torch.float64)
-
-
-def entropy(alpha):
-    return -sum(w * math.log(w) for w in (alpha, 1 - alpha) if w > 0)
-
-
-@PROPERTY
-@given(scalars(-5, 5), scalars(-4, 4), scalars(-5, 5), scalars(-4, 4), scalars(0, 1), scalars(-3, 3))
-def test_arithmetic_js(mean, logvar, prior_mean, prior_logvar, alpha, shift):
-    q, p = (scalar(mean), scalar(logvar)), (scalar(prior_mean), scalar(prior_logvar))
-    value = arithmetic_js_divergence(*q, alpha, *p)
-    assert -1e-14 <= value <= entropy(alpha) + 1e-14
-    close(arithmetic_js_divergence(*p, 1 - alpha, *q), value, atol=1e-12)
-    moved = [(2 * mean + shift, logvar + 2 * math.log(2)) for mean, logvar in (q, p)]
-    close(arithmetic_js_divergence(*moved[0], alpha, *moved[1]), value, atol=1e-12)
-    close(arithmetic_js_divergence(*q, alpha, *q), torch.zeros((), dtype=torch.float64))
-
-
-@pytest.mark.parametrize("logvar", [-30.0, -15.0, 0.0, 15.0, 30.0])
-def test_arithmetic_js_of_far_and_of_extreme_gaussians(logvar):
-    apart = arithmetic_js_divergence(scalar(100 * (1 + math.exp(logvar / 2))), scalar(logvar), 0.3)
-    torch.testing.assert_close(apart.item(), entropy(0.3), rtol=1e-7, atol=0)
-    wide_and_narrow = arithmetic_js_divergence(scalar(0.0), scalar(logvar), 0.3)
-    assert (0 < wide_and_narrow < entropy(0.3)) if logvar else wide_and_narrow.abs() < 1e-14
-
-
-@pytest.mark.parametrize("alpha", [0.2, 0.5])
-def test_arithmetic_js_by_monte_carlo(alpha):
-    generator = torch.Generator().manual_seed(0)
-    mean, logvar = scalar(0.8), scalar(-1.0)
-    q, p = Normal(mean, torch.exp(logvar / 2)), Normal(scalar(0.0), scalar(1.0))
-
-    def excess(sampled):
-        z = sampled.loc + sampled.scale * torch.randn(200_000, generator=generator, dtype=torch.float64)
-        log_q, log_p = q.log_prob(z), p.log_prob(z)
-        terms = sampled.log_prob(z) - torch.logaddexp(log_q + math.log(1 - alpha), log_p + math.log(alpha))
-        return terms.mean(), terms.std() / math.sqrt(len(z))
-
-    (to_q, error_q), (to_p, error_p) = excess(q), excess(p)
-    standard_error = math.hypot((1 - alpha) * error_q, alpha * error_p)
-    estimate = (1 - alpha) * to_q + alpha * to_p
-    assert abs(arithmetic_js_divergence(mean, logvar, alpha) - estimate) < 4 * standard_error
-
-
-def test_arithmetic_js_has_gradients_and_shapes():
-    generator = torch.Generator().manual_seed(0)
-    q = [x.requires_grad_() for x in torch.randn(2, 4, 1, generator=generator, dtype=torch.float64)]
-    alpha = torch.tensor([0.2, 0.4, 0.6, 0.8], dtype=torch.float64, requires_grad=True)
-    value = arithmetic_js_divergence(*q, alpha)
-    assert value.shape == (4,)
-    for i in range(4):
-        close(value[i], arithmetic_js_divergence(q[0][i], q[1][i], alpha[i].item()))
-    assert torch.autograd.gradcheck(arithmetic_js_divergence, (*q, alpha))
-    assert arithmetic_js_divergence(q[0].float(), q[1].float(), 0.5).dtype == torch.float32
 
 
 @pytest.fixture
@@ -132,7 +74,7 @@ def test_integrands():
     log_q, log_p, between = (Normal(scalar(mean), scalar(std)).log_prob(z) for mean, std in parameters)
     middle = (log_q.exp() + log_p.exp()) / 2
     js = quadrature.arithmetic_js_integrand(log_q, log_p, 0.5)
-    assert (js >= -1e-16).all()
+    assert (js >= 0).all()
     assert (js <= math.log(2) * middle + 1e-16).all()
     expected = [log.exp() * (log - middle.log()) / 2 for log in (log_q, log_p)]
     close(js, sum(expected), atol=1e-14)
@@ -156,11 +98,8 @@ def test_grid_functions_are_batched():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"one latent dimension, got mean \(4, 2\)"):
-        arithmetic_js_divergence(torch.zeros(4, 2), torch.zeros(4, 2), 0.5)
     grid = torch.zeros(5)
     for function in (
-        partial(arithmetic_js_divergence, torch.zeros(1), torch.zeros(1)),
         partial(quadrature.grid_arithmetic_js_divergence, grid, grid, cell=1.0),
         partial(quadrature.grid_geometric_js_divergence, grid, grid, cell=1.0),
     ):

@@ -12,14 +12,16 @@ from vae.divergences import (
     aggregate_mmd,
     energy_distance,
     gaussian_energy_distance,
+    gaussian_imq_mmd,
     gaussian_mmd,
+    imq_mmd,
     maximum_mean_discrepancy,
 )
 
 PROPERTY = settings(max_examples=30, deadline=None, derandomize=True)
-POPULATION = {"mmd": gaussian_mmd, "energy": gaussian_energy_distance}
-SAMPLES = {"mmd": maximum_mean_discrepancy, "energy": energy_distance}
-both = pytest.mark.parametrize("name", SAMPLES)
+POPULATION = {"mmd": gaussian_mmd, "imq": gaussian_imq_mmd, "energy": gaussian_energy_distance}
+SAMPLES = {"mmd": maximum_mean_discrepancy, "imq": imq_mmd, "energy": energy_distance}
+each = pytest.mark.parametrize("name", SAMPLES)
 close = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-13)
 
 
@@ -27,12 +29,18 @@ def normal(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
+def imq_kernel(difference):
+    """Of Tolstikhin et al. 2018, summed over its seven scales."""
+    base, square = 2 * difference.shape[-1], difference.square().sum(-1)
+    return sum(base * scale / (base * scale + square) for scale in (0.1, 0.2, 0.5, 1, 2, 5, 10))
+
+
 def vectors(low, high, size=3):
     numbers = st.floats(low, high, allow_subnormal=False)
     return st.lists(numbers, min_size=size, max_size=size).map(lambda x: torch.tensor(x, dtype=torch.float64))
 
 
-@both
+@each
 @PROPERTY
 @given(vectors(-5, 5), vectors(-4, 4))
 def test_population_is_non_negative(name, mean, logvar):
@@ -41,7 +49,7 @@ def test_population_is_non_negative(name, mean, logvar):
     assert POPULATION[name](zeros, zeros) == 0
 
 
-@both
+@each
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_population_is_never_negative_near_the_prior(name, dtype):
     directions = normal(100, 6, dtype=dtype)
@@ -50,7 +58,7 @@ def test_population_is_never_negative_near_the_prior(name, dtype):
         assert POPULATION[name](mean, logvar).min() >= 0
 
 
-@both
+@each
 @pytest.mark.parametrize("change", [(0.01, 0.0), (0.0, 0.01)])
 def test_population_is_zero_only_at_the_prior(name, change):
     mean, logvar = torch.zeros(2, 3, dtype=torch.float64)
@@ -85,7 +93,7 @@ def test_energy_distance_in_one_dimension(mean, logvar):
     assert abs(single - expected) < 1e-5 * expected + 1e-6
 
 
-@both
+@each
 @pytest.mark.parametrize("unbiased", [False, True])
 @pytest.mark.parametrize("closed", [False, True])
 def test_samples_against_population(name, unbiased, closed):
@@ -102,6 +110,10 @@ def test_samples_against_population(name, unbiased, closed):
             self_q = (1 + 4 * logvar.exp() / latent_dim).rsqrt().prod()
             self_p = (1 + 4 / latent_dim) ** (-latent_dim / 2)
             bias_q, bias_p = (1 - self_q) / count, (1 - self_p) / count
+        elif name == "imq":
+            pairs = math.sqrt(2) * normal(200_000, latent_dim, seed=5)
+            self_q = imq_kernel(torch.exp(logvar / 2) * pairs).mean()
+            bias_q, bias_p = (7 - self_q) / count, (7 - imq_kernel(pairs).mean()) / count
         else:
             pairs = torch.exp(logvar / 2) * math.sqrt(2) * normal(200_000, latent_dim, seed=5)
             bias_q = pairs.norm(dim=-1).mean() / count
@@ -119,14 +131,19 @@ def test_aggregate_mmd_against_samples():
     assert abs(values.mean() - aggregate_mmd(mean, logvar)) < 4 * values.std() / math.sqrt(len(values))
 
 
-@both
+@each
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_samples_are_the_textbook_sums(name, unbiased):
     z, prior_samples = normal(5, 3, seed=1), normal(7, 3, seed=2)
 
     def mean_over_pairs(a, b, same):
-        distance = (a[:, None] - b[None]).square().sum(-1).sqrt()
-        values = torch.exp(-(distance**2) / 3) if name == "mmd" else -distance
+        difference = a[:, None] - b[None]
+        kernels = {
+            "mmd": lambda d: torch.exp(-d.square().sum(-1) / 3),
+            "imq": imq_kernel,
+            "energy": lambda d: -d.square().sum(-1).sqrt(),
+        }
+        values = kernels[name](difference)
         keep = ~torch.eye(len(a), dtype=bool) if same and unbiased else torch.ones_like(values, dtype=bool)
         return values[keep].mean()
 
@@ -135,7 +152,7 @@ def test_samples_are_the_textbook_sums(name, unbiased):
     close(SAMPLES[name](z, prior_samples, unbiased=unbiased), expected)
 
 
-@both
+@each
 def test_closed_prior_terms_are_the_mean_over_prior_samples(name):
     z = 2 * normal(8, 4, seed=1)
     values = SAMPLES[name](z, normal(300, 100, 4, seed=2), unbiased=True)
@@ -153,7 +170,7 @@ def test_expected_distance_from_the_prior_in_three_dimensions(size):
     assert abs(distance - expected) < 1e-11 * expected
 
 
-@both
+@each
 def test_translation_and_rotation_of_samples(name):
     z, prior_samples = normal(6, 3, seed=1), normal(7, 3, seed=2)
     rotation, shift = torch.linalg.qr(normal(3, 3, seed=3)).Q, normal(3, seed=4)
@@ -163,14 +180,14 @@ def test_translation_and_rotation_of_samples(name):
     assert (SAMPLES[name](2 * z, 2 * prior_samples) - value).abs() > 1e-3
 
 
-@both
+@each
 def test_exchanging_the_samples(name):
     z, prior_samples = normal(6, 3, seed=1), normal(7, 3, seed=2)
     close(SAMPLES[name](z, prior_samples), SAMPLES[name](prior_samples, z))
     close(SAMPLES[name](z, z), torch.zeros((), dtype=torch.float64))
 
 
-@both
+@each
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_gradcheck_of_samples(name, unbiased):
     z, prior_samples = normal(4, 3, seed=1).requires_grad_(), normal(5, 3, seed=2).requires_grad_()
@@ -179,20 +196,20 @@ def test_gradcheck_of_samples(name, unbiased):
     assert torch.autograd.gradcheck(function, (z,))
 
 
-@pytest.mark.parametrize("function", [gaussian_mmd, aggregate_mmd, gaussian_energy_distance])
+@pytest.mark.parametrize("function", [gaussian_mmd, gaussian_imq_mmd, aggregate_mmd, gaussian_energy_distance])
 def test_gradcheck_of_populations(function):
     mean, logvar = normal(4, 3, seed=1).requires_grad_(), normal(4, 3, seed=2).requires_grad_()
     assert torch.autograd.gradcheck(function, (mean, logvar))
 
 
-@both
+@each
 def test_gradient_of_coinciding_samples_is_finite(name):
     z = torch.zeros(4, 3, requires_grad=True)
     SAMPLES[name](z).backward()
     assert z.grad.isfinite().all()
 
 
-@both
+@each
 def test_populations_are_finite_in_float32(name):
     logvar = torch.cartesian_prod(*[torch.tensor([-30.0, -10.0, -1e-4, 0.0, 1e-4, 10.0, 30.0])] * 2)
     for size in (0.0, 1e-4, 1.0, 50.0):
@@ -203,7 +220,7 @@ def test_populations_are_finite_in_float32(name):
         assert mean.grad.isfinite().all() and leaf.grad.isfinite().all()
 
 
-@both
+@each
 def test_shapes(name):
     z, prior_samples = normal(2, 4, 5, 3, seed=1), normal(4, 6, 3, seed=2)
     value = SAMPLES[name](z, prior_samples)
@@ -218,7 +235,7 @@ def test_shapes(name):
         close(aggregate_mmd(mean, logvar)[1], aggregate_mmd(mean[1], logvar[1]))
 
 
-@both
+@each
 def test_autocast_changes_nothing(name):
     z = normal(16, 3, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -227,7 +244,7 @@ def test_autocast_changes_nothing(name):
     assert half.dtype == torch.float32
 
 
-@both
+@each
 def test_errors(name):
     z = normal(5, 3)
     with pytest.raises(ValueError, match=r"z must have shape \(..., samples, 3\), got \(3,\)"):

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from torch.distributions import Normal
 
 from vae.divergences import (
+    bhattacharyya_divergence,
+    extended_geometric_js_divergence,
     geometric_js_divergence,
     geometric_js_terms,
     geometric_mean,
     jeffreys_divergence,
     kl_divergence,
     reverse_kl_divergence,
+    squared_hellinger_distance,
 )
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
@@ -179,6 +182,34 @@ def test_finite_in_float32(form):
 
 
 @every_form
+@pytest.mark.parametrize("function", [geometric_js_divergence, extended_geometric_js_divergence])
+def test_right_in_float32_for_extreme_variances_of_both(form, function):
+    """logvar and prior_logvar in [-30, 30], so that they differ by up to 60; alpha at the ends and next to them."""
+    logvar, prior_logvar = torch.cartesian_prod(*[torch.tensor([-30.0, -25.0, -1.0, 0.0, 20.0, 30.0])] * 2).unbind(-1)
+    logvar, prior_logvar = logvar.unsqueeze(-1), prior_logvar.unsqueeze(-1)
+    for alpha, size in itertools.product((0.0, 1e-6, 0.5, 1 - 1e-6, 1 - 1e-12, 1 - 1e-15, 1.0), (0.0, 1.0, 50.0)):
+        for argument in (alpha, torch.full((len(logvar),), alpha)):
+            leaves = [x.clone().requires_grad_() for x in (torch.full_like(logvar, size), logvar)]
+            value = function(*leaves, argument, prior_logvar=prior_logvar, **form)
+            value.sum().backward()
+            exact_alpha = alpha if isinstance(argument, float) else float(argument[0])
+            exact = function(
+                *(x.detach().double() for x in leaves), exact_alpha, prior_logvar=prior_logvar.double(), **form
+            )
+            torch.testing.assert_close(value.detach().double(), exact, rtol=1e-5, atol=1e-6)
+            stated = exact < 1e19 if function is extended_geometric_js_divergence and form["dual"] else exact >= 0
+            assert all(leaf.grad[stated].isfinite().all() for leaf in leaves)
+
+
+def test_alpha_that_puts_the_mean_on_a_much_wider_prior():
+    logvar, prior_logvar = torch.tensor([-25.0], requires_grad=True), torch.tensor([20.0])
+    value = geometric_js_divergence(torch.zeros(1), logvar, 0.0, prior_logvar=prior_logvar)
+    assert value.item() == 22.0 == kl_divergence(torch.zeros(1), logvar, None, prior_logvar).item()
+    value.backward()
+    assert logvar.grad.item() == -0.5
+
+
+@every_form
 @pytest.mark.parametrize("make_alpha", [float, torch.tensor], ids=["float", "tensor"])
 def test_float32_agrees_with_float64(form, make_alpha):
     mean, logvar = random_posterior(200, 3, dtype=torch.float32)
@@ -276,3 +307,106 @@ def test_geometric_mean_at_the_ends_and_of_the_default_prior():
                 close(value, wanted)
     with pytest.raises(ValueError, match="alpha must lie in"):
         geometric_mean(*q, -0.1)
+
+
+def extended_kl(log_f, log_g, cell):
+    """int f log(f / g) + g - f of positive measures on a grid."""
+    f, g = log_f.exp(), log_g.exp()
+    return (f * (log_f - log_g) + g - f).sum() * cell
+
+
+@every_form
+@pytest.mark.parametrize("alpha", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_extended_by_its_definition_on_a_grid(form, alpha):
+    """With the geometric mixture not normalised, in two dimensions."""
+    axis = torch.linspace(-14, 14, 281, dtype=torch.float64)
+    z, cell = torch.cartesian_prod(axis, axis), (axis[1] - axis[0]).item() ** 2
+    (mean, logvar), (prior_mean, prior_logvar) = random_posterior(2), random_posterior(2, seed=1)
+    log_q = Normal(mean, torch.exp(logvar / 2)).log_prob(z).sum(-1)
+    log_p = Normal(prior_mean, torch.exp(prior_logvar / 2)).log_prob(z).sum(-1)
+    b = 1 - alpha if form["skew"] == "paper" else alpha
+    log_g = (1 - b) * log_q + b * log_p
+    pairs = [(log_g, log) if form["dual"] else (log, log_g) for log in (log_q, log_p)]
+    expected = sum(w * extended_kl(*pair, cell) for w, pair in zip((1 - alpha, alpha), pairs, strict=True))
+    prior = {"prior_mean": prior_mean, "prior_logvar": prior_logvar}
+    close(extended_geometric_js_divergence(mean, logvar, alpha, **form, **prior), expected)
+
+
+@PROPERTY
+@given(means, logvars, alphas, st.sampled_from(["paper", "nielsen"]))
+def test_relation_of_the_extended_to_the_normalised(mean, logvar, alpha, skew):
+    b = 1 - alpha if skew == "paper" else alpha
+    gap = bhattacharyya_divergence(mean, logvar, b)
+    primal, dual = (geometric_js_divergence(mean, logvar, alpha, dual=d, skew=skew) for d in (False, True))
+    extended = [extended_geometric_js_divergence(mean, logvar, alpha, dual=d, skew=skew) for d in (False, True)]
+    close(extended[0], primal + torch.exp(-gap) - 1 + gap, rtol=1e-9)
+    close(extended[1], torch.exp(-gap) * dual + 1 - torch.exp(-gap) * (1 + gap), rtol=1e-9)
+    assert primal <= extended[0] * (1 + 1e-12) <= (primal + gap) * (1 + 1e-9) + 1e-12
+
+
+@PROPERTY
+@given(means, logvars, means, logvars, alphas)
+def test_extended_in_terms_of_jeffreys_and_bhattacharyya(mean, logvar, prior_mean, prior_logvar, alpha):
+    """Nielsen 2025, skewed: alpha (1 - alpha) Jeffreys less 1 - exp(-J(alpha)), which is the dual."""
+    prior = {"prior_mean": prior_mean, "prior_logvar": prior_logvar}
+    primal, dual = (
+        extended_geometric_js_divergence(mean, logvar, alpha, dual=d, skew="nielsen", **prior) for d in (False, True)
+    )
+    coefficient = torch.exp(-bhattacharyya_divergence(mean, logvar, alpha, prior_mean, prior_logvar))
+    jeffreys = jeffreys_divergence(mean, logvar, prior_mean, prior_logvar)
+    close(dual, 1 - coefficient, rtol=1e-9)
+    close(primal, alpha * (1 - alpha) * jeffreys + coefficient - 1, rtol=1e-9, atol=1e-9)
+
+
+def test_extended_dual_at_one_half_is_the_squared_hellinger_distance():
+    q = random_posterior(5, 3)
+    close(extended_geometric_js_divergence(*q, 0.5, dual=True), squared_hellinger_distance(*q))
+
+
+@alpha_kinds
+def test_limits_of_the_extended_are_those_of_the_normalised(make_alpha):
+    q = random_posterior(5, 3)
+    for form, alpha in itertools.product(FORMS, (0.0, 1.0)):
+        value = extended_geometric_js_divergence(*q, make_alpha(alpha), **form)
+        close(value, geometric_js_divergence(*q, make_alpha(alpha), **form))
+
+
+@every_form
+def test_extended_near_its_zero_is_exact(form):
+    """The gap to JS^G is of fourth order: half the square of the Bhattacharyya divergence."""
+    size = torch.logspace(-9, -3, 7, dtype=torch.float64).unsqueeze(-1)
+    value = extended_geometric_js_divergence(size, -size, 0.3, **form)
+    close(value, geometric_js_divergence(size, -size, 0.3, **form), rtol=1e-5, atol=0)
+    near, exact = value[-1], geometric_js_divergence(size, -size, 0.3, **form)[-1]
+    gap = bhattacharyya_divergence(size, -size, 0.7 if form["skew"] == "paper" else 0.3)[-1]
+    expected = gap * (gap / 2 - exact) if form["dual"] else gap.square() / 2
+    close(near - exact, expected, rtol=1e-3, atol=1e-20)
+
+
+@every_form
+@pytest.mark.parametrize("alpha", [0.0, 1e-3, 0.3, 0.8, 1.0])
+def test_gradcheck_of_the_extended_with_alpha(form, alpha):
+    q = [x.requires_grad_() for x in random_posterior(2, 3)]
+    leaf = torch.tensor(alpha, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(partial(extended_geometric_js_divergence, **form), (*q, leaf))
+
+
+@every_form
+def test_extended_is_finite_in_float32(form):
+    logvar = torch.cartesian_prod(*[torch.tensor([-30.0, -10.0, -1e-4, 0.0, 1e-4, 10.0, 30.0])] * 2)
+    for alpha, size in itertools.product((0.0, 1e-6, 0.5, 1.0), (0.0, 1.0, 50.0)):
+        leaf, argument = logvar.clone().requires_grad_(), torch.full((len(logvar),), alpha, requires_grad=True)
+        mean = torch.full_like(logvar, size).requires_grad_()
+        value = extended_geometric_js_divergence(mean, leaf, argument, **form)
+        value.sum().backward()
+        assert value.isfinite().all() and (value >= 0).all()
+        assert all(x.grad.isfinite().all() for x in (mean, leaf))
+        assert argument.grad.isfinite().all() or (form["dual"] and alpha in (0, 1))
+
+
+@every_form
+def test_vmap_of_the_extended_over_members(form):
+    mean, logvar = random_posterior(4, 5, 3)
+    alpha = torch.tensor([0.0, 0.2, 0.7, 1.0], dtype=torch.float64)
+    mapped = torch.func.vmap(partial(extended_geometric_js_divergence, **form))(mean, logvar, alpha)
+    close(mapped, extended_geometric_js_divergence(mean, logvar, alpha[:, None], **form))
