@@ -23,9 +23,10 @@ def dci(mean: Tensor, factors: Tensor) -> dict[str, float]:
     The importance R_jk of dimension j for factor k is the size of its coefficient in a lasso regression of the factor's
     class index on all dimensions, everything standardised, with the penalty that predicts best in 5-fold
     cross-validation. Disentanglement is 1 - H(R_j. / their sum) / log K, a mean over dimensions weighted by their
-    importance; completeness is 1 - H(R_.k / their sum) / log latent_dim, a mean over factors; informativeness is the
-    R^2 of the predictions in cross-validation, a mean over factors. All of it is linear: a factor that goes round,
-    such as an orientation, or has no order, such as a shape, is held to its index.
+    importance; completeness is 1 - H(R_.k / their sum) / log latent_dim, a mean over factors weighted by theirs, as in
+    disentanglement_lib, so that a factor of which nothing is known does not count; informativeness is the R^2 of the
+    predictions in cross-validation, a mean over factors. All of it is linear: a factor that goes round, such as an
+    orientation, or has no order, such as a shape, is held to its index.
     """
     factors = varying(factors).double()
     mean = mean.double()
@@ -42,10 +43,9 @@ def dci(mean: Tensor, factors: Tensor) -> dict[str, float]:
     error, best = errors.min(0)
 
     importance = lasso(covariance, target, PENALTIES[best]).abs()
-    weight = importance.sum(1) / importance.sum().clamp(min=1e-300)
     return {
-        "disentanglement": (weight * concentration(importance)).sum().item(),
-        "completeness": concentration(importance.T).mean().item(),
+        "disentanglement": weighted_concentration(importance),
+        "completeness": weighted_concentration(importance.T),
         "informativeness": (1 - error).mean().item(),
     }
 
@@ -67,6 +67,12 @@ def lasso(covariance: Tensor, target: Tensor, penalty: Tensor, sweeps: int = 100
         if (w - before).abs().max() < 1e-9:
             break
     return w
+
+
+def weighted_concentration(importance: Tensor) -> float:
+    """The mean of the rows' concentrations, each weighted by its sum; 0 where all are zeros."""
+    weight = importance.sum(1) / importance.sum().clamp(min=1e-300)
+    return (weight * concentration(importance)).sum().item()
 
 
 def concentration(importance: Tensor) -> Tensor:

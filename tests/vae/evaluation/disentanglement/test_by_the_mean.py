@@ -58,8 +58,18 @@ def test_a_factor_spread_over_two_latents_is_incomplete(factors):
     scores = dci(torch.cat([mean[:, :3], (mean[:, 3] + noise).T], dim=1), factors)
     assert scores["disentanglement"] == pytest.approx(1, abs=0.02)
     half = 1 - torch.tensor(2.0).log() / torch.tensor(5.0).log()
-    assert scores["completeness"] == pytest.approx((3 + half.item()) / 4, abs=0.02)
+    importance = 8**0.5 / 3  # of both its dimensions together; that of the others is 1
+    assert scores["completeness"] == pytest.approx((3 + importance * half.item()) / (3 + importance), abs=0.02)
     assert scores["informativeness"] == pytest.approx((3 + 2 / 3) / 4, abs=0.01)  # 1 / (1 + 1/2) of its variance
+
+
+def test_a_factor_of_which_nothing_is_known_takes_nothing_from_completeness(factors):
+    """As in disentanglement_lib, which weights factors by their importance."""
+    half_collapsed = torch.cat([standardised(factors)[:, :2], torch.zeros(len(factors), 2)], dim=1)
+    scores = dci(half_collapsed, factors)
+    assert scores["completeness"] == pytest.approx(1, abs=0.01)
+    assert scores["disentanglement"] == pytest.approx(1, abs=0.01)
+    assert scores["informativeness"] == pytest.approx(0.5, abs=0.01)
 
 
 def test_rotated_latents_have_less(factors):
