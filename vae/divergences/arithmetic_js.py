@@ -6,8 +6,6 @@ It lies between 0 and the entropy of (1-alpha, alpha), log 2 at alpha = 1/2, and
 lambda-divergence of Deasy et al. 2020, eq. 6, has lambda = 1 - alpha.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from vae.divergences.numerics import (
     check_broadcast,
     expm1,
     full_precision,
+    gaussian_log_prob,
     standardise,
     unit_gauss_legendre,
 )
@@ -45,8 +44,8 @@ def arithmetic_js_divergence(
     dtype = torch.result_type(mean, logvar)
     mean, logvar = torch.broadcast_tensors(mean.double(), logvar.double())
     z, cell = _panels(mean.detach(), logvar.detach())
-    log_q = _log_normal((z - mean) * torch.exp(-logvar / 2)) - logvar / 2
-    return grid_arithmetic_js_divergence(log_q, _log_normal(z), alpha, cell).to(dtype)
+    log_q, log_p = gaussian_log_prob(z, mean, logvar), gaussian_log_prob(z, *z.new_zeros(2))
+    return grid_arithmetic_js_divergence(log_q, log_p, alpha, cell).to(dtype)
 
 
 @full_precision
@@ -101,10 +100,6 @@ def _log_blend(d: Tensor, b: Tensor, c: Tensor) -> Tensor:
     near = torch.log1p(b * torch.expm1(d.clamp(-1, 1)))
     far = torch.logaddexp(c.log(), b.log() + d)
     return torch.where(d.abs() < 1, near, far)
-
-
-def _log_normal(x: Tensor) -> Tensor:
-    return -(x.square() + math.log(2 * math.pi)) / 2
 
 
 def _panels(mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:

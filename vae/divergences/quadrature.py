@@ -81,7 +81,6 @@ def geometric_js_integrand(
     With dual=True (1-alpha) g log(g/q) + alpha g log(g/p). Arguments and errors are those of
     `grid_geometric_js_divergence`.
     """
-    check_alpha(alpha)
     b, c = geometric_mean_weights(alpha, skew)
     alpha, b, c = (weight.unsqueeze(-1) if isinstance(weight, Tensor) else weight for weight in (alpha, b, c))
     log_g = c * log_q + b * log_p

@@ -117,7 +117,6 @@ def geometric_js_terms(
     2020, Figure 3, show them.
     """
     mean, logvar = standardise(mean, logvar, prior_mean, prior_logvar)
-    check_alpha(alpha)
     if isinstance(alpha, Tensor):
         if alpha.ndim:
             check_broadcast(alpha=alpha, result=(mean + logvar)[..., 0])
@@ -197,7 +196,6 @@ def geometric_mean(
     Arguments and errors are those of `geometric_js_divergence`. Source: Deasy et al. 2020, eq. 12, 13 and 16.
     """
     standard_mean, standard_logvar = standardise(mean, logvar, prior_mean, prior_logvar)
-    check_alpha(alpha)
     if isinstance(alpha, Tensor):
         alpha = alpha.unsqueeze(-1)
     b, c = geometric_mean_weights(alpha, skew)
@@ -209,7 +207,11 @@ def geometric_mean(
 
 
 def geometric_mean_weights(alpha: float | Tensor, skew: str) -> tuple[float | Tensor, float | Tensor]:
-    """The weights b on p and 1 - b on q of the geometric mean N_b, neither computed from the other."""
+    """The weights b on p and 1 - b on q of the geometric mean N_b, neither computed from the other.
+
+    Raises ValueError for a number alpha outside [0, 1] and an unknown skew.
+    """
+    check_alpha(alpha)
     if skew not in SKEWS:
         raise ValueError(f"skew must be one of {', '.join(SKEWS)}, got {skew!r}")
     return (1 - alpha, alpha) if skew == "paper" else (alpha, 1 - alpha)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from vae.divergences.diagonal.geometric_js import extended, geometric_mean_weights
-from vae.divergences.numerics import check_alpha, check_broadcast, full_precision, phi
+from vae.divergences.numerics import check_broadcast, full_precision, phi
 
 Weight = float | Tensor
 
@@ -99,7 +99,6 @@ def geometric_js_terms(
     is c y, which is b W y away from q's. P has the eigenvalues of T T^T, T = K^-1 R, which is triangular.
     """
     v, factor = _whiten(mean, scale_tril, prior_mean, prior_scale_tril)
-    check_alpha(alpha)
     if isinstance(alpha, Tensor) and alpha.ndim:
         check_broadcast(alpha=alpha, result=v[..., 0] + factor[..., 0, 0])
     b, c = geometric_mean_weights(alpha, skew)
