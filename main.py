@@ -24,7 +24,7 @@ from utils.grids.presets import PRESETS
 from utils.grids.sweep import SweepFailed, sweep
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, is_out_of_memory, rank_count, rank_number
 from utils.report import write_report
-from utils.runs.config import EVALUATION_OPTIONS, RunConfig
+from utils.runs.config import EvaluationSettings, ModelSettings, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import ResultsError
 from utils.runs.ranks import joined
@@ -35,6 +35,7 @@ from vae.distributed import RankLost
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import Option, OptionError
+from vae.training.settings import TrainingSettings
 
 SHORT_FLAGS = {
     "dataset": ["-d"],
@@ -49,6 +50,11 @@ SHORT_FLAGS = {
 }
 EXECUTORS = ("ray", "submitit")
 MEANT = {"--alpha": "--GJS-A", "--beta": "--betaH-B", "--lambda": "--GJS-B"}  # as papers call them
+GROUPS = {
+    "the run": ModelSettings,
+    "training": TrainingSettings,
+    "how much data, and what to evaluate when": EvaluationSettings,
+}
 CHOICES = {"dataset": dataset_choices()}
 RUNTIME_FLAGS = ("data_dir", "results_dir", "device", "progress_bar", "checkpoint_every", "tensorboard")
 
@@ -106,13 +112,10 @@ def build_parser() -> Parser:
     )
     parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
 
-    settings = RunConfig.options()
-    run_group = parser.add_argument_group("the run")
-    for name in ("dataset", "rec_dist", "loss", "latent_dim", "epochs", "batch_size", "lr", "seed", "noise"):
-        add_option(run_group, settings[name])
-    data_group = parser.add_argument_group("how much data, and what to evaluate when")
-    for name in ("train_size", "test_size", "evaluate_every", *EVALUATION_OPTIONS):
-        add_option(data_group, settings[name])
+    for title, settings in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for option in settings.options().values():
+            add_option(group, option)
 
     width = max(map(len, LOSSES)) + 1
     summaries = "\n".join(f"{name:{width}}{loss.summary}" for name, loss in LOSSES.items())
@@ -168,8 +171,6 @@ def build_parser() -> Parser:
     machine_group.add_argument(
         "--no-cuda", action="store_const", const="cpu", dest="device", help="the same as --device cpu"
     )
-    for name in ("precision", "compile"):
-        add_option(machine_group, settings[name])
     machine_group.add_argument(
         "--no-progress-bar", action="store_false", dest="progress_bar", help="show no progress bar"
     )

@@ -29,10 +29,10 @@ sys.path.insert(0, str(ROOT))
 from utils.datasets import load_dataset  # noqa: E402
 from utils.datasets.packed import PackedImages  # noqa: E402
 from utils.machine.environment import keep_freed_memory  # noqa: E402
-from utils.runs.progress import Progress  # noqa: E402
 from vae.inputs import to_unit_interval  # noqa: E402
 from vae.losses import build_loss  # noqa: E402
 from vae.models import build_model  # noqa: E402
+from vae.training.settings import TrainingSettings  # noqa: E402
 from vae.training.trainer import Trainer  # noqa: E402
 
 BATCH_SIZE, LATENT_DIM = 64, 10
@@ -75,7 +75,7 @@ def training_seconds(images: PackedImages) -> float:
     part = PackedImages(images.packed[:TRAINED_IMAGES], tuple(images.shape[1:]))
     model = build_model(tuple(images.shape[1:]), LATENT_DIM)
     loss = build_loss("GJS", dataset_size=len(part), latent_dim=LATENT_DIM)
-    trainer = Trainer(model, loss, part, batch_size=BATCH_SIZE, lr=1e-4, seed=1, reporter=Progress(1, bar=False))
+    trainer = Trainer(model, loss, part, TrainingSettings(batch_size=BATCH_SIZE))
     return trainer.train_epoch()["seconds"] * len(images) / len(part)
 
 

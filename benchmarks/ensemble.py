@@ -34,7 +34,7 @@ from utils.runs.config import RunConfig  # noqa: E402
 from utils.runs.progress import Progress  # noqa: E402
 from vae.random import Stream, seed_everything  # noqa: E402
 from vae.saved import build  # noqa: E402
-from vae.training import ensemble  # noqa: E402
+from vae.training.ensemble import Ensemble  # noqa: E402
 from vae.training.trainer import Trainer  # noqa: E402
 
 IMAGE_SHAPE, BATCH_SIZE, FLOAT = (1, 32, 32), 64, 4
@@ -52,8 +52,7 @@ def make_trainer(config: RunConfig, data: torch.Tensor, progress: Progress, comp
     """The trainer of a run, as the run makes it."""
     seed_everything(config.seed, Stream.WEIGHTS)
     model, loss = (part.to(data.device) for part in build(config, IMAGE_SHAPE, len(data)))
-    settings = {"batch_size": BATCH_SIZE, "lr": config.lr, "seed": config.seed, "reporter": progress}
-    return Trainer(model, loss, data, compiled=compiled, **settings)
+    return Trainer(model, loss, data, config.training(compiled=compiled), reporter=progress)
 
 
 def seconds(work, device: torch.device) -> float:
@@ -126,7 +125,7 @@ def main() -> None:
 
     rounds = []
     for number in range(arguments.rounds + 1):
-        taken = [seconds(lambda: ensemble.train_epoch(together, progress), device), seconds(all_alone, device)]
+        taken = [seconds(lambda: Ensemble(together, progress).train_epoch(), device), seconds(all_alone, device)]
         speeds = [arguments.members * images / each for each in taken]
         if number:  # the first is to warm up
             rounds.append(dict(zip(("as_one", "alone"), speeds)))

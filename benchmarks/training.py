@@ -27,31 +27,26 @@ from utils.datasets import load_dataset
 from utils.machine.environment import keep_freed_memory
 from vae.losses import build_loss
 from vae.models import build_model
-from vae.training.trainer import Trainer
+from vae.training.settings import TrainingSettings
+from vae.training.trainer import Reporter, Trainer
 
-KINDS = {  # what the Trainer is given
+KINDS = {  # settings of the Trainer
     "eager": {},
-    "compile": {"compiled": True},
+    "compile": {"compile": True},
     "bf16": {"precision": "bf16"},
-    "compile + bf16": {"compiled": True, "precision": "bf16"},
+    "compile + bf16": {"compile": True, "precision": "bf16"},
 }
 DATA_LOADER = "plain DataLoader loop"
 TEST_IMAGES = 10_000
 
 
-class FirstStep:
-    """A reporter that remembers when the first step had been made."""
+class FirstStep(Reporter):
+    """Remembers when the first step had been made."""
 
     seconds: float | None = None
 
-    def start_epoch(self, epoch, images):
-        pass
-
     def advance(self, images):
         self.seconds = self.seconds or since_start()
-
-    def end_epoch(self):
-        pass
 
 
 class OneByOne(Dataset):
@@ -127,8 +122,8 @@ def measure(
             plain_epoch(model, optimizer, loader, reporter)
     else:
         loss = build_loss("KL", dataset_size=images, latent_dim=latent_dim)
-        options = {"batch_size": batch_size, "lr": 1e-4, "seed": seed, "reporter": reporter, **KINDS[kind]}
-        epoch = Trainer(model, loss, data, **options).train_epoch
+        settings = TrainingSettings(batch_size=batch_size, lr=1e-4, seed=seed, **KINDS[kind])
+        epoch = Trainer(model, loss, data, settings, reporter=reporter).train_epoch
     times = []
     for _ in range(1 + epochs):
         start, cpu = time.perf_counter(), cpu_seconds()

@@ -20,14 +20,14 @@ SIZES = {"train_size": 20, "test_size": 10, "epochs": 1}
 SMALL = {"dataset": "digits", **SIZES}
 RUNS = {  # of each notebook that shows some
     "csrae": [
-        RunConfig("csrae-mnist", loss="CS", **SMALL),
-        RunConfig("csrae-fashion", loss="CS", **SMALL),
+        RunConfig.from_flags("csrae-mnist", {"loss": "CS", **SMALL}),
+        RunConfig.from_flags("csrae-fashion", {"loss": "CS", **SMALL}),
     ],
-    "infocatvae": [RunConfig("infocatvae", loss="InfoCatVAE", **SMALL)],
+    "infocatvae": [RunConfig.from_flags("infocatvae", {"loss": "InfoCatVAE", **SMALL})],
     "infovae": [
-        RunConfig("mixture2d-infovae", dataset="mixture2d", loss="InfoVAE", **SIZES),
-        RunConfig("mixture2d-kl", dataset="mixture2d", loss="KL", **SIZES),
-        RunConfig("digits-infovae", loss="InfoVAE", latent_dim=2, **SMALL),
+        RunConfig.from_flags("mixture2d-infovae", {"dataset": "mixture2d", "loss": "InfoVAE", **SIZES}),
+        RunConfig.from_flags("mixture2d-kl", {"dataset": "mixture2d", "loss": "KL", **SIZES}),
+        RunConfig.from_flags("digits-infovae", {"loss": "InfoVAE", "latent_dim": 2, **SMALL}),
     ],
 }
 OF_RESULTS = [

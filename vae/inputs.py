@@ -1,12 +1,21 @@
-"""What networks are given: bytes as numbers in [0, 1], and noise on them."""
+"""What networks are given: images as numbers in [0, 1], vectors as they are, and noise on them."""
 
 import torch
 from torch import Tensor
 
 
+def check_range(data: Tensor) -> None:
+    """Raise ValueError unless data are vectors (N, D), or images (N, C, H, W) of bytes or of numbers in [0, 1]."""
+    if len(data.shape) > 2 and data.dtype != torch.uint8 and not (data.min() >= 0 and data.max() <= 1):
+        low, high = data.min().item(), data.max().item()
+        raise ValueError(f"images from {low:g} to {high:g}: expected bytes 0 to 255 (uint8), or numbers in [0, 1]")
+
+
 def to_network(data: Tensor) -> Tensor:
-    """What networks take: bytes as float32 in [0, 1], vectors, which are float32 already, as they are."""
-    return to_unit_interval(data) if data.dtype == torch.uint8 else data
+    """What networks take: bytes as float32 in [0, 1], numbers as they are; images laid out as the networks are."""
+    if data.dtype == torch.uint8:
+        return to_unit_interval(data)
+    return data.contiguous(memory_format=torch.channels_last) if len(data.shape) == 4 else data
 
 
 def to_unit_interval(images: Tensor) -> Tensor:

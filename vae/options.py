@@ -1,7 +1,13 @@
-"""One option of a run: its name, default, bounds and help, in one place for the command line, JSON and Python."""
+"""One option of a run: its name, default, bounds and help, in one place for the command line, JSON and Python.
+
+A record of several is a dataclass on top of `Settings`, with one line for each:
+
+    epochs: int = setting(30, "passes over the training images", minimum=1)
+"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, get_args
 
 
 class OptionError(ValueError):
@@ -53,8 +59,13 @@ class Option:
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.kind]
         return f"{kind} ({self.limits})" if self.limits else kind
 
-    def check(self, value: float | int | bool | str) -> float | int | bool | str:
-        """Return the value in this option's type. Raises OptionError, in one line, if it is not allowed."""
+    def check(self, value: float | int | bool | str | None) -> float | int | bool | str | None:
+        """Return the value in this option's type, or None where that is the default.
+
+        Raises OptionError, in one line, if the value is not allowed.
+        """
+        if value is None and self.default is None:
+            return None
         accepted = (int, float) if self.kind is float else self.kind
         if not isinstance(value, accepted) or (isinstance(value, bool) and self.kind is not bool):
             raise OptionError(f"{self.flag} {value!r}: expected {self.expected}")
@@ -75,3 +86,28 @@ class Option:
             return self.check(self.kind(text))
         except (ValueError, OverflowError):
             raise OptionError(f"{self.flag} {text}: expected {self.expected}") from None
+
+
+def setting(default: Any, help: str, **bounds: Any) -> Any:
+    """A field of a Settings record. Its Option has the field's name and type; the bounds are Option's, choices too."""
+    return field(default=default, metadata={"help": help, **bounds})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A record of options. Raises OptionError, in one line, for a value that is not allowed."""
+
+    def __post_init__(self):
+        for name, option in self.options().items():
+            option.check(getattr(self, name))
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """The Option of each setting, by the setting's name."""
+        return {own.name: option_of(own) for own in fields(cls) if "help" in own.metadata}
+
+
+def option_of(own: Field) -> Option:
+    """The Option of a field that `setting` has made."""
+    kind = (get_args(own.type) or (own.type,))[0]  # of `int | None` it is int
+    return Option(own.name, own.default, kind=kind, **own.metadata)

@@ -9,8 +9,10 @@ SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "l
 TIMINGS = ("seconds", "images_per_second")
 
 
-def config(experiment="exp", epochs=2, **others):
-    return RunConfig(experiment, epochs=epochs, **{**SMALL, **others})
+def config(experiment="exp", **flags):
+    """The configuration of such a run; a flag that is None is left out."""
+    flags = {"epochs": 2, **SMALL, **flags}
+    return RunConfig.from_flags(experiment, {name: value for name, value in flags.items() if value is not None})
 
 
 def saved_config(folder):

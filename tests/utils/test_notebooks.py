@@ -11,7 +11,7 @@ SMALL = {"dataset": "digits", "train_size": 20, "test_size": 10, "epochs": 1}
 
 def test_a_run_is_made_once_and_another_comes_first_where_it_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr(Job, "draw", lambda job: None)
-    config = RunConfig("short", loss="CatVAE", loss_options={"classes": 3}, **SMALL)
+    config = RunConfig.from_flags("short", {"loss": "CatVAE", "classes": 3, **SMALL})
     first = load_or_run("long", otherwise=config, results_dir=tmp_path)
     assert first.config == config
     assert first.evaluation["test"]["used_classes"] <= 3

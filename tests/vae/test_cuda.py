@@ -13,6 +13,7 @@ from vae.losses import LOSSES, build_loss
 from vae.means import Means
 from vae.training import ensemble
 from vae.training.ensemble import Ensemble
+from vae.training.settings import TrainingSettings
 from vae.training.trainer import Trainer
 
 IMAGE_SHAPE = (1, 32, 32)
@@ -76,7 +77,7 @@ def test_so_does_a_step_of_runs_that_are_trained_as_one(cuda, monkeypatch):
     monkeypatch.setattr(Tensor, "backward", lambda total: went_back.append(total))
     data = torch.zeros(100, *IMAGE_SHAPE, dtype=torch.uint8, device=cuda)
     pairs = [model_and_loss(name, cuda) for name in BATCHABLE] + [model_and_loss("GJS", cuda, GJS_A=0.2)]
-    trainers = [Trainer(*pair, data, batch_size=64, lr=1e-4, seed=1, reporter=None, noise=0.5) for pair in pairs]
+    trainers = [Trainer(*pair, data, TrainingSettings(noise=0.5)) for pair in pairs]
     whole = Ensemble(trainers)
     for index in whole.order.split(64, dim=1):
         whole.step(index)

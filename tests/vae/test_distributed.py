@@ -11,6 +11,7 @@ from vae.evaluation.evaluator import Evaluator
 from vae.losses import LOSSES, build_loss
 from vae.models.likelihoods import LIKELIHOODS
 from vae.random import seed_everything
+from vae.training.settings import TrainingSettings
 from vae.training.trainer import Trainer
 
 RANKS = 2
@@ -23,19 +24,6 @@ CASES = {
     "noise": ("KL", {}, "bernoulli", 0.3),
     "vectors": ("MMD", {}, "normal-diagonal", 0.0),
 }
-
-
-class Unheard:
-    """A reporter that nobody listens to."""
-
-    def start_epoch(self, epoch, images):
-        pass
-
-    def advance(self, images):
-        pass
-
-    def end_epoch(self):
-        pass
 
 
 def train(case):
@@ -51,7 +39,7 @@ def train(case):
     seed_everything(1, 0)
     model = LOSSES[name].build_model(tuple(data.shape[1:]), latent_dim, rec_dist, options).double()
     loss = build_loss(name, dataset_size=len(data), latent_dim=latent_dim, **options).double()
-    trainer = Trainer(model, loss, data, batch_size=7, lr=1e-3, seed=1, reporter=Unheard(), noise=noise)
+    trainer = Trainer(model, loss, data, TrainingSettings(batch_size=7, lr=1e-3, seed=1, noise=noise))
     records = list(trainer.train(2))
     evaluation = Evaluator(model, loss, batch_size=7, seed=1, noise=noise).evaluate(data)
     terms = [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in (*records, evaluation)]

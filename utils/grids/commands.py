@@ -29,7 +29,7 @@ def run_command(folder: Path, config: RunConfig) -> str:
 
 def default_flags(config: RunConfig) -> dict[str, Any]:
     """The flags that a configuration would have with its data set and its loss alone."""
-    bare = RunConfig("bare", dataset=config.dataset, loss=config.loss, loss_options=config.loss_options)
+    bare = RunConfig.from_flags("bare", {"dataset": config.dataset, "loss": config.loss, **config.loss_options})
     return {**bare.flags(), **default_options(config.loss)}
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,12 @@ from utils.runs.config import RunConfig
 from utils.runs.progress import Progress
 from utils.runs.run import Course
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted
-from vae.training import ensemble
+from vae.training.ensemble import Ensemble
 from vae.training.trainer import Trainer
 
+# In these the runs of a pack may differ; in all other settings they agree.
+FREE_TO_DIFFER = ("experiment", "loss", "loss_options", "rec_dist", "seed", "epochs")
+FREE_TO_DIFFER += ("evaluate_every", "is_metrics", "importance_samples")
 MOST_IMAGES = 4096  # in a step of all members together; more of them would only cost memory
 
 
@@ -24,8 +28,7 @@ def packs(configs: list[RunConfig]) -> list[list[RunConfig]]:
     found: list[list[RunConfig]] = []
     open_packs: dict[Any, list[RunConfig]] = {}
     for config in configs:
-        sizes = config.train_size, config.test_size, config.latent_dim, config.batch_size
-        shared = config.dataset, *sizes, config.lr, config.noise, config.precision, config.compile
+        shared = tuple(getattr(config, field.name) for field in fields(config) if field.name not in FREE_TO_DIFFER)
         pack = open_packs.get(shared, [])
         if not pack or not config.batchable or (len(pack) + 1) * config.batch_size > MOST_IMAGES:
             found.append(pack := [])
@@ -85,7 +88,7 @@ def train_those_behind(waiting: dict[str, Trainer], progress: Progress) -> dict[
     for compiled in {trainer.compiled for trainer in behind.values()}:
         alike = {name: trainer for name, trainer in behind.items() if trainer.compiled == compiled}
         try:
-            found = ensemble.train_epoch(list(alike.values()), progress)
+            found = Ensemble(list(alike.values()), progress).train_epoch()
         except Exception as error:  # of the program, or for want of memory
             found = [error] * len(alike)
         progress.ensemble_line([outcome for outcome in found if isinstance(outcome, dict)])

@@ -4,7 +4,7 @@ What the rest of utils has to know of the objectives, their names, flags and def
 """
 
 import difflib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_data
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experiment_name
 from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
-from vae.options import Option, OptionError
+from vae.options import OptionError, Settings, setting
+from vae.training.settings import TrainingSettings
 
 # What config.json holds beside the configuration.
 RECORDED = ("data", "git_revision", "versions", "machine", "compiled", "resumed_with", "ended_after")
@@ -21,87 +22,74 @@ DATA_KINDS = {"name": str, "source": str, "sha256": dict, "image_shape": list, "
 EVALUATION_OPTIONS = ("is_metrics", "importance_samples")  # what --is-eval-only may set anew
 
 
-def setting(name: str, default: Any, text: str, kind: type, **bounds: Any) -> Any:
-    """A field of RunConfig with its Option; left out, it has the default there, or the data set's own."""
-    return field(default=None, metadata={"option": Option(name, default, text, kind, **bounds)})
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(Settings):
+    """What is trained, on what, and for how long."""
+
+    dataset: str = setting("dsprites", "data set")
+    rec_dist: str = setting(
+        "bernoulli", "likelihood p(x|z); the normal ones are for vectors", choices=tuple(LIKELIHOODS)
+    )
+    loss: str = setting("GJS", "training objective, see below")
+    latent_dim: int = setting(10, "dimensions of z", minimum=1, maximum=10_000)
+    epochs: int = setting(30, "passes over the training images", minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings(Settings):
+    """How much data, and what is evaluated when."""
+
+    train_size: int | None = setting(None, "train on the first N images only, else on all", minimum=1)
+    test_size: int | None = setting(None, "test on the first N images only, else on all", minimum=1)
+    evaluate_every: int | None = setting(
+        None, "evaluate the test split every N epochs too, into metrics.jsonl", minimum=1
+    )
+    is_metrics: bool = setting(
+        False, "measure disentanglement too, over all images of a data set whose factors are known"
+    )
+    importance_samples: int = setting(0, "estimate log p(x) of the test images too, with N draws of z each", minimum=0)
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """Everything that the results of a run depend on.
+class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # their fields come in the order of last to first
+    """Everything that the results of a run depend on: a whole record, such as `from_flags` makes of what is given.
 
-    Raises OptionError, in one line, for a value that is not allowed.
+    Raises OptionError, in one line, for a value that is not allowed, and for values that do not go together.
     """
 
     experiment: str
-    dataset: str = setting("dataset", "dsprites", "data set", str)
-    rec_dist: str = setting(
-        "rec_dist", "bernoulli", "likelihood p(x|z); the normal ones are for vectors", str, choices=tuple(LIKELIHOODS)
-    )
-    loss: str = setting("loss", "GJS", "training objective, see below", str)
     loss_options: dict[str, float | int | bool | str] = field(default_factory=dict)
-    latent_dim: int = setting("latent_dim", 10, "dimensions of z", int, minimum=1, maximum=10_000)
-    epochs: int = setting("epochs", 30, "passes over the training images", int, minimum=1)
-    batch_size: int = setting("batch_size", 64, "images per step", int, minimum=1, maximum=1_000_000)
-    lr: float = setting("lr", 1e-4, "learning rate of Adam", float, above=0)
-    seed: int = setting("seed", 1234, "fixes weights, order of images and samples", int, minimum=0)
-    noise: float = setting(
-        "noise", 0.0, "standard deviation of noise on what the model sees, to make the clean images", float, minimum=0
-    )
-    precision: str = setting(
-        "precision",
-        "float32",
-        "arithmetic of the networks in training; bf16 is slow on CPUs that lack it",
-        str,
-        choices=("float32", "bf16"),
-    )
-    compile: bool | None = setting("compile", None, "train by torch.compile (default: where it pays for itself)", bool)
-    train_size: int | None = setting(
-        "train_size", None, "train on the first N images only, else on all", int, minimum=1
-    )
-    test_size: int | None = setting("test_size", None, "test on the first N images only, else on all", int, minimum=1)
-    evaluate_every: int | None = setting(
-        "evaluate_every", None, "evaluate the test split every N epochs too, into metrics.jsonl", int, minimum=1
-    )
-    is_metrics: bool = setting(
-        "is_metrics", False, "measure disentanglement too, over all images of a data set whose factors are known", bool
-    )
-    importance_samples: int = setting(
-        "importance_samples", 0, "estimate log p(x) of the test images too, with N draws of z each", int, minimum=0
-    )
 
     def __post_init__(self):
         check_experiment_name(self.experiment)
-        for name in ("dataset", "loss"):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, self.options()[name].default)
-        object.__setattr__(self, "loss", LOSSES.name_of(self.loss))
-        object.__setattr__(self, "loss_options", LOSSES.resolve_options(self.loss, self.loss_options))
-        if not is_dataset(self.dataset):
-            check_choice("--dataset", self.dataset, dataset_choices())
-        own = dataset_defaults(self.dataset)
-        if (latent_dim := LOSSES[self.loss].fixed_latent_dim(self.loss_options)) is not None:
-            own = {**own, "latent_dim": latent_dim}
-            if self.latent_dim not in (None, latent_dim):
-                raise OptionError(f"--latent-dim {self.latent_dim}: --loss {self.loss} has {latent_dim}: leave it out")
-        for name, option in self.options().items():
-            value = getattr(self, name) if getattr(self, name) is not None else own.get(name, option.default)
-            object.__setattr__(self, name, value if value is None else option.check(value))
+        super().__post_init__()
+        check_dataset(self.dataset)
+        if self.loss != (name := LOSSES.name_of(self.loss)):
+            raise OptionError(f"--loss {self.loss}: expected {name}, of which it is an alias")
+        if self.loss_options != LOSSES.resolve_options(self.loss, self.loss_options):
+            raise OptionError(f"options {self.loss_options}: expected all of --loss {self.loss}, see from_flags")
+        self.check_loss()
+        self.check_data()
+
+    def check_loss(self) -> None:
+        """Raise OptionError for a setting that the loss does not go with."""
+        loss = LOSSES[self.loss]
+        own = loss.fixed_latent_dim(self.loss_options)
+        if own not in (None, self.latent_dim):
+            raise OptionError(f"--latent-dim {self.latent_dim}: --loss {self.loss} has {own}: leave it out")
+        if self.compile and not loss.compilable:
+            raise OptionError(f"--compile: --loss {self.loss} cannot be compiled: leave it out")
+        if loss.batch_statistic and self.batch_size < 2:
+            raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
+
+    def check_data(self) -> None:
+        """Raise OptionError for a setting that the kind of data does not go with."""
         kind = data_kind(self.dataset) or LIKELIHOODS[self.rec_dist].data  # where a file holds it, loading it will tell
         if kind not in LOSSES[self.loss].data:
             raise OptionError(f"--loss {self.loss}: --dataset {self.dataset} has {kind}, which it is not for")
         self.check_likelihood(kind)
         if self.noise and kind != "images":
             raise OptionError(f"--noise {self.noise}: --dataset {self.dataset} has {kind}, noise is for images only")
-        if self.compile and not LOSSES[self.loss].compilable:
-            raise OptionError(f"--compile: --loss {self.loss} cannot be compiled: leave it out")
-        if LOSSES[self.loss].batch_statistic and self.batch_size < 2:
-            raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
-
-    @classmethod
-    def options(cls) -> dict[str, Option]:
-        """The Option of each setting, by the setting's name."""
-        return {f.name: f.metadata["option"] for f in fields(cls) if "option" in f.metadata}
 
     def check_likelihood(self, kind: str) -> None:
         """Raise OptionError unless the likelihood is for data of that kind, "images" or "vectors"."""
@@ -113,14 +101,30 @@ class RunConfig:
     def from_flags(cls, experiment: str, flags: dict[str, Any], data_dir: str | Path = "") -> "RunConfig":
         """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3; what is not a setting is the loss's.
 
-        Data that are named by a path, from here or from `data_dir`, have defaults of their own.
+        What is left out is as the loss's options have it, else as the data have it, which may lie at a path, from here
+        or from `data_dir`, else at its default.
         """
-        settings = {name: value for name, value in flags.items() if name in cls.options()}
-        settings = {**dataset_defaults(flags.get("dataset", ""), data_dir), **settings}
-        config = cls(experiment, **settings, loss_options={k: v for k, v in flags.items() if k not in settings})
-        if "latent_dim" in flags and LOSSES[config.loss].fixed_latent_dim(config.loss_options) is not None:
-            raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {config.latent_dim}: leave it out")
-        return config
+        options = cls.options()
+        loss = LOSSES.name_of(flags.get("loss", cls.loss))
+        loss_options = LOSSES.resolve_options(loss, {name: flags[name] for name in flags if name not in options})
+        given = {name: options[name].check(flags[name]) for name in flags if name in options}
+        settings = {**dataset_defaults(given.get("dataset", cls.dataset), data_dir), **given, "loss": loss}
+        if (latent_dim := LOSSES[loss].fixed_latent_dim(loss_options)) is not None:
+            if "latent_dim" in given:
+                raise OptionError(f"--latent-dim: --loss {loss} has its own, {latent_dim}: leave it out")
+            settings["latent_dim"] = latent_dim
+        return cls(experiment, **settings, loss_options=loss_options)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "RunConfig":
+        """The configuration in a config.json; a setting or option that is younger than that has its default."""
+        settings = {name: value for name, value in record.items() if name not in RECORDED}
+        return cls(**settings | {"loss_options": LOSSES.resolve_options(record["loss"], record["loss_options"])})
+
+    def training(self, *, compiled: bool) -> TrainingSettings:
+        """The settings of the training loop, compiled or not, as has been chosen."""
+        settings = {name: getattr(self, name) for name in TrainingSettings.options()}
+        return TrainingSettings(**settings | {"compile": compiled})
 
     @property
     def batchable(self) -> bool:
@@ -163,7 +167,7 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
                 raise TypeError(f"the data's {name} is {record['data'][name]!r}")
         if not isinstance(record["ended_after"], int | None):
             raise TypeError(f"ended_after is {record['ended_after']!r}")
-        return RunConfig(**{name: value for name, value in record.items() if name not in RECORDED}), record
+        return RunConfig.from_record(record), record
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ResultsError) as error:
         raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error!r})") from None
 
@@ -189,10 +193,10 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
     return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
 
 
-def check_choice(flag: str, value: str, choices: Any) -> None:
-    """Raise OptionError unless the value is one of the choices."""
-    if value not in choices:
-        names = {choice.casefold(): choice for choice in choices}
-        near = difflib.get_close_matches(value.casefold(), names, n=1)
+def check_dataset(name: str) -> None:
+    """Raise OptionError unless there is such a data set."""
+    if not is_dataset(name):
+        names = {choice.casefold(): choice for choice in dataset_choices()}
+        near = difflib.get_close_matches(name.casefold(), names, n=1)
         hint = f"did you mean {names[near[0]]}? " if near else ""
-        raise OptionError(f"{flag} {value}: {hint}choose from {', '.join(choices)}")
+        raise OptionError(f"--dataset {name}: {hint}choose from {', '.join(dataset_choices())}")

@@ -9,9 +9,10 @@ from tqdm import tqdm
 from utils.datasets import Dataset
 from utils.datasets.record import data_notes
 from utils.runs.folder import BOOKKEEPING, PICTURES
+from vae.training.trainer import Reporter
 
 
-class Progress:
+class Progress(Reporter):
     """The Trainer's reporter: a bar within an epoch, unless it was declined, and a line after it."""
 
     def __init__(self, epochs: int, *, bar: bool = True):

@@ -136,13 +136,8 @@ class Job:
             self.model,
             self.loss,
             train.data.to(device),
-            batch_size=config.batch_size,
-            lr=config.lr,
-            seed=config.seed,
+            config.training(compiled=compiled),
             reporter=self.progress,
-            noise=config.noise,
-            precision=config.precision,
-            compiled=compiled,
         )
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
 

@@ -80,10 +80,9 @@ class Loss(nn.Module, ABC):
     # True: runs with this objective may be trained as one, see vae.training.ensemble. It can be if its model is a VAE,
     # and its terms need nothing but the networks' output, the prior, the likelihood, and parameters, buffers and
     # numbers of its own; draw nothing in training, nor does its prior; and do not look at the values of a tensor. Its
-    # after_step has to be elementwise. A subclass does not inherit it: what it adds may not be so.
+    # after_step has to be elementwise. Its numbers are floats that __init__ sets: where runs differ in one, a tensor.
+    # A subclass does not inherit it: what it adds may not be so.
     batchable: ClassVar[bool] = False
-
-    weight: float = 1.0
 
     @classmethod
     def fixed_latent_dim(cls, options: dict[str, Any]) -> int | None:
@@ -102,6 +101,7 @@ class Loss(nn.Module, ABC):
 
     def __init__(self, *, dataset_size: int, latent_dim: int):
         super().__init__()
+        self.weight = 1.0
 
     def forward(self, model: VAE, images: Tensor, inputs: Tensor | None = None) -> LossTerms:
         """The terms of a batch of images (N, C, H, W) in [0, 1], with z as the model's mode has it.

@@ -13,9 +13,9 @@ A step first draws each member's random numbers from the member's own stream; th
 """
 
 import copy
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from itertools import chain
-from operator import attrgetter
 from time import perf_counter
 from typing import Any
 
@@ -24,118 +24,100 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from vae.inputs import add_noise, to_network
-from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE, VAEOutput, reparameterise
 from vae.random import stream_seed
-from vae.training.compiled import compile_for_one_shape, compiled_or_plain
+from vae.training.settings import TrainingSettings
+from vae.training.step import OptimizerStep
 from vae.training.trainer import Reporter, Trainer
 
+FREE_TO_DIFFER = ("seed",)  # of the settings of members
 AVERAGES = ("exp_avg", "exp_avg_sq")  # Adam's, of the gradient and its square
 
 
-def train_epoch(trainers: Sequence[Trainer], reporter: Reporter) -> list[dict[str, float] | NonFiniteError]:
-    """Train every trainer for an epoch, all as one, and return the record of each as its own `train_epoch` would.
-
-    In place of a record there is the NonFiniteError of a trainer whose terms or parameters are not finite at the end of
-    the epoch; the others are not touched by it. The seconds are those of all together.
-
-    The trainers may differ in seed, loss and likelihood. They share the data, the sizes of the networks, batch size,
-    learning rate, noise, precision and the epochs done, and their losses are `batchable`. Until the epoch's end they
-    stay as they were. All of them are compiled, or none.
-    """
-    ensemble = Ensemble(trainers)
-    reporter.start_epoch(trainers[0].epoch + 1, ensemble.order.numel())
-    start = perf_counter()
-    try:
-        batches = ensemble.order.split(trainers[0].batch_size, dim=1)
-        for index in batches:
-            ensemble.step(index)
-            reporter.advance(index.numel())
-        ensemble.hand_back()
-        means = ensemble.means()
-        errors = {trainer: non_finite(trainer, means[trainer]) for trainer in trainers}
-    finally:
-        reporter.end_epoch()
-    seconds = perf_counter() - start
-    return [errors[trainer] or trainer.end_epoch(means[trainer], len(batches), seconds) for trainer in trainers]
-
-
-def non_finite(trainer: Trainer, means: Means) -> NonFiniteError | None:
-    """What is not finite after a trainer's epoch with these means, if anything is."""
-    try:
-        means.check(trainer.epoch + 1, trainer.step)
-        trainer.check_parameters()
-    except NonFiniteError as error:
-        return error
-    return None
-
-
 class Ensemble:
-    """Trainers as one, for an epoch. It works on copies of their models: `hand_back` gives them what it has learnt.
+    """Trainers as one, for an epoch. Until its end they stay as they were.
+
+    They may differ in seed, loss, prior and likelihood. They share all other settings, the data, the sizes of the
+    networks and the epochs done, and their losses are `batchable`. All of them are compiled, or none.
 
     Members are in dimension 0 of every tensor here, M of them, the members of a group next to each other.
+
+    Raises ValueError for trainers whose settings differ in more than the seed.
     """
 
-    def __init__(self, trainers: Sequence[Trainer]):
-        self.groups = [Group(alike) for alike in alike_but_for_numbers(trainers)]
-        members = [trainer for group in self.groups for trainer in group.trainers]
-        self.encoder = Stack([trainer.model.encoder for trainer in members], members)
-        self.decoder = Stack([trainer.model.decoder for trainer in members], members)
+    def __init__(self, trainers: Sequence[Trainer], reporter: Reporter | None = None):
+        self.trainers, self.reporter = trainers, reporter or Reporter()
+        self.settings = replace(shared_settings(trainers), compile=trainers[0].compiled)
+        self.groups = groups_of(trainers)
+        self.members = [trainer for group in self.groups for trainer in group.trainers]
+        self.encoder = Stack([trainer.model.encoder for trainer in self.members], self.members)
+        self.decoder = Stack([trainer.model.decoder for trainer in self.members], self.members)
         self.stacks = [self.encoder, self.decoder, *(group.objective for group in self.groups)]
         parameters = chain.from_iterable(stack.whole.parameters() for stack in self.stacks)
-        self.optimizer = torch.optim.Adam(parameters, lr=members[0].optimizer.defaults["lr"], fused=True)
+        self.take_step = OptimizerStep(self.terms, parameters, self.settings)
         for stack in self.stacks:
-            stack.take_over(self.optimizer)
-        self.data, self.noise, self.model = members[0].data, members[0].noise, members[0].model.train()
-        self.members, self.batch_size = members, members[0].batch_size
-        # PyTorch does so once, for the ensembles of all epochs, until the members are others.
-        self.compiled_terms = compile_for_one_shape(self.terms) if members[0].compiled else self.terms
-        self.streams = [RandomStream(trainer, self.data.device) for trainer in members]
+            stack.take_over(self.take_step.optimizer)
+        self.data, self.model = self.members[0].data, self.members[0].model.train()
+        self.streams = [RandomStream(trainer, self.data.device) for trainer in self.members]
         self.order = torch.stack([stream.order for stream in self.streams]).to(self.data.device)  # (M, N)
 
-    def step(self, index: Tensor) -> None:
-        """One optimiser step of every member, on the images of its row of `index`, (M, B)."""
-        images = to_network(self.data.index_select(0, index.flatten())).unflatten(0, index.shape)  # (M, B, C, H, W)
-        inputs = images
-        if self.noise:
-            noisy = [add_noise(own, self.noise, stream.generator) for own, stream in zip(images, self.streams)]
-            inputs = torch.stack(noisy)
-        parameter = next(self.model.parameters())
-        noise = parameter.new_empty(*index.shape, self.model.prior.latent_dim)
-        for own, stream in zip(noise, self.streams):
-            own.normal_(generator=stream.generator)
-        terms = self.differentiate(images, inputs, noise)
-        self.optimizer.step()
+    def train_epoch(self) -> list[dict[str, float] | NonFiniteError]:
+        """Train every trainer for an epoch, and return the record of each as its own `train_epoch` would.
+
+        In place of a record there is the NonFiniteError of a trainer whose terms or parameters are not finite at the
+        end of the epoch; the others are not touched by it. The seconds are those of all together.
+        """
+        batches = self.order.split(self.settings.batch_size, dim=1)
+        self.reporter.start_epoch(self.members[0].epoch + 1, self.order.numel())
+        start = perf_counter()
+        try:
+            for chosen in batches:
+                self.step(chosen)
+                self.reporter.advance(chosen.numel())
+            self.hand_back()
+            means = self.means()
+            errors = {trainer: non_finite(trainer, means[trainer]) for trainer in self.trainers}
+        finally:
+            self.reporter.end_epoch()
+        seconds = perf_counter() - start
+        return [errors[one] or one.end_epoch(means[one], len(batches), seconds) for one in self.trainers]
+
+    def step(self, chosen: Tensor) -> None:
+        """One optimiser step of every member, on the images of its row of `chosen`, (M, B)."""
+        images = to_network(self.data.index_select(0, chosen.flatten())).unflatten(0, chosen.shape)  # (M, B, C, H, W)
+        inputs, noise = self.draw(images)
+        terms = self.take_step(images, inputs, noise, full=chosen.shape[1] == self.settings.batch_size)
         for group, own in zip(self.groups, terms):
             group.objective.whole.loss.after_step()
-            group.means.add(own, index.shape[1])
+            group.means.add(own, chosen.shape[1])
 
-    def differentiate(self, images: Tensor, inputs: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
-        """The `terms`, and in the parameters the gradient of all totals."""
+    def draw(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What is drawn for a step, by each member from its own stream: the noisy images, and the eps of every z."""
+        inputs = images
+        if self.settings.noise:
+            noisy = (add_noise(own, self.settings.noise, stream.generator) for own, stream in zip(images, self.streams))
+            inputs = torch.stack(list(noisy))
+        eps = next(self.model.parameters()).new_empty(*images.shape[:2], self.model.prior.latent_dim)
+        for own, stream in zip(eps, self.streams):
+            own.normal_(generator=stream.generator)
+        return inputs, eps
 
-        def by(function: Callable[..., list[dict[str, Tensor]]]) -> list[dict[str, Tensor]]:
-            self.optimizer.zero_grad()
-            terms = function(images, inputs, noise)
-            sum(own["loss"].sum() for own in terms).backward()
-            return terms
-
-        if images.shape[1] < self.batch_size:
-            return by(self.terms)
-        return compiled_or_plain(self.members, by, self.compiled_terms, self.terms)
-
-    def terms(self, images: Tensor, inputs: Tensor, noise: Tensor) -> list[dict[str, Tensor]]:
-        """The terms by name of each group's members, of what they are to reconstruct, see, and draw z by."""
+    def terms(self, images: Tensor, inputs: Tensor, eps: Tensor) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """The sum of all totals, and the terms by name of each group's members."""
         mean, logvar = self.model.run(self.encoder, inputs)
-        z = reparameterise(mean, logvar, noise)
-        shares = [len(group.trainers) for group in self.groups]
-        parts = zip(*(tensor.split(shares) for tensor in (images, mean, logvar, z, self.model.run(self.decoder, z))))
-        return [group.terms(images, VAEOutput(*output)) for group, (images, *output) in zip(self.groups, parts)]
+        z = reparameterise(mean, logvar, eps)
+        sizes = [len(group.trainers) for group in self.groups]
+        parts = zip(*(tensor.split(sizes) for tensor in (images, mean, logvar, z, self.model.run(self.decoder, z))))
+        terms = [group.objective(images, VAEOutput(*output)) for group, (images, *output) in zip(self.groups, parts)]
+        return sum(own["loss"].sum() for own in terms), terms
 
     def hand_back(self) -> None:
         """Give every trainer its parameters, its buffers and the state of its Adam."""
         for stack in self.stacks:
-            stack.hand_back(self.optimizer)
+            stack.hand_back(self.take_step.optimizer)
+        for trainer in self.trainers:
+            trainer.take_step.compiled = self.take_step.compiled
 
     def means(self) -> dict[Trainer, Means]:
         """The means of every trainer's terms so far."""
@@ -146,11 +128,29 @@ class Ensemble:
         }
 
 
+def shared_settings(trainers: Sequence[Trainer]) -> TrainingSettings:
+    """The settings of the first, with which the others agree. Raises ValueError if they do not."""
+    first, *others = (trainer.settings for trainer in trainers)
+    for name in (field.name for field in fields(first) if field.name not in FREE_TO_DIFFER):
+        if any(getattr(other, name) != getattr(first, name) for other in others):
+            raise ValueError(f"the members of an ensemble differ in {name}: expected one for all")
+    return first
+
+
+def non_finite(trainer: Trainer, means: Means) -> NonFiniteError | None:
+    """What is not finite after a trainer's epoch with these means, if anything is."""
+    try:
+        trainer.check_finite(means)
+    except NonFiniteError as error:
+        return error
+    return None
+
+
 class RandomStream:
     """The random stream that a trainer's next epoch has alone: the order of the images, and then what is drawn."""
 
     def __init__(self, trainer: Trainer, device: torch.device):
-        seed = stream_seed(trainer.seed, trainer.epoch + 1)
+        seed = stream_seed(trainer.settings.seed, trainer.epoch + 1)
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.randperm(len(trainer.data), generator=self.generator)
         if device.type != "cpu":
@@ -160,81 +160,56 @@ class RandomStream:
 class Stack:
     """The same module of several trainers as one, `whole`: its parameters and buffers have theirs in dimension 0.
 
-    Calling it applies each member's module to the member's part of the inputs.
+    So have the numbers in which members differ, see `differing_numbers`: they are buffers of the whole. Calling it
+    applies each member's module to the member's part of the inputs.
     """
 
     def __init__(self, parts: Sequence[nn.Module], trainers: Sequence[Trainer]):
-        self.parts, self.trainers = parts, trainers
+        self.trainers, self.parts = trainers, [tensors_of(part) for part in parts]
         self.whole = copy.deepcopy(parts[0]).train()
-        for whole, *own in zip(*(chain(part.parameters(), part.buffers()) for part in (self.whole, *parts))):
-            whole.data = torch.stack([tensor.detach() for tensor in own])
+        for path, whole in tensors_of(self.whole).items():
+            whole.data = torch.stack([part[path].detach() for part in self.parts])
+        like = next(trainers[0].model.parameters())
+        for path, values in differing_numbers(parts).items():
+            module, _, name = path.rpartition(".")
+            delattr(self.whole.get_submodule(module), name)
+            self.whole.get_submodule(module).register_buffer(name, like.new_tensor(values))
+        self.tensors = tensors_of(self.whole)
 
     def __call__(self, *inputs: Any) -> Any:
-        state = dict(chain(self.whole.named_parameters(), self.whole.named_buffers()))
-        return vmap(lambda state, *inputs: functional_call(self.whole, state, inputs))(state, *inputs)
+        return vmap(lambda tensors, *inputs: functional_call(self.whole, tensors, inputs))(self.tensors, *inputs)
 
     def take_over(self, optimizer: torch.optim.Adam) -> None:
         """Give the optimiser of the whole what the trainers' have gathered so far."""
-        for whole, *own in zip(*(part.parameters() for part in (self.whole, *self.parts))):
-            states = [trainer.optimizer.state.get(parameter) for trainer, parameter in zip(self.trainers, own)]
+        for path in self.parts[0]:
+            states = [trainer.optimizer.state.get(part[path]) for trainer, part in zip(self.trainers, self.parts)]
             if states[0]:
                 gathered = {name: torch.stack([state[name] for state in states]) for name in AVERAGES}
-                optimizer.state[whole] = {"step": states[0]["step"].clone(), **gathered}
+                optimizer.state[self.tensors[path]] = {"step": states[0]["step"].clone(), **gathered}
 
     @torch.no_grad()
     def hand_back(self, optimizer: torch.optim.Adam) -> None:
         """Give the trainers' modules and optimisers what the whole and its optimiser have by now."""
-        for whole, *own in zip(*(chain(part.parameters(), part.buffers()) for part in (self.whole, *self.parts))):
-            gathered = optimizer.state.get(whole)
-            for index, (trainer, tensor) in enumerate(zip(self.trainers, own)):
+        for index, (trainer, part) in enumerate(zip(self.trainers, self.parts)):
+            for path, tensor in part.items():
+                whole = self.tensors[path]
                 tensor.copy_(whole[index])
-                if gathered:
+                if gathered := optimizer.state.get(whole):
                     averages = {name: torch.empty_like(tensor).copy_(gathered[name][index]) for name in AVERAGES}
                     trainer.optimizer.state[tensor] = {"step": gathered["step"].clone(), **averages}
 
 
 class Objective(nn.Module):
-    """A loss and what it needs of its model, which is all but the networks."""
+    """A trainer's loss and what it needs of the model, which is all but the networks."""
 
-    def __init__(self, model: VAE, loss: Loss):
+    def __init__(self, trainer: Trainer):
         super().__init__()
-        self.model = VAE(nn.Module(), nn.Module(), model.prior, model.likelihood)
-        self.loss = loss
+        self.model = VAE(nn.Module(), nn.Module(), trainer.model.prior, trainer.model.likelihood)
+        self.loss = trainer.loss
 
-    def forward(self, numbers: dict[str, Tensor], images: Tensor, output: VAEOutput) -> dict[str, Tensor]:
-        """The terms by name, with these values in place of those of its `numbers`."""
-        own = {path: attrgetter(path)(self) for path in numbers}
-        self.set(numbers)
-        terms = self.loss.terms(self.model, images, output).named()
-        self.set(own)  # what is compiled may not leave a tensor of vmap behind
-        return terms
-
-    def set(self, numbers: dict[str, Any]) -> None:
-        """Give those of its `numbers` other values."""
-        for path, value in numbers.items():
-            module, _, name = path.rpartition(".")
-            setattr(self.get_submodule(module), name, value)
-
-    def attributes(self) -> dict[str, Any]:
-        """What its modules hold besides parameters, buffers and modules, by path."""
-        return {
-            f"{path}.{name}": value
-            for path, module in self.named_modules()
-            for name, value in vars(module).items()
-            if name not in vars(nn.Module())
-        }
-
-    def numbers(self) -> dict[str, float]:
-        """The attributes in which members of one group may differ."""
-        return {path: value for path, value in self.attributes().items() if isinstance(value, float)}
-
-    def kind(self) -> Hashable:
-        """What is the same for members of one group: all but the values of tensors and of numbers."""
-        modules = tuple((path, type(module)) for path, module in self.named_modules())
-        tensors = tuple((path, tensor.shape) for path, tensor in chain(self.named_parameters(), self.named_buffers()))
-        numbers = self.numbers()
-        others = tuple((path, path in numbers or repr(value)) for path, value in self.attributes().items())
-        return modules, tensors, others
+    def forward(self, images: Tensor, output: VAEOutput) -> dict[str, Tensor]:
+        """The terms by name."""
+        return self.loss.terms(self.model, images, output).named()
 
 
 class Group:
@@ -242,21 +217,47 @@ class Group:
 
     def __init__(self, trainers: Sequence[Trainer]):
         self.trainers, self.means = trainers, Means()
-        objectives = [Objective(trainer.model, trainer.loss) for trainer in trainers]
-        self.objective = Stack(objectives, trainers)
-        own = [objective.numbers() for objective in objectives]
-        values = {path: [numbers[path] for numbers in own] for path in own[0]}
-        like = next(trainers[0].model.parameters())
-        self.numbers = {path: like.new_tensor(column) for path, column in values.items() if len(set(column)) > 1}
-
-    def terms(self, images: Tensor, output: VAEOutput) -> dict[str, Tensor]:
-        """The members' terms by name, each (M,)."""
-        return self.objective(self.numbers, images, output)
+        self.objective = Stack([Objective(trainer) for trainer in trainers], trainers)
 
 
-def alike_but_for_numbers(trainers: Sequence[Trainer]) -> list[list[Trainer]]:
+def groups_of(trainers: Sequence[Trainer]) -> list[Group]:
     """The trainers in groups of the same kind of objective."""
-    groups: dict[Hashable, list[Trainer]] = {}
+    kinds: list[tuple[Any, list[Trainer]]] = []
     for trainer in trainers:
-        groups.setdefault(Objective(trainer.model, trainer.loss).kind(), []).append(trainer)
-    return list(groups.values())
+        kind = kind_of(Objective(trainer))
+        group = next((members for other, members in kinds if other == kind), None)
+        if group is None:
+            kinds.append((kind, group := []))
+        group.append(trainer)
+    return [Group(members) for _, members in kinds]
+
+
+def kind_of(module: nn.Module) -> tuple[dict[str, Any], ...]:
+    """What is the same for members of one group: all but the values of tensors and of numbers."""
+    types = {path: type(part) for path, part in module.named_modules()}
+    shapes = {path: tensor.shape for path, tensor in tensors_of(module).items()}
+    others = {path: float if isinstance(value, float) else value for path, value in attributes_of(module).items()}
+    return types, shapes, others
+
+
+def differing_numbers(modules: Sequence[nn.Module]) -> dict[str, list[float]]:
+    """The numbers (float attributes: alpha or a weight, say) in which modules of one kind differ, by path."""
+    attributes = [attributes_of(module) for module in modules]
+    numbers = [path for path, value in attributes[0].items() if isinstance(value, float)]
+    columns = {path: [own[path] for own in attributes] for path in numbers}
+    return {path: values for path, values in columns.items() if len(set(values)) > 1}
+
+
+def attributes_of(module: nn.Module) -> dict[str, Any]:
+    """What a module, and those in it, hold besides parameters, buffers and modules, by path."""
+    return {
+        f"{path}.{name}": value
+        for path, part in module.named_modules()
+        for name, value in vars(part).items()
+        if name not in vars(nn.Module())
+    }
+
+
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters and buffers of a module, by path."""
+    return dict(chain(module.named_parameters(), module.named_buffers()))

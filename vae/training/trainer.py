@@ -1,27 +1,27 @@
 """The training loop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from operator import index
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from vae.distributed import average_gradients
-from vae.inputs import add_noise, to_network
-from vae.losses import Loss, LossTerms
+from vae.inputs import add_noise, check_range, to_network
+from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
 from vae.random import seed_everything
-from vae.training.compiled import compile_for_one_shape, compiled_or_plain
+from vae.training.settings import TrainingSettings
+from vae.training.step import OptimizerStep
 
 CHECK_EVERY = 50  # steps between looks at the terms; each look waits for the device
 
 
-class Reporter(Protocol):
-    """What the Trainer tells of its progress within an epoch."""
+class Reporter:
+    """Is told of the progress within an epoch. This one keeps it to itself."""
 
     def start_epoch(self, epoch: int, images: int) -> None:
         """Epoch `epoch`, counted from 1, begins; it has so many images."""
@@ -34,21 +34,16 @@ class Reporter(Protocol):
 
 
 class Trainer:
-    """Trains a model and its loss with Adam, one epoch at a time.
+    """Trains a model and its loss, one epoch at a time.
 
     Arguments:
         model, loss: on the device to train on; what the loss learns is trained with the model.
-        data: images, bytes 0..255, (N, C, H, W): a uint8 tensor, or what has a shape and `index_select` as one; or
-            vectors, float32, (N, D). On that device.
-        batch_size: images per step; the last batch of an epoch holds what is left.
-        lr: Adam's learning rate.
-        seed: with the epoch's number, fixes the order of the images and every sample of z, so that an epoch
-            depends on the state before it and on nothing else.
-        noise: standard deviation of what is added to the images that the model sees, anew in every epoch; what it
-            is to reconstruct are the clean ones.
-        precision: of the networks' arithmetic in training, "float32" or "bf16", see VAE.run.
-        compiled: compute the terms of full batches by torch.compile, with the same samples as without. Where that
-            fails, a warning says so, and training goes on without.
+        data: images (N, C, H, W), bytes 0..255 or numbers in [0, 1]: a tensor, or what has a shape, a dtype and
+            `index_select` as one; or vectors (N, D), numbers. On that device.
+        settings: see TrainingSettings.
+        reporter: is told of the progress within an epoch.
+
+    Raises ValueError for images with numbers outside of [0, 1].
     """
 
     def __init__(
@@ -56,25 +51,28 @@ class Trainer:
         model: VAE,
         loss: Loss,
         data: Tensor,
+        settings: TrainingSettings,
         *,
-        batch_size: int,
-        lr: float,
-        seed: int,
-        reporter: Reporter,
-        noise: float = 0.0,
-        precision: str = "float32",
-        compiled: bool = False,
+        reporter: Reporter | None = None,
     ):
-        self.model, self.loss, self.data = model, loss, data
-        self.batch_size, self.seed, self.reporter, self.noise = batch_size, seed, reporter, noise
-        self.optimizer = torch.optim.Adam(chain(model.parameters(), loss.trained_parameters()), lr=lr, fused=True)
-        self.model.mixed_precision = precision == "bf16"
-        self.compiled = compiled
-        if compiled:  # PyTorch counts what it has compiled of other runs too, and compiles no more after eight
+        check_range(data)
+        self.model, self.loss, self.data, self.settings = model, loss, data, settings
+        self.reporter = reporter or Reporter()
+        self.model.mixed_precision = settings.precision == "bf16"
+        if settings.compile:  # PyTorch counts what it has compiled of other runs too, and compiles no more after eight
             torch.compiler.reset()
-        self.compiled_loss = compile_for_one_shape(loss) if compiled else loss
+        self.take_step = OptimizerStep(self.terms, chain(model.parameters(), loss.trained_parameters()), settings)
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        return self.take_step.optimizer
+
+    @property
+    def compiled(self) -> bool:
+        """Whether steps are compiled, and compiling has not failed yet."""
+        return self.take_step.compiled
 
     def train(self, epochs: int) -> Iterator[dict[str, float]]:
         """Train until `epochs` epochs are done, and yield the record of each as it ends.
@@ -88,42 +86,39 @@ class Trainer:
 
     def train_epoch(self) -> dict[str, float]:
         """Train on every image once, in a new order, and return the epoch's record."""
-        count, device = len(self.data), self.data.device
-        seed_everything(self.seed, self.epoch + 1)
+        seed_everything(self.settings.seed, self.epoch + 1)
         self.model.train()
         self.loss.train()
-        means = Means()
-        self.reporter.start_epoch(self.epoch + 1, count)
+        means, batch_size = Means(), self.settings.batch_size
+        self.reporter.start_epoch(self.epoch + 1, len(self.data))
         start = perf_counter()
         try:
-            for batch, chosen in enumerate(torch.randperm(count).to(device).split(self.batch_size), start=1):
+            order = torch.randperm(len(self.data)).to(self.data.device)
+            for batch, chosen in enumerate(order.split(batch_size), start=1):
                 images = to_network(self.data.index_select(0, chosen))
-                terms = self.differentiate(images, add_noise(images, self.noise))
-                average_gradients(self.optimizer)
-                self.optimizer.step()
+                inputs = add_noise(images, self.settings.noise)
+                terms = self.take_step(images, inputs, full=len(images) == batch_size)
                 self.loss.after_step()
-                means.add(terms.named(), len(images))
+                means.add(terms, len(images))
                 if batch % CHECK_EVERY == 0:
                     means.check(self.epoch + 1, self.step)
                 self.reporter.advance(len(images))
-            means.check(self.epoch + 1, self.step)
-            self.check_parameters()
+            self.check_finite(means)
         finally:
             self.reporter.end_epoch()
         return self.end_epoch(means, batch, perf_counter() - start)
 
-    def differentiate(self, images: Tensor, inputs: Tensor) -> LossTerms:
-        """The terms of a batch, and in the parameters the gradient of their total."""
+    def terms(self, images: Tensor, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised of a batch, of which the model sees the inputs, and all terms by name."""
+        terms = self.loss(self.model, images, inputs)
+        return terms.total, terms.named()
 
-        def by(loss: Callable[..., LossTerms]) -> LossTerms:
-            self.optimizer.zero_grad()
-            terms = loss(self.model, images, inputs)
-            terms.total.backward()
-            return terms
-
-        if len(images) < self.batch_size:
-            return by(self.loss)
-        return compiled_or_plain([self], by, self.compiled_loss, self.loss)
+    def check_finite(self, means: Means) -> None:
+        """Raise NonFiniteError if a term of the epoch, or what its last step has made of a parameter, is not finite."""
+        means.check(self.epoch + 1, self.step)
+        for name, parameter in chain(self.model.named_parameters(), self.loss.named_parameters()):
+            if not torch.isfinite(parameter).all():
+                raise NonFiniteError(f"the parameter {name} is not finite at the end of epoch {self.epoch + 1}")
 
     def end_epoch(self, means: Means, steps: int, seconds: float) -> dict[str, float]:
         """Count an epoch of so many steps as done, and return its record."""
@@ -136,12 +131,6 @@ class Trainer:
             "seconds": seconds,
             "images_per_second": means.count / seconds,
         }
-
-    def check_parameters(self) -> None:
-        """Raise NonFiniteError if the epoch's last step has left a parameter that is not finite."""
-        for name, parameter in chain(self.model.named_parameters(), self.loss.named_parameters()):
-            if not torch.isfinite(parameter).all():
-                raise NonFiniteError(f"the parameter {name} is not finite at the end of epoch {self.epoch + 1}")
 
     def state_dict(self) -> dict[str, Any]:
         """All that training goes on from, between epochs."""

@@ -116,7 +116,7 @@ def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(result
 
 
 def test_a_single_run_is_a_table_of_one_row(results):
-    config = RunConfig("exp", dataset="mnist", loss="dGJS", loss_options={"GJS_A": 0.3}, epochs=20)
+    config = RunConfig.from_flags("exp", {"dataset": "mnist", "loss": "dGJS", "GJS_A": 0.3, "epochs": 20})
     write_run(results / "exp", config, 11.02, 10.5)
     findings = report(results)
     assert "| dGJS α = 0.3 | 11.02 | 10.50 | 7.34ᵇ |" in (results / "exp" / TABLE).read_text()

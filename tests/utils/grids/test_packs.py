@@ -1,7 +1,7 @@
 """Sweeps whose runs are trained as one: their folders are those of runs alone."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +15,7 @@ from utils.grids.grid import configurations
 from utils.grids.packs import packs
 from utils.grids.sweep import SweepFailed, sweep
 from utils.machine import compilation
+from utils.runs.config import RunConfig
 from utils.runs.folder import (
     CHECKPOINT,
     CONFIG,
@@ -28,6 +29,8 @@ from utils.runs.folder import (
 )
 from utils.runs.run import resume, run
 from utils.runs.runtime import Interrupted
+from vae.options import setting
+from vae.training.ensemble import Ensemble
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -38,13 +41,13 @@ SMALL = {"dataset": "mixture2d", "train_size": 100, "test_size": 20, "batch_size
 def trained(monkeypatch):
     """How many runs each epoch has trained as one."""
     counts = []
-    train_epoch = ensembles.ensemble.train_epoch
+    train_epoch = Ensemble.train_epoch
 
-    def counting(trainers, reporter):
-        counts.append(len(trainers))
-        return train_epoch(trainers, reporter)
+    def counting(ensemble):
+        counts.append(len(ensemble.trainers))
+        return train_epoch(ensemble)
 
-    monkeypatch.setattr(ensembles.ensemble, "train_epoch", counting)
+    monkeypatch.setattr(Ensemble, "train_epoch", counting)
     return counts
 
 
@@ -92,6 +95,18 @@ def test_runs_of_the_same_data_networks_and_batches_are_packed():
         ({"seed": [0, 1], "compile": True}, [2]),
     ):
         assert [len(pack) for pack in packs(configurations(flags))] == sizes
+
+
+def test_runs_that_differ_in_a_setting_that_is_new_are_not_packed():
+    @dataclass(frozen=True, kw_only=True)
+    class Newer(RunConfig):
+        made_up: int = setting(0, "a setting of the loop that nobody knows of")
+
+    configs = [Newer.from_flags(f"run-{n}", {"seed": n, "loss": "KL", "made_up": n // 2}) for n in range(4)]
+    assert [[config.experiment for config in pack] for pack in packs(configs)] == [
+        ["run-0", "run-1"],
+        ["run-2", "run-3"],
+    ]
 
 
 def test_the_folders_are_those_of_runs_alone(runtime, trained, capsys):
@@ -163,7 +178,15 @@ def test_the_runs_of_a_pack_are_compiled_all_or_none(runtime, monkeypatch, capsy
 
 def test_runs_that_go_on_compiled_and_others_train_one_after_the_other(trained, monkeypatch):
     trainers = {name: SimpleNamespace(epoch=0, compiled=name in "ac") for name in "abc"}
-    monkeypatch.setattr(ensembles.ensemble, "train_epoch", lambda alike, _: [{"compiled": t.compiled} for t in alike])
+
+    class Ensemble:
+        def __init__(self, alike, progress):
+            self.alike = alike
+
+        def train_epoch(self):
+            return [{"compiled": trainer.compiled} for trainer in self.alike]
+
+    monkeypatch.setattr(ensembles, "Ensemble", Ensemble)
     progress = SimpleNamespace(ensemble_line=trained.append)
     outcomes = ensembles.train_those_behind(dict(trainers), progress)
     assert outcomes == {name: {"compiled": trainer.compiled} for name, trainer in trainers.items()}
@@ -219,10 +242,10 @@ def test_a_run_that_fails_does_not_stop_the_others(runtime, trained, monkeypatch
     ],
 )
 def test_an_error_of_the_program_fails_the_runs_it_concerns(message, line, shown, runtime, monkeypatch, capsys):
-    def broken(trainers, reporter):
+    def broken(ensemble):
         raise RuntimeError(message)
 
-    monkeypatch.setattr(ensembles.ensemble, "train_epoch", broken)
+    monkeypatch.setattr(Ensemble, "train_epoch", broken)
     with pytest.raises(SweepFailed, match="^2 of 3 runs failed: loss-KL, loss-rKL$"):
         sweep("exp", grid(loss=["KL", "factor", "rKL"], epochs=1), runtime, ensemble=True)
     out, err = capsys.readouterr()

@@ -229,7 +229,7 @@ def test_overwriting_that_is_interrupted_goes_on_without_it_and_keeps_what_is_th
     train_epoch = Trainer.train_epoch
 
     def interrupted(trainer):
-        if trainer.seed == 2:
+        if trainer.settings.seed == 2:
             raise KeyboardInterrupt
         return train_epoch(trainer)
 

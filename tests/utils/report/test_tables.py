@@ -111,7 +111,7 @@ def test_csv_has_every_digit(results):
 
 def test_numbers_of_another_likelihood_are_in_brackets():
     def texts(rec_dist, loss):
-        number = published(RunConfig("x", dataset="mnist", loss=loss))
+        number = published(RunConfig.from_flags("x", {"dataset": "mnist", "loss": loss}))
         return Row(loss, loss, {"mnist": Cell(rec_dist, None, number)}).paper_texts("mnist")
 
     assert texts("bernoulli", "KL") == ("8.46", "b", "")

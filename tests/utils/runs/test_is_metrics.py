@@ -45,7 +45,8 @@ def loaded(monkeypatch):
 
 
 def config(**settings):
-    return RunConfig("exp", **{"epochs": 1, "train_size": 20, "test_size": 10, "batch_size": 8, **settings})
+    flags = {"epochs": 1, "train_size": 20, "test_size": 10, "batch_size": 8, **settings}
+    return RunConfig.from_flags("exp", flags)
 
 
 def test_it_measures_all_images_at_the_end_of_a_run(loaded, runtime, capsys):

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 
 def test_a_run_of_vectors_resumes_to_the_same_bits(runtime):
     settings = {"dataset": "mixture2d", "loss": "InfoVAE", "train_size": 300, "test_size": 50}
-    run(RunConfig("whole", epochs=3, **settings), runtime)
-    run(RunConfig("exp", epochs=2, **settings), runtime)
+    run(RunConfig.from_flags("whole", {"epochs": 3, **settings}), runtime)
+    run(RunConfig.from_flags("exp", {"epochs": 2, **settings}), runtime)
     resume("exp", {"epochs": 3}, runtime)
     whole, resumed = files_of(runtime, "whole"), files_of(runtime)
     assert whole[MODEL] == resumed[MODEL]

@@ -36,8 +36,8 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 
 @pytest.mark.pictures
 def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
-    options = {"classes": 4, "subspace_dim": 1}
-    small = config(dataset="digits", loss="InfoCatVAE", loss_options=options, latent_dim=None, evaluate_every=1)
+    flags = {"loss": "InfoCatVAE", "classes": 4, "subspace_dim": 1, "latent_dim": None}
+    small = config(dataset="digits", evaluate_every=1, **flags)
     evaluation = run(small, runtime)
     folder = runtime.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {LATENT, EVENTS})
@@ -52,7 +52,7 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
 
 @pytest.mark.pictures
 def test_a_run_leaves_a_complete_folder(runtime):
-    evaluation = run(config(loss="dGJS", loss_options={"GJS_A": 0.3}, evaluate_every=2), runtime)
+    evaluation = run(config(loss="dGJS", GJS_A=0.3, evaluate_every=2), runtime)
     folder = runtime.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         set(FILES) - {CLASSES, INTERPOLATIONS, LATENT, EVENTS}
@@ -93,7 +93,8 @@ def test_a_run_leaves_a_complete_folder(runtime):
 
 @pytest.mark.pictures
 def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(runtime, capsys):
-    made = RunConfig("exp", dataset="mixture2d", loss="InfoVAE", epochs=1, train_size=200, test_size=50)
+    flags = {"dataset": "mixture2d", "loss": "InfoVAE", "epochs": 1, "train_size": 200, "test_size": 50}
+    made = RunConfig.from_flags("exp", flags)
     run(made, runtime)
     assert (made.latent_dim, made.rec_dist) == (1, "normal-diagonal")
     absent = {"checkpoint-previous.pt", EVENTS, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
@@ -107,7 +108,7 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(runtime, c
 @pytest.mark.parametrize("loss", ["KL", "dGJS", "InfoVAE"])
 def test_samples_of_the_mixture_have_both_modes(loss, runtime):
     """After a few epochs already, of 2,000 samples each mode has over a quarter and few lie between them."""
-    run(RunConfig("exp", dataset="mixture2d", loss=loss, epochs=10, test_size=50), runtime)
+    run(RunConfig.from_flags("exp", {"dataset": "mixture2d", "loss": loss, "epochs": 10, "test_size": 50}), runtime)
     model, _, _ = vae.load(runtime.results_dir / "exp")
     torch.manual_seed(0)
     with torch.no_grad():
@@ -195,7 +196,7 @@ def test_without_importance_samples_there_is_no_evidence(runtime, dataset):
 
 
 def test_load_gives_back_model_loss_and_configuration(runtime):
-    small = config(loss="tdGJS", loss_options={"GJS_A": 0.4})
+    small = config(loss="tdGJS", GJS_A=0.4)
     run(small, runtime)
     folder = runtime.results_dir / "exp"
     model, loss, loaded = vae.load(folder)
@@ -239,13 +240,15 @@ def test_an_existing_experiment_is_replaced_only_when_asked(runtime):
 def test_configuration_round_trip_and_bounds():
     made = RunConfig.from_flags("exp", {"loss": "dGJS", "GJS_A": 0.3, "epochs": 5})
     assert RunConfig(**asdict(made)) == made
-    assert RunConfig("exp", loss="fwdKL").loss == "rKL"
+    assert RunConfig.from_flags("exp", {"loss": "fwdKL"}).loss == "rKL"
     for wrong in ({"epochs": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"dataset": "nothing"}, {"batch_size": 2.5}):
         with pytest.raises(OptionError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
-            RunConfig("exp", **wrong)
+            RunConfig.from_flags("exp", wrong)
+        with pytest.raises(OptionError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
+            replace(made, **wrong)
     for name in ("", ".", "..", "a/b", "a\\b", ".hidden", "a\nb"):
         with pytest.raises(ResultsError, match="experiment name"):
-            RunConfig(name)
+            RunConfig(name, loss="KL")
 
 
 def test_what_cannot_be_compiled_is_not(runtime, monkeypatch):

@@ -46,7 +46,7 @@ def points_of_metrics(folder):
 
 
 def test_scalars_are_those_of_metrics(runtime):
-    run(RunConfig("exp", epochs=2, evaluate_every=1, **SMALL), runtime)
+    run(RunConfig.from_flags("exp", {"epochs": 2, "evaluate_every": 1, **SMALL}), runtime)
     points = points_of_tensorboard(runtime.results_dir / "exp")
     assert points == points_of_metrics(runtime.results_dir / "exp")
     assert {("loss", "train"), ("squared_error", "test"), ("alpha", "train")} <= {point[:2] for point in points}
@@ -58,7 +58,7 @@ def test_a_run_that_goes_on_has_each_point_once(runtime, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ResultsFolder, "save_checkpoint", lambda folder, state: (_ for _ in ()).throw(KeyError("crash")))
         with pytest.raises(KeyError, match="crash"):
-            run(RunConfig("exp", epochs=2, **SMALL), runtime)
+            run(RunConfig.from_flags("exp", {"epochs": 2, **SMALL}), runtime)
     (folder / EVENTS).write_bytes((folder / EVENTS).read_bytes()[:-7])
     resume("exp", {}, runtime)
     resume("exp", {"epochs": 3}, runtime)
@@ -70,15 +70,15 @@ def test_a_run_that_goes_on_has_each_point_once(runtime, monkeypatch):
 def test_a_run_may_begin_without_and_a_new_one_keeps_nothing_of_the_old(runtime):
     folder = runtime.results_dir / "exp"
     plain = Runtime(results_dir=runtime.results_dir, device="cpu", progress_bar=False)
-    run(RunConfig("exp", epochs=1, **SMALL), plain)
+    run(RunConfig.from_flags("exp", {"epochs": 1, **SMALL}), plain)
     assert not (folder / EVENTS).exists()
     resume("exp", {"epochs": 2}, runtime)
     assert points_of_tensorboard(folder) == points_of_metrics(folder)
-    run(RunConfig("exp", epochs=1, **SMALL), plain, overwrite=True)
+    run(RunConfig.from_flags("exp", {"epochs": 1, **SMALL}), plain, overwrite=True)
     assert not (folder / EVENTS).exists()
 
 
 def test_a_file_that_cannot_be_written_is_named(runtime, monkeypatch):
     monkeypatch.setattr(experiment.ResultsFolder, "clear", lambda folder: (folder / EVENTS).mkdir())
     with pytest.raises(ResultsError, match=f"cannot write .*{EVENTS} .Is a directory"):
-        run(RunConfig("exp", epochs=1, **SMALL), runtime)
+        run(RunConfig.from_flags("exp", {"epochs": 1, **SMALL}), runtime)

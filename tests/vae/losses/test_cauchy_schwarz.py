@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from utils.datasets import load_dataset
-from utils.runs.progress import Progress
 from vae.divergences import full, maximum_mean_discrepancy, mixture_cauchy_schwarz_divergence
 from vae.losses import LOSSES, build_loss
 from vae.models import sample_posterior
 from vae.random import seed_everything
+from vae.training.settings import TrainingSettings
 from vae.training.trainer import Trainer
 
 
@@ -49,8 +49,7 @@ def test_both_modes_come_back_and_the_aggregate_is_nearer_to_the_mixture_than_to
     """In two latent dimensions: in one, the encoder of some seeds folds a mode around the other and stays so."""
     data = load_dataset("mixture2d", "train", tmp_path, 4000)
     loss, model = make((2,), 2, "normal-diagonal", components=4, prior_network=network)
-    reporter = Progress(20, bar=False)
-    trainer = Trainer(model, loss, data.vectors, batch_size=64, lr=2e-3, seed=1, reporter=reporter)
+    trainer = Trainer(model, loss, data.vectors, TrainingSettings(lr=2e-3, seed=1))
     *_, last = trainer.train(20)
     assert last["effective_components"] > 1.5
     model.eval()

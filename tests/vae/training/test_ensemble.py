@@ -1,22 +1,24 @@
 """Many runs as one: each member is what it is alone, to rounding."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from vae.losses import LOSSES, build_loss
 from vae.means import NonFiniteError
 from vae.random import seed_everything
-from vae.training import ensemble
 from vae.training.ensemble import Ensemble
-from vae.training.trainer import Trainer
+from vae.training.settings import TrainingSettings
+from vae.training.trainer import Reporter, Trainer
 
 IMAGES = torch.rand(29, 1, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 VECTORS = torch.randn(29, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 STEPS = 10  # of an epoch, the last of which has two examples
 
 
-class Silent:
-    """A reporter that remembers what it was told."""
+class Remembering(Reporter):
+    """Remembers what it was told."""
 
     def __init__(self):
         self.told = []
@@ -32,18 +34,20 @@ class Silent:
 
 
 def make_trainer(
-    loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, precision="float32", compiled=False, **options
+    loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, precision="float32", compiled=False, lr=1e-3, **options
 ):
     options = LOSSES.resolve_options(loss, options)
     seed_everything(seed, 0)
     model = LOSSES[loss].build_model(tuple(data.shape[1:]), 3, rec_dist, options).to(data.dtype)
     objective = build_loss(loss, dataset_size=len(data), latent_dim=3, **options).to(data.dtype)
-    how = {"noise": noise, "precision": precision, "compiled": compiled}
-    return Trainer(model, objective, data, batch_size=3, lr=1e-3, seed=seed, reporter=Silent(), **how)
+    settings = TrainingSettings(
+        batch_size=3, lr=lr, seed=seed, noise=noise, precision=precision, compile=bool(compiled)
+    )
+    return Trainer(model, objective, data, settings)
 
 
 def train_as_one(*trainers):
-    return ensemble.train_epoch(trainers, Silent())
+    return Ensemble(trainers).train_epoch()
 
 
 def check_same(ours, theirs):
@@ -163,7 +167,7 @@ def test_an_epoch_together_may_follow_one_alone_and_the_other_way_round(tmp_path
     train_as_one(first, second)
     torch.save(first.state_dict(), tmp_path / "state.pt")
     third.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    third.seed = 1
+    third.settings = replace(third.settings, seed=1)
     third.train_epoch()
     uninterrupted = make_trainer("tGJS", seed=1)
     list(uninterrupted.train(3))
@@ -209,8 +213,8 @@ def test_a_member_that_is_not_finite_leaves_the_others_alone(data):
 
 
 def test_progress_is_told_of_the_images_of_all():
-    reporter = Silent()
-    ensemble.train_epoch([make_trainer("KL"), make_trainer("rKL")], reporter)
+    reporter = Remembering()
+    Ensemble([make_trainer("KL"), make_trainer("rKL")], reporter).train_epoch()
     assert reporter.told == ["epoch 1, 58 images", *[6] * (STEPS - 1), 4, "end"]
 
 
@@ -220,6 +224,12 @@ def test_objectives_that_differ_in_numbers_only_are_evaluated_together():
     trainers = [make_trainer(loss, **options) for loss, options in specs]
     groups = [[trainers.index(trainer) for trainer in group.trainers] for group in Ensemble(trainers).groups]
     assert groups == [[0, 2], [1, 6], [3], [4], [5]]
+
+
+def test_members_share_every_setting_but_the_seed():
+    with pytest.raises(ValueError, match="the members of an ensemble differ in lr: expected one for all"):
+        Ensemble([make_trainer("KL"), make_trainer("KL", lr=1e-4)])
+    Ensemble([make_trainer("KL", seed=1), make_trainer("KL", seed=2)])
 
 
 def test_objectives_with_a_training_of_their_own_are_for_runs_alone():

@@ -9,11 +9,12 @@ from vae.means import NonFiniteError
 from vae.models import build_model
 from vae.models.likelihoods.normal import FIRST_SIGMA
 from vae.random import seed_everything
-from vae.training.trainer import Trainer
+from vae.training.settings import TrainingSettings
+from vae.training.trainer import Reporter, Trainer
 
 
-class Silent:
-    """A reporter that remembers what it was told."""
+class Remembering(Reporter):
+    """Remembers what it was told."""
 
     def __init__(self):
         self.seen, self.ended = [], 0
@@ -39,7 +40,8 @@ def make_trainer(loss="KL", images=None, batch_size=8, noise=0.0, **options):
         loss = build_loss(loss, dataset_size=len(images), latent_dim=latent_dim, **options)
     else:
         model = build_model((1, 32, 32), latent_dim=3)
-    return Trainer(model, loss, images, batch_size=batch_size, lr=1e-3, seed=1, reporter=Silent(), noise=noise)
+    settings = TrainingSettings(batch_size=batch_size, lr=1e-3, seed=1, noise=noise)
+    return Trainer(model, loss, images, settings, reporter=Remembering())
 
 
 def weights(trainer):
@@ -146,6 +148,28 @@ def test_bytes_become_numbers_in_the_unit_interval():
     assert images.dtype == torch.float32
 
 
+def test_images_as_numbers_give_the_bits_that_bytes_give():
+    of_bytes = make_trainer(noise=0.1)
+    of_numbers = make_trainer(images=(of_bytes.data.float() / 255), noise=0.1)
+    for trainer in (of_bytes, of_numbers):
+        list(trainer.train(2))
+    assert all(value.equal(weights(of_numbers)[name]) for name, value in weights(of_bytes).items())
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, 255.0, float("nan")])
+def test_images_of_another_range_are_refused(value):
+    images = torch.rand(20, 1, 32, 32)
+    images[7, 0, 3, 3] = value
+    with pytest.raises(ValueError, match=r"images from .* to .*: expected bytes 0 to 255 \(uint8\), or numbers in"):
+        make_trainer(images=images)
+
+
+def test_nobody_need_listen():
+    trainer = make_trainer()
+    silent = Trainer(trainer.model, trainer.loss, trainer.data, trainer.settings)
+    assert [record["epoch"] for record in silent.train(2)] == [1, 2]
+
+
 def test_without_noise_the_images_are_seen_themselves():
     images = torch.rand(2, 1, 4, 4)
     state = torch.random.get_rng_state()
@@ -184,21 +208,20 @@ def test_vectors_are_trained_on_as_they_are():
     seen = []
     model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     loss = build_loss("KL", dataset_size=20, latent_dim=1)
-    list(Trainer(model, loss, vectors, batch_size=8, lr=1e-3, seed=1, reporter=Silent()).train(1))
+    list(Trainer(model, loss, vectors, TrainingSettings(batch_size=8)).train(1))
     assert [len(batch) for batch in seen] == [8, 8, 4]
     assert sorted(torch.cat(seen).tolist()) == sorted(vectors.tolist())
     assert model.likelihood.log_sigma.exp().item() != pytest.approx(FIRST_SIGMA, rel=1e-4)
 
 
-def make_vector_trainer(name, options=None, **arguments):
+def make_vector_trainer(name, options=None, **settings):
     """On vectors: the networks are small, and so is what there is to compile."""
     vectors = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
     seed_everything(1, 0)
     options = LOSSES.resolve_options(name, options or {})
     model = LOSSES[name].build_model((2,), 3, "normal", options)
     loss = build_loss(name, dataset_size=20, latent_dim=3, **options)
-    arguments = {"batch_size": 8, "lr": 1e-3, "seed": 1, "reporter": Silent(), **arguments}
-    return Trainer(model, loss, vectors, **arguments)
+    return Trainer(model, loss, vectors, TrainingSettings(batch_size=8, lr=1e-3, seed=1, **settings))
 
 
 @pytest.fixture
@@ -208,7 +231,7 @@ def counter(count_compiled):
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.compilable])
 def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, counter):
-    compiled, eager = make_vector_trainer(name, compiled=True), make_vector_trainer(name)
+    compiled, eager = make_vector_trainer(name, compile=True), make_vector_trainer(name)
     list(compiled.train(3))
     list(eager.train(3))
     assert counter.frame_count == 1, "the last batch of an epoch is smaller"
@@ -218,14 +241,14 @@ def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, counter):
 def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(count_compiled):
     """The derivative of an entropy is infinite where a component has no share, and compiled is computed unasked."""
 
-    def far_away(**arguments):
-        trainer = make_vector_trainer("CS", {"components": 4, "prior_network": False}, **arguments)
+    def far_away(**settings):
+        trainer = make_vector_trainer("CS", {"components": 4, "prior_network": False}, **settings)
         with torch.no_grad():
             trainer.model.prior.components()[0][0] = 30
         return trainer
 
     count_compiled("aot_eager")
-    compiled, eager = far_away(compiled=True), far_away()
+    compiled, eager = far_away(compile=True), far_away()
     list(compiled.train(1))
     list(eager.train(1))
     for key, value in weights(compiled).items():
@@ -234,7 +257,7 @@ def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(count_compil
 
 @pytest.mark.usefixtures("broken_compile")
 def test_a_run_whose_compiling_fails_goes_on_without():
-    trainer, eager = make_vector_trainer("KL", compiled=True), make_vector_trainer("KL")
+    trainer, eager = make_vector_trainer("KL", compile=True), make_vector_trainer("KL")
     with pytest.warns(UserWarning, match=r"goes on without being compiled, which failed \(.*: no such instruction\)$"):
         list(trainer.train(2))
     list(eager.train(2))
@@ -243,7 +266,7 @@ def test_a_run_whose_compiling_fails_goes_on_without():
 
 def test_each_of_many_runs_in_a_process_is_compiled(counter):
     for number in range(1, torch._dynamo.config.recompile_limit + 3):
-        list(make_vector_trainer("GJS", {"GJS_A": number / 20}, compiled=True).train(1))
+        list(make_vector_trainer("GJS", {"GJS_A": number / 20}, compile=True).train(1))
         assert counter.frame_count == number
 
 
