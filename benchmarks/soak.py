@@ -43,8 +43,8 @@ sys.path.insert(0, str(ROOT))
 
 import main as command_line  # noqa: E402
 from utils.datasets import load_dataset  # noqa: E402
+from utils.figures.one_run import draw_run  # noqa: E402
 from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL  # noqa: E402
-from utils.runs.run import Job  # noqa: E402
 
 RUN = (
     "exp --dataset digits --loss tGJS --epochs 3 --train-size 40 --test-size 16 --batch-size 16 --latent-dim 3".split()
@@ -199,11 +199,9 @@ def in_a_process(results_dir: Path, interference: Interference | None, *, pictur
     with open(errors, "w") as err, open(os.devnull, "w") as out:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                if not pictures:
-                    Job.draw = lambda job: None
                 if interference:
                     interference.install()
-                command_line.main(command(results_dir))
+                command_line.main(command(results_dir), draw=draw_run if pictures else None)
                 code = 0 if not interference or interference.count < interference.at else 4
             except SystemExit as exit:
                 code = exit.code

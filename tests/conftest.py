@@ -9,7 +9,6 @@ import torch
 
 from utils.grids.grid import configurations
 from utils.grids.sweep import sweep
-from utils.runs.run import Job
 from utils.runs.runtime import Runtime
 
 
@@ -42,13 +41,6 @@ def descendants():
     return find
 
 
-@pytest.fixture
-def no_pictures(request, monkeypatch):
-    """Pictures take most of the time of runs as small as those of tests: only a test marked `pictures` draws them."""
-    if "pictures" not in request.keywords:
-        monkeypatch.setattr(Job, "draw", lambda job: None)
-
-
 DIGITS = {"dataset": "digits", "rec_dist": "gaussian", "train_size": 20, "test_size": 10, "epochs": 2}
 GRIDS = [  # folder, preset, flags
     ("table1", "table1", {"loss": ["KL", "GJS"], "GJS_A": [0.1, 0.5], "importance_samples": 2}),
@@ -65,8 +57,6 @@ def results(tmp_path_factory) -> Path:
     """A folder that has, in results/reference/, small runs of the grids that notebooks read: on a few digits."""
     root = tmp_path_factory.mktemp("project")
     runtime = Runtime(results_dir=root / "results" / "reference", device="cpu", progress_bar=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Job, "draw", lambda job: None)  # pictures take most of the time of runs as small as these
-        for folder, preset, flags in GRIDS:
-            sweep(folder, configurations({**DIGITS, **flags}, preset), runtime)
+    for folder, preset, flags in GRIDS:
+        sweep(folder, configurations({**DIGITS, **flags}, preset), runtime)
     return root

@@ -12,18 +12,20 @@ import pytest
 
 import main as command_line
 from utils.datasets.sources.mnist import SOURCES
+from utils.figures.one_run import draw_run
+from utils.flags import build_parser
 from utils.runs.config import RunConfig
 from utils.runs.folder import CLASSES, CONFIG, EVALUATION, EVENTS, FILES, INTERPOLATIONS, LATENT
-from utils.runs.run import Job
+from vae.losses import LOSSES
 
 MAIN = Path(command_line.__file__)
 SMALL = "--train-size 40 --test-size 10 --batch-size 8 --no-progress-bar --no-cuda".split()
 
 
-def run_here(arguments, capsys):
+def run_here(arguments, capsys, draw=draw_run):
     """Exit status, standard output and standard error of a command line, in this process."""
     try:
-        command_line.main([str(argument) for argument in arguments])
+        command_line.main([str(argument) for argument in arguments], draw=draw)
         status = 0
     except SystemExit as exit:
         status = exit.code or 0
@@ -45,7 +47,7 @@ def test_missing_mnist_names_the_file(capsys, tmp_path, monkeypatch):
 def test_help_names_every_loss_and_every_option(capsys):
     status, out, _ = run_here(["--help"], capsys)
     assert status == 0
-    for name, loss in command_line.LOSSES.items():
+    for name, loss in LOSSES.items():
         assert f"\n  {name} " in out
         assert all(option.flag in out for option in loss.options)
         assert all(
@@ -69,17 +71,16 @@ def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]
 
 
-@pytest.mark.parametrize("name", command_line.LOSSES)
-def test_every_objective_trains_on_mnist_with_no_flag_but_its_name(name, capsys, tmp_path, data_dir, monkeypatch):
-    monkeypatch.setattr(Job, "draw", lambda job: None)  # pictures take most of the time of a run as small as these
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_objective_trains_on_mnist_with_no_flag_but_its_name(name, capsys, tmp_path, data_dir):
     arguments = ["exp", "-d", "mnist", "--loss", name, "-e", "1", *SMALL, "--data-dir", data_dir]
-    status, _, err = run_here([*arguments, "--results-dir", tmp_path], capsys)
+    status, _, err = run_here([*arguments, "--results-dir", tmp_path], capsys, draw=None)
     assert (status, err) == (0, "")
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["ended_after"] == 1
 
 
 def test_the_authors_flags_of_annealing(tmp_path):
-    parsed = vars(command_line.build_parser().parse_args("exp -l betaB -a 500 --betaB-finC 5 --betaB-G 10".split()))
+    parsed = vars(build_parser().parse_args("exp -l betaB -a 500 --betaB-finC 5 --betaB-G 10".split()))
     config = RunConfig.from_flags(parsed.pop("experiment"), parsed)
     assert config.loss_options == {"betaB_initC": 0.0, "betaB_finC": 5.0, "betaB_G": 10.0, "reg_anneal": 500}
 

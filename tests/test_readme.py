@@ -11,6 +11,7 @@ import torch
 import main as command_line
 from reference_runs import of_table
 from registries import OUR_LOSSES, set_free
+from utils.flags import build_parser
 from utils.grids.presets import ALPHAS
 from utils.results.paper_numbers import NUMBERS
 from utils.runs.config import RunConfig
@@ -69,7 +70,7 @@ def test_the_example_of_a_divergence_works(monkeypatch, tmp_path, capsys):
 def test_the_flags_of_quickstart_are_right():
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     flags = re.search(r"main.py (quickstart .*?) \$\$mode", recipe)[1].split()
-    parsed = vars(command_line.build_parser().parse_args(flags))
+    parsed = vars(build_parser().parse_args(flags))
     assert RunConfig.from_flags(parsed.pop("experiment"), parsed).dataset == "dsprites"
 
 

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 import main as command_line
-from utils.machine.environment import MachineError, rank_count, rank_number
+from utils.machine.environment import MachineError
 from utils.runs.folder import CONFIG, MODEL, ResultsFolder
-from utils.runs.ranks import take_device
-
-pytestmark = pytest.mark.usefixtures("no_pictures")
+from utils.runs.ranks import joined, take_device
+from vae.distributed import rank, ranks
 
 MAIN = Path(command_line.__file__)
 SMALL = "--dataset mixture2d --train-size 300 --test-size 50 --batch-size 70 --no-cuda".split()
@@ -34,7 +33,7 @@ def start(results_dir, *arguments):
 
 def run_alone(results_dir, *arguments):
     """Carry out main.py in this process."""
-    command_line.main([str(argument) for argument in (*arguments, "--results-dir", results_dir)])
+    command_line.main([str(argument) for argument in (*arguments, "--results-dir", results_dir)], draw=None)
 
 
 def epochs_saved(folder):
@@ -64,7 +63,7 @@ def test_where_a_rank_is_killed_all_end_and_one_process_goes_on(tmp_path, descen
     os.kill(next(pid for pid, text in environments.items() if "\0RANK=1\0" in text), signal.SIGKILL)
     process.communicate()
     assert process.returncode != 0
-    with ResultsFolder(tmp_path / "exp").create():  # nobody is at work there
+    with ResultsFolder(tmp_path / "exp").held():  # nobody is at work there
         epochs = epochs_saved(tmp_path / "exp") + 1
     run_alone(tmp_path, "exp", "--resume", "--epochs", epochs, "--no-cuda")
     check_ended_well(tmp_path, epochs)
@@ -88,30 +87,29 @@ def test_ctrl_c_ends_all_ranks_which_go_on_with_what_one_process_began(tmp_path)
     assert "ranks" not in (tmp_path / "whole" / CONFIG).read_text()
 
 
-def test_a_mistake_is_said_once(tmp_path):
-    process = start(tmp_path, "exp", "--dataset", "mixture2d", "--train-size", "10001", "--no-cuda")
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--train-size", "10001"], "mixture2d has 10000 train vectors; a size of 10001"),
+        (["--seed", "0", "1"], "torchrun is for one run, which its processes share"),
+        (["--epochs", "none"], "--epochs none: expected a whole number"),
+    ],
+)
+def test_a_mistake_is_said_once(flags, message, tmp_path):
+    process = start(tmp_path, "exp", "--dataset", "mixture2d", "--no-cuda", *flags)
     out, err = process.communicate()
     assert process.returncode != 0
     assert out == ""
-    assert err.count("main.py: ") == err.count("main.py: mixture2d has 10000 train vectors; a size of 10001") == 1
+    assert err.count("main.py: ") == err.count(f"main.py: {message}") == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_several_runs_are_not_shared(monkeypatch, capsys):
-    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit):
-        command_line.main(["exp", "--seed", "0", "1"])
-    assert capsys.readouterr().err.startswith("main.py: torchrun is for one run, which its processes share")
 
 
 def test_what_torchrun_sets_counts_only_under_torchrun(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("RANK", "3")
-    assert (rank_count(), rank_number()) == (1, 0)
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    assert (rank_count(), rank_number()) == (8, 3)
+    with joined():
+        assert (ranks(), rank()) == (1, 0)
 
 
 def test_each_rank_takes_a_device_of_its_own(monkeypatch):

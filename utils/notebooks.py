@@ -6,10 +6,11 @@ from pathlib import Path
 
 import vae
 from utils.datasets import Dataset, load_dataset
+from utils.figures.one_run import draw_run
 from utils.runs.config import RunConfig, read_config
 from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
 from utils.runs.run import run
-from utils.runs.runtime import Runtime
+from utils.runs.runtime import Drawing, Runtime
 from vae.models import VAE
 
 
@@ -24,8 +25,12 @@ class FinishedRun:
     test: Dataset
 
 
-def load_or_run(experiment: str, *, otherwise: RunConfig, results_dir: Path = Path("results")) -> FinishedRun:
+def load_or_run(
+    experiment: str, *, otherwise: RunConfig, results_dir: Path = Path("results"), draw: Drawing | None = draw_run
+) -> FinishedRun:
     """The run of that name or, where there is none, the run `otherwise`, which is carried out unless it is there.
+
+    `draw` makes its pictures then.
 
     Raises ResultsError if the run's files are damaged or it has not ended, DatasetError if its data are not there.
     """
@@ -34,7 +39,7 @@ def load_or_run(experiment: str, *, otherwise: RunConfig, results_dir: Path = Pa
     if not (path / CONFIG).exists():
         path = results_dir / otherwise.experiment
         if not (path / CONFIG).exists():
-            run(otherwise, Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False))
+            run(otherwise, Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False, draw=draw))
     folder = ResultsFolder(path)
     model, _, _ = vae.load(path)
     config, _ = read_config(folder)

@@ -168,9 +168,7 @@ def ended(tmp_path_factory):
     """The results of a run that has ended after two epochs."""
     results = tmp_path_factory.mktemp("ended")
     small = "-d digits -l tGJS -e 2 -z 3 --lr 1e-3 --train-size 16 --test-size 8 -b 8 --no-progress-bar --no-cuda"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("utils.runs.run.Job.draw", lambda job: None)
-        command_line.main(["exp", *small.split(), "--results-dir", str(results)])
+    command_line.main(["exp", *small.split(), "--results-dir", str(results)], draw=None)
     return results
 
 

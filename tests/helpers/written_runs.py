@@ -5,14 +5,14 @@ import json
 import shlex
 from dataclasses import asdict
 
-import main as command_line
+from utils.flags import build_parser
 from utils.grids.grid import configurations
 from utils.report.findings import read_findings
 from utils.report.report import CSV, write_report
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, EVALUATION
 
-PARSER = command_line.build_parser()
+PARSER = build_parser()
 RECORD = {"git_revision": None, "versions": {}, "machine": {}}
 
 

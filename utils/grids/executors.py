@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.machine.environment import MachineError
-from utils.machine.processes import Task, interrupt, side_by_side
+from utils.machine.processes import Task, interrupt, side_by_side, silenced
 
 CODE = Path(__file__).parents[2]
 RETRIES = 5  # of a task whose process, or whose machine, is lost
@@ -72,7 +72,7 @@ def on_ray(
 def on_worker(folder: str, work: Callable[[Task], Any], task: Task) -> Any:
     """What a process of Ray does: in the folder where the sweep was started, so that relative paths hold."""
     os.chdir(folder)
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with silenced():
         return work(task)
 
 
@@ -89,18 +89,12 @@ def on_slurm(
 
     What sbatch takes from the environment holds: SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT.
     """
-    import submitit
-
     size = int(1 / gpus_per_run) if gpus_per_run else 1
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
-    executor = submitit.AutoExecutor(logs, cluster=cluster)
-    gpu = {"gpus_per_node": 1} if gpus_per_run else {}
-    cpus = {"cpus_per_task": size, "slurm_srun_args": [f"--cpus-per-task={size}"]}  # srun does not take over sbatch's
-    executor.update_parameters(name="vae", timeout_min=SLURM_MINUTES, **cpus, **gpu)
+    executor = slurm_executor(logs, cluster, cpus=size, gpus=1 if gpus_per_run else 0)
     running = {}
 
-    def submit(pack: list[Task], retries: int) -> None:
-        running[executor.submit(Pack(work, pack))] = pack, retries
+    def submit(tasks: list[Task], retries: int) -> None:
+        running[executor.submit(SideBySide(work, tasks))] = tasks, retries
 
     try:
         for start in range(0, len(tasks), size):
@@ -110,17 +104,11 @@ def on_slurm(
         while running:
             time.sleep(POLL_SECONDS)
             for job in [job for job in running if job.done()]:
-                pack, retries = running.pop(job)
-                try:
-                    results = job.result()
-                except Exception:  # of submitit's many kinds: the job is lost
-                    results = [(task, None) for task in pack]
-                lost = [task for task, result in results if result is None] if retries else []
-                if lost:
+                own, retries = running.pop(job)
+                results = results_of(job, own)
+                if lost := [task for task, result in results if result is None and retries]:
                     submit(lost, retries - 1)
-                for task, result in results:
-                    if result is not None or not retries:
-                        yield task, result
+                yield from ((task, result) for task, result in results if result is not None or not retries)
     finally:
         for job in running:
             job.cancel()
@@ -128,8 +116,28 @@ def on_slurm(
             time.sleep(POLL_SECONDS)
 
 
-class Pack:
-    """A job: tasks side by side. As a class, it is queued again by submitit when its time is up or it is preempted."""
+def slurm_executor(logs: Path, cluster: str, *, cpus: int, gpus: int) -> Any:
+    """Submitit's, for jobs with so many CPUs and GPUs."""
+    import submitit
+
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
+    executor = submitit.AutoExecutor(logs, cluster=cluster)
+    needs = {"cpus_per_task": cpus, "slurm_srun_args": [f"--cpus-per-task={cpus}"]}  # srun does not take over sbatch's
+    needs |= {"gpus_per_node": gpus} if gpus else {}
+    executor.update_parameters(name="vae", timeout_min=SLURM_MINUTES, **needs)
+    return executor
+
+
+def results_of(job: Any, tasks: list[Task]) -> list[tuple[Task, Any | None]]:
+    """The tasks of a job that has ended, with their results; None for each if the job is lost."""
+    try:
+        return job.result()
+    except Exception:  # of submitit's many kinds
+        return [(task, None) for task in tasks]
+
+
+class SideBySide:
+    """What a job does: tasks side by side. As a class, it is queued again when its time is up or it is preempted."""
 
     def __init__(self, work: Callable[[Task], Any], tasks: list[Task]):
         self.work, self.tasks = work, tasks

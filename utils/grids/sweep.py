@@ -1,30 +1,28 @@
 """Grids of runs: every combination of the flags that have several values, in results/<experiment>/<run>/.
 
 A run of a grid is an ordinary one whose results directory is the folder of the experiment, so its configuration's
-`experiment` is the name of the run. Flags are by name, such as GJS_A; several values are a list.
+`experiment` is the name of the run.
 """
 
 import gc
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
-from utils.datasets import Dataset, portable_name
+from utils.datasets import portable_name
 from utils.datasets.record import check_same_data
-from utils.grids.packs import as_one, packs
+from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
-from utils.machine.compilation import choose_compile
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
-from utils.machine.processes import Task, in_turn, side_by_side
+from utils.machine.processes import in_turn, side_by_side
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
-from utils.runs.loading import load_splits, step_count
-from utils.runs.progress import Progress, show_notes
-from utils.runs.run import Course, alone, new_course, resumed_course
+from utils.runs.loading import load_splits
+from utils.runs.run import resume, run
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 
 
@@ -32,7 +30,17 @@ class SweepFailed(Exception):
     """Some runs of a sweep failed; the message is one line."""
 
 
-# From configurations to runs
+class Outcome(NamedTuple):
+    """How a run ended, and a line on it."""
+
+    succeeded: bool
+    line: str
+
+
+Work = Callable[[RunConfig], Outcome]
+Announce = Callable[[RunConfig], None]
+Outcomes = Iterator[tuple[RunConfig, Outcome | None]]  # None: its process ended without one
+Executor = Callable[[Work, list[RunConfig], Announce], Outcomes]
 
 
 def sweep(
@@ -41,7 +49,7 @@ def sweep(
     runtime: Runtime,
     *,
     jobs: int = 1,
-    executor: Callable[..., Iterator[tuple[Task, Any | None]]] | None = None,
+    executor: Executor | None = None,
     ensemble: bool | None = None,
     mode: str | None = None,
 ) -> None:
@@ -49,56 +57,29 @@ def sweep(
 
     In an `ensemble` those that fit together are trained as one; None stands for that on a GPU, unless there are jobs.
     A run that has ended is skipped, one that has begun goes on; not so in the modes "overwrite" and "is_eval_only".
-    An executor, see utils.executors, carries them out elsewhere.
+    An executor, see utils.grids.executors, carries them out elsewhere.
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
     Interrupted once all that are at work are saved.
     """
-    folder = experiment_folder(runtime.results_dir, experiment).path
-    runtime = replace(runtime, results_dir=folder)
-    if executor is None:
-        choose_device(runtime.device)
+    runtime = replace(runtime, results_dir=experiment_folder(runtime.results_dir, experiment).path)
+    tally = Tally(configs, runtime, mode, queue=", once there is room" if executor else "")
+    executor = executor or local_executor(runtime, jobs, ensemble, mode)
     pending = pending_runs(configs, runtime, mode)
-    labels = {config.experiment: f"[{n}/{len(configs)}] {config.experiment}" for n, config in enumerate(configs, 1)}
     for config in configs:
         if config not in pending:
-            print(f"{labels[config.experiment]}: ended before, skipped")
-
+            tally.skip(config)
     if mode == "overwrite":  # now, and all of them: what is begun anew is then resumed as in any sweep
-        with ExitStack() as at_work:
-            folders = [ResultsFolder(folder / config.experiment) for config in pending]
-            for one in folders:
-                at_work.enter_context(one.create())
-            for one in folders:
-                one.clear()
-
-    def announce(config: RunConfig) -> None:
-        goes_on = mode != "is_eval_only" and (folder / config.experiment / CONFIG).exists()
-        where = "goes on" if goes_on else "begins"
-        print(f"{labels[config.experiment]}: {where}" + (", once there is room" if executor else ""), flush=True)
-
-    if ensemble is None:
-        ensemble = jobs == 1 and not executor and choose_device(runtime.device).type == "cuda"
-    work = partial(attempt, runtime=runtime, mode=mode)
-    if ensemble and mode != "is_eval_only":
-        outcomes = in_packs(pending, announce, runtime, mode)
-    else:
-        each = executor or (partial(side_by_side, jobs=jobs) if jobs > 1 else in_turn)
-        outcomes = each(work, pending, announce)
-    ended, failed = len(configs) - len(pending), []
+        clear(pending, runtime)
     try:
-        with closing(outcomes):
+        with closing(executor(partial(attempt, runtime=runtime, mode=mode), pending, tally.announce)) as outcomes:
             for config, outcome in outcomes:
-                succeeded, line = outcome or (False, "its process was killed, for want of memory perhaps")
-                print(f"{labels[config.experiment]}: {'ended' if succeeded else 'failed'}, {line}", flush=True)
-                ended += succeeded
-                failed += [] if succeeded else [config.experiment]
+                tally.add(config, outcome)
     except KeyboardInterrupt:
-        done = f"{ended} of {len(configs)} runs have ended, what others have is saved up to their last whole epoch"
-        again = "the same command without --overwrite" if mode == "overwrite" else "the same command"
-        raise Interrupted(f"interrupted; {done}: {again} goes on") from None
-    if failed:
-        raise SweepFailed(f"{len(failed)} of {len(configs)} runs failed: {', '.join(failed)}")
-    print(f"results in {folder}")
+        raise tally.interrupted() from None
+    tally.finish()
+
+
+# Which runs are to be carried out
 
 
 def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> list[RunConfig]:
@@ -108,14 +89,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
     """
     if (runtime.results_dir / CONFIG).exists():
         raise ResultsError(f"{runtime.results_dir} is a single run: choose another name for several")
-    begun: dict[str, SavedRun] = {}
-    for config in configs:
-        folder = experiment_folder(runtime.results_dir, config.experiment)
-        if mode != "overwrite" and (folder / CONFIG).exists():
-            begun[config.experiment] = read_run(folder.path)
-            check_same_configuration(begun[config.experiment], config, mode)
-        elif mode != "is_eval_only":
-            folder.check_free(overwrite=mode == "overwrite")
+    begun = begun_runs(configs, runtime, mode)
     ended = {name for name, run in begun.items() if run.ended}
     if mode == "is_eval_only" and (others := [c.experiment for c in configs if c.experiment not in ended]):
         raise ResultsError(f"{runtime.results_dir / others[0]} has not ended: leave --is-eval-only out to train it")
@@ -129,9 +103,17 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
     return pending
 
 
-def data_of(config: RunConfig) -> tuple[str, int | None, int | None]:
-    """What the data of a run depend on."""
-    return config.dataset, config.train_size, config.test_size
+def begun_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> dict[str, SavedRun]:
+    """The runs that there are, by name, if each is of its configuration and the others have a place to begin."""
+    begun: dict[str, SavedRun] = {}
+    for config in configs:
+        folder = experiment_folder(runtime.results_dir, config.experiment)
+        if mode != "overwrite" and (folder / CONFIG).exists():
+            begun[config.experiment] = read_run(folder.path)
+            check_same_configuration(begun[config.experiment], config, mode)
+        elif mode != "is_eval_only":
+            folder.check_free(overwrite=mode == "overwrite")
+    return begun
 
 
 def check_same_configuration(run: SavedRun, config: RunConfig, mode: str | None) -> None:
@@ -145,71 +127,121 @@ def check_same_configuration(run: SavedRun, config: RunConfig, mode: str | None)
             raise ResultsError(f"{run.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
 
 
-def in_packs(
-    configs: list[RunConfig], announce: Callable[[RunConfig], None], runtime: Runtime, mode: str | None
-) -> Iterator[tuple[RunConfig, tuple[bool, str]]]:
-    """Carry out the runs, those together as one that can be, and yield each with its outcome as it ends."""
-    for pack in packs(configs):
-        yield from in_pack(pack, announce, runtime, mode)
+def data_of(config: RunConfig) -> tuple[str, int | None, int | None]:
+    """What the data of a run depend on."""
+    return config.dataset, config.train_size, config.test_size
 
 
-def in_pack(
-    pack: list[RunConfig], announce: Callable[[RunConfig], None], runtime: Runtime, mode: str | None
-) -> Iterator[tuple[RunConfig, tuple[bool, str]]]:
-    """The same for one pack, of whose data and models nothing is kept."""
-    if len(pack) == 1:
-        yield from in_turn(partial(attempt, runtime=runtime, mode=mode), pack, announce)
-        return
-    gc.collect()
-    for config in pack:
-        announce(config)
-    splits = load_splits(pack[0], runtime)
-    show_notes(splits)
+def clear(configs: list[RunConfig], runtime: Runtime) -> None:
+    """Clear the folders of the runs, once no other process is at work in any of them."""
+    with ExitStack() as held:
+        folders = [ResultsFolder(runtime.results_dir / config.experiment) for config in configs]
+        for folder in folders:
+            held.enter_context(folder.held())
+        for folder in folders:
+            folder.clear()
+
+
+# How they are carried out
+
+
+def local_executor(runtime: Runtime, jobs: int, ensemble: bool | None, mode: str | None) -> Executor:
+    """What carries runs out on this machine. Raises MachineError if it does not have the device."""
     device = choose_device(runtime.device)
-    splits["train"] = splits["train"].to(device)  # once, for all
-    steps = max(step_count(config, splits["train"]) for config in pack)
-    compiled = choose_compile(pack[0].compile, device, steps)
-    named = {config.experiment: config for config in pack}
-    courses = {name: course(config, runtime, mode, splits, compiled) for name, config in named.items()}
-    progress = Progress(max(config.epochs for config in pack), bar=runtime.progress_bar)
-    with closing(as_one(courses, progress)) as results:
-        for name, result in results:
-            yield named[name], outcome_of(result)
+    if jobs > 1:
+        return partial(side_by_side, jobs=jobs)
+    if ensemble is None:
+        ensemble = device.type == "cuda"
+    if ensemble and mode != "is_eval_only":
+        return partial(in_ensembles, runtime=runtime, overwrite=mode == "overwrite")
+    return in_turn
 
 
-def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> tuple[bool, str]:
+def in_ensembles(
+    work: Work, configs: list[RunConfig], announce: Announce, *, runtime: Runtime, overwrite: bool
+) -> Outcomes:
+    """Carry out the runs, those that fit together as one, and yield each with its outcome as it ends."""
+    for members in ensembles(configs):
+        if len(members) == 1:
+            yield from in_turn(work, members, announce)
+            continue
+        gc.collect()
+        for config in members:
+            announce(config)
+        with closing(carry_out_as_one(members, runtime, overwrite=overwrite)) as results:
+            for config, result in results:
+                yield config, outcome_of(result)
+
+
+def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> Outcome:
     """Carry out a run, and give its outcome. Raises KeyboardInterrupt and nothing else."""
     gc.collect()  # matplotlib leaves cycles that hold the run before, with its data and its model
     try:
         if mode == "is_eval_only":
             return outcome_of(evaluate_only(config.experiment, config.flags(), runtime))
-        return outcome_of(alone(course(config, runtime, mode)))
+        if (runtime.results_dir / config.experiment / CONFIG).exists():  # one to be overwritten has been cleared
+            return outcome_of(resume(config.experiment, config.flags(), runtime))
+        return outcome_of(run(config, runtime, overwrite=mode == "overwrite"))
     except Interrupted:
         raise KeyboardInterrupt from None
     except Exception as error:
         return outcome_of(error)
 
 
-def course(
-    config: RunConfig,
-    runtime: Runtime,
-    mode: str | None,
-    splits: dict[str, Dataset] | None = None,
-    compiled: bool | None = None,
-) -> Course:
-    """The course of a run, which begins it or goes on with it; one to be overwritten has been cleared before."""
-    if (runtime.results_dir / config.experiment / CONFIG).exists():
-        return resumed_course(config.experiment, config.flags(), runtime, splits=splits)
-    return new_course(config, runtime, overwrite=mode == "overwrite", splits=splits, compiled=compiled)
-
-
-def outcome_of(result: Evaluation | Exception) -> tuple[bool, str]:
-    """Whether a run that ended with this succeeded, and what to say of it."""
+def outcome_of(result: Evaluation | Exception) -> Outcome:
+    """The outcome of a run that ended with this evaluation or error."""
     if not isinstance(result, Exception):
-        return True, f"test squared error {result['test']['squared_error']:.4g}"
+        return Outcome(True, f"test squared error {result['test']['squared_error']:.4g}")
     if isinstance(result, RUN_ERRORS):
-        return False, str(result)
+        return Outcome(False, str(result))
     if is_out_of_memory(result):
-        return False, OUT_OF_MEMORY
+        return Outcome(False, OUT_OF_MEMORY)
     traceback.print_exception(result)
-    return False, f"{type(result).__name__}, see above"
+    return Outcome(False, f"{type(result).__name__}, see above")
+
+
+@dataclass
+class Tally:
+    """Says what becomes of each run, and counts."""
+
+    configs: list[RunConfig]
+    runtime: Runtime
+    mode: str | None
+    queue: str  # what is said of a run that has to wait for its turn
+    ended: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def say(self, config: RunConfig, text: str) -> None:
+        number = self.configs.index(config) + 1
+        print(f"[{number}/{len(self.configs)}] {config.experiment}: {text}", flush=True)
+
+    def skip(self, config: RunConfig) -> None:
+        """A run has ended before."""
+        self.ended += 1
+        self.say(config, "ended before, skipped")
+
+    def announce(self, config: RunConfig) -> None:
+        """A run begins or goes on."""
+        begun = self.mode != "is_eval_only" and (self.runtime.results_dir / config.experiment / CONFIG).exists()
+        self.say(config, ("goes on" if begun else "begins") + self.queue)
+
+    def add(self, config: RunConfig, outcome: Outcome | None) -> None:
+        """A run has ended."""
+        succeeded, line = outcome or Outcome(False, "its process was killed, for want of memory perhaps")
+        self.say(config, f"{'ended' if succeeded else 'failed'}, {line}")
+        self.ended += succeeded
+        self.failed += [] if succeeded else [config.experiment]
+
+    def interrupted(self) -> Interrupted:
+        """What to raise after Ctrl-C."""
+        done = f"{self.ended} of {len(self.configs)} runs have ended"
+        again = "the same command without --overwrite" if self.mode == "overwrite" else "the same command"
+        return Interrupted(
+            f"interrupted; {done}, what others have is saved up to their last whole epoch: {again} goes on"
+        )
+
+    def finish(self) -> None:
+        """All runs have ended. Raises SweepFailed if some failed."""
+        if self.failed:
+            raise SweepFailed(f"{len(self.failed)} of {len(self.configs)} runs failed: {', '.join(self.failed)}")
+        print(f"results in {self.runtime.results_dir}")

@@ -6,9 +6,9 @@ import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch.distributed
+import torch
 
-from utils.machine.environment import MachineError, rank_count
+from utils.machine.environment import MachineError
 
 # Steps in which compiling pays for itself: it takes 25 s, much less where PyTorch has done the same before, and saves
 # 2 ms a step on two cores with AVX-512.
@@ -21,12 +21,8 @@ def choose_compile(asked: bool | None, device: torch.device, steps: int, before:
     It is taken to in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time
     in convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits; a run that
     goes on keeps to what was chosen `before`. Raises MachineError if it was asked for and what it needs is missing or
-    does not work; where it was not, a line says so. Steps that ranks share are not compiled.
+    does not work; where it was not, a line says so.
     """
-    if rank_count() > 1:
-        if asked and before is None:
-            raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
-        return False
     pays = steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in torch.backends.cpu.get_cpu_capability())
     if not next(choice for choice in (before, asked, pays) if choice is not None):
         return False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch.distributed
+import torch
 
 OUT_OF_MEMORY = "there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less"
 
@@ -55,26 +55,15 @@ def keep_freed_memory() -> None:
     torch.empty(30 << 20, dtype=torch.uint8)
 
 
-def rank_count() -> int:
-    """How many processes torchrun has started for this run; 1 without it."""
-    torchrun = torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
-    return int(os.environ["WORLD_SIZE"]) if torchrun else 1
-
-
-def rank_number() -> int:
-    """The number of this one of them, from 0, which is the one that prints and writes."""
-    return int(os.environ["RANK"]) if rank_count() > 1 else 0
-
-
 def environment(device: torch.device) -> dict[str, Any]:
-    """What config.json records of the code, the packages and the machine, or of each of several."""
+    """What config.json records of the code, the packages and the machine."""
     machine = {"device": device.type, "threads": torch.get_num_threads()}
     if device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(device)
     return {
         "git_revision": git_revision(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "machine": machine | ({"ranks": rank_count()} if rank_count() > 1 else {}),
+        "machine": machine,
     }
 
 

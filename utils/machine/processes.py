@@ -90,12 +90,19 @@ def start(work: Callable[[Task], Any], threads: int) -> Worker:
 
 def begin(work: Callable[[Task], Any], threads: int, connection: Connection) -> None:
     """What a new process does."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.suppress(KeyboardInterrupt):
+    with silenced(), contextlib.suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, interrupt)
         threading.Thread(target=end_with_parent, daemon=True).start()
         torch.set_num_threads(threads)
         while True:
             connection.send(work(connection.recv()))
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Show nothing of what the block prints."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 def interrupt(*_: Any) -> None:

@@ -108,12 +108,13 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # their f
         loss = LOSSES.name_of(flags.get("loss", cls.loss))
         loss_options = LOSSES.resolve_options(loss, {name: flags[name] for name in flags if name not in options})
         given = {name: options[name].check(flags[name]) for name in flags if name in options}
-        settings = {**dataset_defaults(given.get("dataset", cls.dataset), data_dir), **given, "loss": loss}
-        if (latent_dim := LOSSES[loss].fixed_latent_dim(loss_options)) is not None:
-            if "latent_dim" in given:
-                raise OptionError(f"--latent-dim: --loss {loss} has its own, {latent_dim}: leave it out")
-            settings["latent_dim"] = latent_dim
-        return cls(experiment, **settings, loss_options=loss_options)
+        latent_dim = LOSSES[loss].fixed_latent_dim(loss_options)
+        own = {} if latent_dim is None else {"latent_dim": latent_dim}
+        defaults = {**dataset_defaults(given.get("dataset", cls.dataset), data_dir), **own}
+        config = cls(experiment, **{**defaults, **given, "loss": loss}, loss_options=loss_options)
+        if own and "latent_dim" in given:
+            raise OptionError(f"--latent-dim: --loss {loss} has its own, {latent_dim}: leave it out")
+        return config
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "RunConfig":

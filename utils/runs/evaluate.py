@@ -28,7 +28,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
     """
     keep_freed_memory()
     folder = open_folder(experiment, runtime)
-    with folder.create():
+    with folder.held():
         with together():
             saved, record = read_config(folder)
             config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from utils.machine.locks import locked
+from utils.machine.locks import locked, made
 from vae.saved import CONFIG, MODEL, ResultsError, load_tensors, read_json, to_bytes, to_json
 
 METRICS, EVALUATION = "metrics.jsonl", "evaluation.json"
@@ -32,9 +32,7 @@ class ResultsFolder:
 
     def check_free(self, *, overwrite: bool) -> None:
         """Raise ResultsError if a run cannot go here: there is something (unless overwrite), or no folder can be."""
-        parent = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise ResultsError(f"{parent} is not a folder that can be written to: choose another --results-dir")
+        self.check_place()
         partial = {partial_name(name) for name in FILES}  # what a crash may leave
         if self.is_grid():
             raise ResultsError(f"{self.path} holds several runs: choose another name")
@@ -43,16 +41,24 @@ class ResultsFolder:
         resume = "--resume to go on with it, " if (self / CONFIG).exists() else ""
         raise ResultsError(f"{self.path} exists: choose another name, {resume}or --overwrite to replace it")
 
+    def check_place(self) -> None:
+        """Raise ResultsError if the folder, or where it is to be, cannot be written to."""
+        place = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise ResultsError(f"{place} is not a folder that can be written to: choose another --results-dir")
+
     @contextmanager
-    def create(self) -> Iterator[None]:
-        """Make the folder if need be, and keep other processes out of it meanwhile.
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the folder meanwhile. It is made if need be, and goes again if it stays empty.
 
         Raises ResultsError if it cannot be made or another process is at work in it. The lock ends with the process,
         however that ends, and leaves no file.
         """
+        if not self.path.is_dir():
+            self.check_place()
         with ExitStack() as stack:
             try:
-                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(made(self.path))
                 stack.enter_context(locked(self.path, wait=False))
             except BlockingIOError:
                 raise ResultsError(f"another process is at work in {self.path}: wait for it, or stop it") from None
@@ -178,7 +184,7 @@ class ForeignFolder(ResultsFolder):
         pass
 
     @contextmanager
-    def create(self) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
         yield
 
     def clear(self) -> None:

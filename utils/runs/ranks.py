@@ -7,28 +7,29 @@ from collections.abc import Iterator
 import torch
 import torch.distributed as group
 
-from utils.machine.environment import MachineError, choose_device, rank_count, rank_number
-from vae.distributed import together
+from utils.machine.environment import MachineError, choose_device
+from utils.machine.processes import silenced
+from vae.distributed import rank, ranks, together
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[None]:
-    """Share the work in the block with the other ranks, each on a device of its own; alone, do nothing.
-
-    Raises MachineError on all ranks if one of them lacks its device.
-    """
-    if rank_count() == 1:
+def joined() -> Iterator[None]:
+    """Share what the block does with the other ranks, of which the first one prints; without torchrun do nothing."""
+    if not (group.is_available() and group.is_torchelastic_launched()):
         yield
         return
     # By itself it would choose NCCL alone where there is a GPU, which exchanges nothing between CPUs, no errors either.
     group.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    with contextlib.ExitStack() as stack:
-        if rank_number():
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
-        with together():
-            take_device(device, int(os.environ["LOCAL_RANK"]))
+    with silenced() if rank() else contextlib.nullcontext():
         yield
     group.destroy_process_group()
+
+
+def take_devices(name: str) -> None:
+    """Give each rank a device of its own, of that name. Raises MachineError on all ranks if one of them lacks it."""
+    if ranks() > 1:
+        with together():
+            take_device(name, int(os.environ["LOCAL_RANK"]))
 
 
 def take_device(name: str, number: int) -> None:

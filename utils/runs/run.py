@@ -1,15 +1,17 @@
 """One run from configuration to results: the place that joins data, model, loss, Trainer and results folder."""
 
 import copy
-from collections.abc import Callable, Generator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import torch
+
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data, data_record
-from utils.figures.one_run import draw_run
 from utils.machine.compilation import choose_compile
-from utils.machine.environment import choose_device, environment, keep_freed_memory
+from utils.machine.environment import MachineError, choose_device, environment, keep_freed_memory
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.runs.evaluate import evaluate, evaluator
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
@@ -27,10 +29,6 @@ from vae.training.trainer import Trainer
 
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
 
-# A run as a coroutine, so that it can take its epochs alone or together with others: it yields its trainer whenever an
-# epoch is due, is sent the function that trains it and gives its record, and returns its evaluation.
-Course = Generator[Trainer, Callable[[], dict[str, float]], Evaluation]
-
 
 def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> Evaluation:
     """Train, evaluate and write results/<experiment>/; return what evaluation.json holds.
@@ -39,7 +37,9 @@ def run(config: RunConfig, runtime: Runtime, *, overwrite: bool = False) -> Eval
     and OptionError for the configuration, all before anything is written; NonFiniteError, Interrupted and RankLost
     later on.
     """
-    return alone(new_course(config, runtime, overwrite=overwrite))
+    folder = results_folder(config.experiment, runtime)
+    with folder.held():
+        return new_run(config, runtime, folder, overwrite=overwrite).carry_out()
 
 
 def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> Evaluation:
@@ -47,69 +47,63 @@ def resume(experiment: str, flags: dict[str, Any], runtime: Runtime) -> Evaluati
 
     The flags must equal the saved configuration, except epochs and evaluation options. Raises as `run` does.
     """
-    return alone(resumed_course(experiment, flags, runtime))
+    folder = open_folder(experiment, runtime)
+    with folder.held():
+        evaluation = evaluation_if_ended(folder, flags)
+        return resumed_run(folder, flags, runtime).carry_out() if evaluation is None else evaluation
 
 
-def alone(course: Course) -> Evaluation:
-    """Carry out a run by itself."""
-    train_epoch = None
-    while True:
-        try:
-            train_epoch = course.send(train_epoch).train_epoch
-        except StopIteration as end:
-            return end.value
+def evaluation_if_ended(folder: ResultsFolder, flags: dict[str, Any]) -> Evaluation | None:
+    """The evaluation of a run that has ended and is not to go on, and a line that says so; None of any other."""
+    with together():
+        saved, record = read_config(folder)
+        config = reconcile(saved, flags, changeable=CHANGEABLE)
+        if record["ended_after"] != config.epochs:
+            return None
+        reconcile(saved, flags, changeable=())
+        evaluation = folder.read_json(EVALUATION)
+    print(f"{folder.path} has ended after epoch {config.epochs}: nothing to do (--epochs N goes on to N)")
+    return evaluation
 
 
-def new_course(
+def new_run(
     config: RunConfig,
     runtime: Runtime,
+    folder: ResultsFolder,
     *,
     overwrite: bool = False,
     splits: dict[str, Dataset] | None = None,
     compiled: bool | None = None,
-) -> Course:
-    """The course of `run`, on splits that are in memory and compiled as has been chosen, if these are given."""
-    folder = results_folder(config.experiment, runtime)
+) -> "Run":
+    """A run that is to begin in a folder, which is held. Nothing is written yet."""
     with together():
         folder.check_free(overwrite=overwrite)
-        job = Job(config, runtime, folder, splits, compiled)
-    with folder.create():
-        folder.check_free(overwrite=overwrite)  # another process may have begun it while the data were loaded
-        return (yield from job.carry_out(afresh=True))
+        return Run(config, runtime, folder, splits, compiled)
 
 
-def resumed_course(
-    experiment: str, flags: dict[str, Any], runtime: Runtime, *, splits: dict[str, Dataset] | None = None
-) -> Course:
-    """The course of `resume`, on splits that are in memory already, if they are given."""
-    folder = open_folder(experiment, runtime)
-    with folder.create():
-        with together():
-            saved, record = read_config(folder)
-            config = reconcile(saved, flags, changeable=CHANGEABLE)
-            if record["ended_after"] == config.epochs:
-                reconcile(saved, flags, changeable=())
-                evaluation = folder.read_json(EVALUATION)
-                print(f"{folder.path} has ended after epoch {config.epochs}: nothing to do (--epochs N goes on to N)")
-                return evaluation
-            checkpoint = folder.load_checkpoint()
-            if checkpoint is None and record["ended_after"]:
-                raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
-            record.setdefault("compiled", False)
-            job = Job(config, runtime, folder, splits, compiled=record["compiled"] and ranks() == 1)
-            check_same_data(record["data"], job.splits)
-            if checkpoint is not None:
-                job.restore(checkpoint)
-            folder.drop_metrics_after(job.trainer.epoch)
-            job.note_environment(record)
-        return (yield from job.carry_out(afresh=False))
+def resumed_run(
+    folder: ResultsFolder, flags: dict[str, Any], runtime: Runtime, *, splits: dict[str, Dataset] | None = None
+) -> "Run":
+    """The run that is to go on in its folder, which is held, as its last checkpoint has it."""
+    with together():
+        saved, record = read_config(folder)
+        config = reconcile(saved, flags, changeable=CHANGEABLE)
+        checkpoint = folder.load_checkpoint()
+        if checkpoint is None and record["ended_after"]:
+            raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
+        record.setdefault("compiled", False)
+        run = Run(config, runtime, folder, splits, record["compiled"])
+        check_same_data(record["data"], run.splits)
+        run.go_on_from(checkpoint, record)
+        return run
 
 
-class Job:
-    """A run with all that it needs in memory. Making one writes nothing; `carry_out` does the rest of the run.
+class Run:
+    """A run with all that it needs in memory, from its beginning over its epochs to its end.
 
-    It loads the splits unless it is given them, for a run that is trained together with others.
+    Making one writes nothing. It loads the splits unless it is given them, for runs that are trained together.
     `compiled` is what was chosen for them all, or when a run that goes on was begun; left out, it is chosen now.
+    The caller holds the folder.
     """
 
     def __init__(
@@ -125,28 +119,29 @@ class Job:
         device = choose_device(runtime.device)
         self.splits, self.shared = splits or load_splits(config, runtime), splits is not None
         train = self.splits["train"]
-        if not LOSSES[config.loss].compilable:
-            compiled = False
-        compiled = choose_compile(config.compile, device, step_count(config, train), before=compiled)
-        self.environment = {**environment(device), "compiled": compiled}
+        compiled = choose_compiled(config, device, step_count(config, train), before=compiled)
+        self.environment = run_environment(device, compiled=compiled)
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = (part.to(device) for part in build(config, train.image_shape, len(train)))
         self.progress = Progress(config.epochs, bar=runtime.progress_bar)
-        self.trainer = Trainer(
-            self.model,
-            self.loss,
-            train.data.to(device),
-            config.training(compiled=compiled),
-            reporter=self.progress,
-        )
+        settings = config.training(compiled=compiled)
+        self.trainer = Trainer(self.model, self.loss, train.data.to(device), settings, reporter=self.progress)
+        self.resumed = False
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
 
-    def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from a checkpoint. Raises ResultsError if it is not of this run, OptionError if it is beyond it."""
-        with refusing_misfits(self.folder / CHECKPOINT):
-            self.trainer.load_state_dict(checkpoint)
-        if self.trainer.epoch > self.config.epochs:
-            raise OptionError(f"--epochs {self.config.epochs}: {self.trainer.epoch} epochs are behind this run already")
+    def go_on_from(self, checkpoint: dict[str, Any] | None, record: dict[str, Any]) -> None:
+        """Go on with the run that has left a checkpoint, unless it came to none, and a config.json.
+
+        Raises ResultsError if the checkpoint is not of this run, and OptionError if it is beyond it.
+        """
+        self.resumed = True
+        if checkpoint is not None:
+            with refusing_misfits(self.folder / CHECKPOINT):
+                self.trainer.load_state_dict(checkpoint)
+        if (epoch := self.trainer.epoch) > self.config.epochs:
+            raise OptionError(f"--epochs {self.config.epochs}: {epoch} epochs are behind this run already")
+        self.folder.drop_metrics_after(epoch)
+        self.note_environment(record)
 
     def note_environment(self, record: dict[str, Any]) -> None:
         """Keep the environment that the run began with, and say so where it is another one now."""
@@ -157,26 +152,63 @@ class Job:
             others += [] if self.environment in others else [self.environment]
         self.environment = {**begun_with, "resumed_with": others} if others else begun_with
 
-    def carry_out(self, *, afresh: bool) -> Course:
-        """Train from the trainer's epoch to the last, evaluate, draw, and mark the run as ended."""
-        if not self.shared:
-            show_notes(self.splits)
-        try:
-            if afresh:
-                self.folder.clear()
-            self.write_config(ended_after=None)
-            if self.runtime.tensorboard:
-                write_scalars(self.folder, self.folder.read_metrics(), afresh=True)
-            yield from self.train()
-            self.model.eval()
-            self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-            evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
-            self.folder.write_json(EVALUATION, evaluation)
+    def carry_out(self) -> Evaluation:
+        """The whole run, by itself: train from the trainer's epoch to the last, evaluate, and end."""
+        with self.saving():
+            self.begin()
+            for record in self.trainer.train(self.config.epochs):
+                self.record_epoch(record)
+            evaluation = self.finish()
+        summarise(evaluation, self.folder.path)
+        return evaluation
+
+    def begin(self) -> None:
+        """Make the folder this run's."""
+        if not self.resumed:
+            self.folder.clear()
+        self.write_config(ended_after=None)
+        if self.runtime.tensorboard:
+            write_scalars(self.folder, self.folder.read_metrics(), afresh=True)
+
+    def record_epoch(self, record: dict[str, float]) -> None:
+        """Write down an epoch that the trainer has done: a line in metrics.jsonl per split, and a checkpoint if due."""
+        epoch, config = record["epoch"], self.config
+        self.log({"epoch": epoch, "step": record["step"], "split": "train", **record})
+        if config.evaluate_every and epoch % config.evaluate_every == 0:
+            split = self.splits["test"]
+            test = evaluator(self.model, self.loss, config).evaluate(split.data, split.labels)
+            self.log({"epoch": epoch, "step": record["step"], "split": "test", **test})
+        if epoch % self.runtime.checkpoint_every == 0 or self.done:
+            self.save(self.trainer.state_dict())
+        else:
+            self.unsaved = copy.deepcopy(self.trainer.state_dict())
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are."""
+        return self.trainer.epoch == self.config.epochs
+
+    def finish(self) -> Evaluation:
+        """Save the model, evaluate it, draw, and mark the run as ended."""
+        self.model.eval()
+        self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
+        evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
+        self.folder.write_json(EVALUATION, evaluation)
+        if self.runtime.draw:
             self.draw()
-            self.write_config(ended_after=self.config.epochs)
+        self.write_config(ended_after=self.config.epochs)
+        return evaluation
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Save the last whole epoch where the block is broken off, and say in every error what is saved.
+
+        In place of a KeyboardInterrupt there is an Interrupted.
+        """
+        try:
+            yield
         except (KeyboardInterrupt, RankLost) as end:
-            if self.unsaved is not None:
-                self.folder.save_checkpoint(self.unsaved)
+            self.save(self.unsaved)
             again = resume_command(self.folder.path, self.runtime)
             rest = f"{self.what_is_saved()}, what came after is lost: {again} goes on"
             if isinstance(end, RankLost):
@@ -184,25 +216,17 @@ class Job:
             raise Interrupted(f"interrupted; {rest}") from None
         except NonFiniteError as error:
             raise NonFiniteError(f"{error}; {self.what_is_saved()}: start again with a smaller --lr") from None
-        summarise(evaluation, self.folder.path)
-        return evaluation
 
-    def train(self) -> Course:
-        """Train, with a line in metrics.jsonl per epoch and split, and checkpoints."""
-        while self.trainer.epoch < self.config.epochs:
-            train_epoch = yield self.trainer
-            record = train_epoch()
-            epoch = record["epoch"]
-            self.log({"epoch": epoch, "step": record["step"], "split": "train", **record})
-            if self.config.evaluate_every and epoch % self.config.evaluate_every == 0:
-                split = self.splits["test"]
-                test = evaluator(self.model, self.loss, self.config).evaluate(split.data, split.labels)
-                self.log({"epoch": epoch, "step": record["step"], "split": "test", **test})
-            if epoch % self.runtime.checkpoint_every == 0 or epoch == self.config.epochs:
-                self.folder.save_checkpoint(self.trainer.state_dict())
-                self.unsaved = None
-            else:
-                self.unsaved = copy.deepcopy(self.trainer.state_dict())
+    def save(self, state: dict[str, Any] | None) -> None:
+        """Write a checkpoint of a state, if there is one to save."""
+        if state is not None:
+            self.folder.save_checkpoint(state)
+        self.unsaved = None
+
+    def what_is_saved(self) -> str:
+        """How far the checkpoint reaches, in words."""
+        checkpoint = self.folder.load_checkpoint()
+        return f"the checkpoint holds epochs 1 to {checkpoint['epoch']}" if checkpoint else "no epoch is saved"
 
     def log(self, record: dict[str, Any]) -> None:
         """Record one line of metrics and show it."""
@@ -220,10 +244,25 @@ class Job:
     def draw(self) -> None:
         """Write the pictures."""
         metrics = self.folder.read_metrics()  # another rank may not see them yet
-        for name, figure in draw_run(self.model, self.splits["test"], self.config, metrics).items():
+        for name, figure in self.runtime.draw(self.model, self.splits["test"], self.config, metrics).items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
-    def what_is_saved(self) -> str:
-        """How far the checkpoint reaches, in words."""
-        checkpoint = self.folder.load_checkpoint()
-        return f"the checkpoint holds epochs 1 to {checkpoint['epoch']}" if checkpoint else "no epoch is saved"
+
+def choose_compiled(config: RunConfig, device: torch.device, steps: int, *, before: bool | None) -> bool:
+    """Whether a run of so many steps is compiled; one that goes on keeps to what was chosen before, where it can.
+
+    Raises MachineError where compiling was asked for and is not possible.
+    """
+    if ranks() > 1:
+        if config.compile and before is None:
+            raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
+        return False
+    return LOSSES[config.loss].compilable and choose_compile(config.compile, device, steps, before)
+
+
+def run_environment(device: torch.device, *, compiled: bool) -> dict[str, Any]:
+    """What config.json records of the code, the packages and the machine, or of each of several, and how they train."""
+    record = environment(device)
+    if ranks() > 1:
+        record["machine"]["ranks"] = ranks()
+    return {**record, "compiled": compiled}

@@ -1,20 +1,27 @@
 """Where and how a run is carried out, and what may end it."""
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.datasets import DatasetError
+from utils.datasets import Dataset, DatasetError
 from utils.machine.environment import MachineError
+from utils.runs.config import RunConfig
 from utils.runs.folder import ResultsError
 from vae.means import NonFiniteError
+from vae.models import VAE
 from vae.options import OptionError
 
 # What ends a run with a line for people.
 RUN_ERRORS = (OptionError, DatasetError, ResultsError, MachineError, NonFiniteError, OSError)
 
 Evaluation = dict[str, dict[str, Any]]  # what evaluation.json holds
+
+# Makes matplotlib's figures by the names of their files, of a model in evaluation mode, its test split, its
+# configuration, and the lines of its metrics.
+Drawing = Callable[[VAE, Dataset, RunConfig, list[dict[str, Any]]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Runtime:
     progress_bar: bool = True
     checkpoint_every: int = 1
     tensorboard: bool = False  # scalars beside metrics.jsonl
+    draw: Drawing | None = None  # what makes the pictures of a run; None: there are none
 
 
 class Interrupted(Exception):

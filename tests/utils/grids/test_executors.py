@@ -22,8 +22,6 @@ from utils.machine.environment import MachineError
 from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
 from utils.runs.runtime import Runtime
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 FLAGS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50, "seed": [0, 1, 2], "epochs": 100}
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
@@ -105,7 +103,7 @@ def test_ctrl_c_leaves_nobody_at_work_on_ray(runtime):
     assert "main.py: interrupted; 0 of 3 runs have ended, " in err
     for name in recorded(runtime):
         folder = ResultsFolder(runtime.results_dir / "exp" / name)
-        with folder.create():
+        with folder.held():
             assert folder.load_checkpoint()["epoch"] >= 2
 
 

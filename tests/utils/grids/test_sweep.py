@@ -26,8 +26,6 @@ from utils.runs.runtime import Interrupted
 from vae.options import OptionError
 from vae.training.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 SMALL = {"dataset": "digits", "train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "epochs": 2}
 
 
@@ -353,7 +351,7 @@ def test_side_by_side_gives_the_same_bits_as_in_turn_and_one_may_fail(runtime):
 def wait_until_free(path):
     """Wait until no process is at work in a folder."""
     while True:
-        with suppress(ResultsError), ResultsFolder(path).create():
+        with suppress(ResultsError), ResultsFolder(path).held():
             return
         time.sleep(0.05)
 

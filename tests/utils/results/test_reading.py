@@ -23,7 +23,7 @@ NOISE = {"loss": ["KL", "tGJS"], "noise": [0.5, 1.0]}
 def commands(capsys):
     """The printed commands, as main.py reads them: folder, and flags."""
     lines = re.findall(r"^    python main.py (.*)$", capsys.readouterr().out, re.M)
-    return [vars(command_line.build_parser().parse_args(line.split())) for line in lines]
+    return [vars(build_parser().parse_args(line.split())) for line in lines]
 
 
 def planned(flags):

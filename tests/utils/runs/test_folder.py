@@ -14,7 +14,7 @@ from vae.saved import load_tensors
 @pytest.fixture
 def folder(tmp_path):
     folder = ResultsFolder(tmp_path / "results" / "exp")
-    with folder.create():
+    with folder.held():
         yield folder
 
 
@@ -204,12 +204,12 @@ def test_only_an_empty_folder_or_what_a_crash_left_counts_as_free(folder):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(ResultsError, match="cannot create .*--results-dir"),
-        ResultsFolder(tmp_path / "file" / "exp").create(),
+        pytest.raises(ResultsError, match="not a folder that can be written to: choose another --results-dir"),
+        ResultsFolder(tmp_path / "file" / "exp").held(),
     ):
         pass
 
 
 def test_one_process_at_a_time(folder):
-    with pytest.raises(ResultsError, match="another process is at work in .*exp"), ResultsFolder(folder.path).create():
+    with pytest.raises(ResultsError, match="another process is at work in .*exp"), ResultsFolder(folder.path).held():
         pass

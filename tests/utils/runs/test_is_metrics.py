@@ -14,8 +14,6 @@ from utils.runs.folder import CONFIG, EVALUATION, ResultsError
 from utils.runs.run import resume, run
 from vae.options import OptionError
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 SCORES = {
     "mig_sample",
     "mig_mean",

@@ -24,8 +24,6 @@ from vae.means import NonFiniteError
 from vae.options import OptionError
 from vae.training.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 
 def test_a_run_of_vectors_resumes_to_the_same_bits(runtime):
     settings = {"dataset": "mixture2d", "loss": "InfoVAE", "train_size": 300, "test_size": 50}

@@ -9,6 +9,7 @@ from matplotlib.image import imread
 
 import vae
 from small_runs import TIMINGS, config, files_of, metrics_of, saved_config
+from utils.datasets import DatasetError
 from utils.machine import compilation
 from utils.runs import run as experiment
 from utils.runs.config import RunConfig
@@ -28,21 +29,19 @@ from utils.runs.folder import (
     TRAVERSALS,
     ResultsError,
 )
-from utils.runs.run import Job, resume, run
+from utils.runs.loading import load_splits
+from utils.runs.run import resume, run
 from vae.options import OptionError
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
 
-
-@pytest.mark.pictures
-def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
+def test_a_run_with_classes_leaves_pictures_and_measures_of_them(drawing):
     flags = {"loss": "InfoCatVAE", "classes": 4, "subspace_dim": 1, "latent_dim": None}
     small = config(dataset="digits", evaluate_every=1, **flags)
-    evaluation = run(small, runtime)
-    folder = runtime.results_dir / "exp"
+    evaluation = run(small, drawing)
+    folder = drawing.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {LATENT, EVENTS})
     measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
-    for values in (evaluation["train"], evaluation["test"], metrics_of(runtime.results_dir / "exp")[-1]):
+    for values in (evaluation["train"], evaluation["test"], metrics_of(drawing.results_dir / "exp")[-1]):
         assert measures <= values.keys()
     model, _, loaded = vae.load(folder)
     assert saved_config(folder) == small
@@ -50,10 +49,9 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(runtime):
     assert model.sample(2).shape == (2, 1, 32, 32)
 
 
-@pytest.mark.pictures
-def test_a_run_leaves_a_complete_folder(runtime):
-    evaluation = run(config(loss="dGJS", GJS_A=0.3, evaluate_every=2), runtime)
-    folder = runtime.results_dir / "exp"
+def test_a_run_leaves_a_complete_folder(drawing):
+    evaluation = run(config(loss="dGJS", GJS_A=0.3, evaluate_every=2), drawing)
+    folder = drawing.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         set(FILES) - {CLASSES, INTERPOLATIONS, LATENT, EVENTS}
     )
@@ -70,7 +68,7 @@ def test_a_run_leaves_a_complete_folder(runtime):
         "test_images": 10,
     }
     assert saved["versions"]["torch"] == torch.__version__
-    assert str(runtime.data_dir) not in json.dumps(saved)
+    assert str(drawing.data_dir) not in json.dumps(saved)
     assert saved["ended_after"] == 2
 
     first, second, test = (json.loads(line) for line in (folder / METRICS).read_text().splitlines())
@@ -91,17 +89,16 @@ def test_a_run_leaves_a_complete_folder(runtime):
     assert state.keys() == {"model", "loss"}
 
 
-@pytest.mark.pictures
-def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(runtime, capsys):
+def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(drawing, capsys):
     flags = {"dataset": "mixture2d", "loss": "InfoVAE", "epochs": 1, "train_size": 200, "test_size": 50}
     made = RunConfig.from_flags("exp", flags)
-    run(made, runtime)
+    run(made, drawing)
     assert (made.latent_dim, made.rec_dist) == (1, "normal-diagonal")
     absent = {"checkpoint-previous.pt", EVENTS, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
-    assert files_of(runtime).keys() == set(FILES) - absent
+    assert files_of(drawing).keys() == set(FILES) - absent
     assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, curves.png\n")
-    model, _, _ = vae.load(runtime.results_dir / "exp")
-    assert saved_config(runtime.results_dir / "exp") == made
+    model, _, _ = vae.load(drawing.results_dir / "exp")
+    assert saved_config(drawing.results_dir / "exp") == made
     assert model.sample(5).shape == (5, 2)
 
 
@@ -128,25 +125,36 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(runtime):
     assert a[MODEL] != c[MODEL]
 
 
-@pytest.mark.pictures
 @pytest.mark.parametrize(("noise", "rows"), [(0.0, 2), (0.5, 3)])
-def test_reconstructions_show_what_the_model_saw(runtime, noise, rows):
-    run(config(noise=noise, epochs=1), runtime)
-    picture = imread(runtime.results_dir / "exp" / RECONSTRUCTIONS)
+def test_reconstructions_show_what_the_model_saw(drawing, noise, rows):
+    run(config(noise=noise, epochs=1), drawing)
+    picture = imread(drawing.results_dir / "exp" / RECONSTRUCTIONS)
     assert len(picture) == 35 + rows * 66 - 2 + 10, "title, rows of 64 pixels 2 apart, margin"
 
 
-def test_a_run_that_another_process_began_meanwhile_is_not_touched(runtime, monkeypatch):
-    class Slow(Job):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            (runtime.results_dir / "exp").mkdir(parents=True)
-            (runtime.results_dir / "exp" / CONFIG).write_text("theirs")
+def test_a_run_keeps_its_folder_from_others_while_its_data_are_loaded(runtime, monkeypatch):
+    def slow(*arguments):
+        with pytest.raises(ResultsError, match="another process is at work in .*exp: wait for it, or stop it"):
+            run(config(seed=2), runtime)
+        return load_splits(*arguments)
 
-    monkeypatch.setattr(experiment, "Job", Slow)
+    monkeypatch.setattr(experiment, "load_splits", slow)
+    run(config(seed=1), runtime)
+    assert json.loads(files_of(runtime)[CONFIG])["seed"] == 1
+
+
+def test_what_lies_in_the_folder_is_not_touched(runtime):
+    (runtime.results_dir / "exp").mkdir(parents=True)
+    (runtime.results_dir / "exp" / CONFIG).write_text("theirs")
     with pytest.raises(ResultsError, match="exists"):
         run(config(), runtime)
     assert files_of(runtime) == {CONFIG: b"theirs"}
+
+
+def test_a_run_without_data_leaves_no_folder(runtime):
+    with pytest.raises(DatasetError, match="a size of 99999 is not between"):
+        run(config(dataset="digits", train_size=99_999), runtime)
+    assert not runtime.results_dir.exists()
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"data": null}', "", '"text"'])

@@ -10,8 +10,6 @@ from utils.runs.folder import EVENTS, METRICS, ResultsError, ResultsFolder
 from utils.runs.run import resume, run
 from utils.runs.runtime import Runtime
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 pytest.importorskip("tensorboard", reason="TensorBoard is optional: pip install tensorboard")
 
 SMALL = {"dataset": "digits", "loss": "tGJS", "latent_dim": 3, "batch_size": 8, "train_size": 20, "test_size": 8}

@@ -10,9 +10,9 @@ import torch
 import main as command_line
 import vae
 from small_runs import metrics_of
-from utils.grids import packs as ensembles
+from utils.grids import ensembles as grid_ensembles
+from utils.grids.ensembles import ensembles, train_those_behind
 from utils.grids.grid import configurations
-from utils.grids.packs import packs
 from utils.grids.sweep import SweepFailed, sweep
 from utils.machine import compilation
 from utils.runs.config import RunConfig
@@ -31,8 +31,6 @@ from utils.runs.run import resume, run
 from utils.runs.runtime import Interrupted
 from vae.options import setting
 from vae.training.ensemble import Ensemble
-
-pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SMALL = {"dataset": "mixture2d", "train_size": 100, "test_size": 20, "batch_size": 16, "epochs": 3}
 
@@ -74,9 +72,9 @@ def check_same(ours, theirs):
         assert state.keys() == other.keys()
 
 
-def test_runs_of_the_same_data_networks_and_batches_are_packed():
+def test_runs_of_the_same_data_networks_and_batches_are_trained_as_one():
     flags = {"loss": ["KL", "factor", "GJS"], "seed": [0, 1], "lr": [1e-4, 1e-3], "train_size": 100}
-    found = [[config.experiment for config in pack] for pack in packs(configurations(flags))]
+    found = [[config.experiment for config in members] for members in ensembles(configurations(flags))]
     assert found == [
         [f"loss-{loss}_lr-0.0001_seed-{seed}" for loss in ("KL", "GJS") for seed in (0, 1)],
         [f"loss-{loss}_lr-0.001_seed-{seed}" for loss in ("KL", "GJS") for seed in (0, 1)],
@@ -94,16 +92,16 @@ def test_runs_of_the_same_data_networks_and_batches_are_packed():
         ({"seed": [0, 1], "batch_size": 5000}, [1, 1]),
         ({"seed": [0, 1], "compile": True}, [2]),
     ):
-        assert [len(pack) for pack in packs(configurations(flags))] == sizes
+        assert [len(members) for members in ensembles(configurations(flags))] == sizes
 
 
-def test_runs_that_differ_in_a_setting_that_is_new_are_not_packed():
+def test_runs_that_differ_in_a_setting_that_is_new_are_not_trained_as_one():
     @dataclass(frozen=True, kw_only=True)
     class Newer(RunConfig):
         made_up: int = setting(0, "a setting of the loop that nobody knows of")
 
     configs = [Newer.from_flags(f"run-{n}", {"seed": n, "loss": "KL", "made_up": n // 2}) for n in range(4)]
-    assert [[config.experiment for config in pack] for pack in packs(configs)] == [
+    assert [[config.experiment for config in members] for members in ensembles(configs)] == [
         ["run-0", "run-1"],
         ["run-2", "run-3"],
     ]
@@ -129,10 +127,10 @@ def test_the_folders_are_those_of_runs_alone(runtime, trained, capsys):
 
 def test_the_command_line_turns_it_on_and_off(tmp_path, trained):
     command = f"exp -d mixture2d --train-size 100 --test-size 20 -e 1 --seed 0 1 --no-cuda --results-dir {tmp_path}"
-    command_line.main([*command.split(), "--no-ensemble"])
-    command_line.main([*command.split(), "--overwrite"])
+    command_line.main([*command.split(), "--no-ensemble"], draw=None)
+    command_line.main([*command.split(), "--overwrite"], draw=None)
     assert trained == []
-    command_line.main([*command.split(), "--overwrite", "--ensemble"])
+    command_line.main([*command.split(), "--overwrite", "--ensemble"], draw=None)
     assert trained == [2]
 
 
@@ -160,7 +158,7 @@ def test_an_interrupted_ensemble_goes_on_and_so_does_a_run_of_it_alone(runtime, 
         check_same(runtime.results_dir / "exp" / config.experiment, runtime.results_dir / config.experiment)
 
 
-def test_the_runs_of_a_pack_are_compiled_all_or_none(runtime, monkeypatch, capsys):
+def test_the_runs_of_an_ensemble_are_compiled_all_or_none(runtime, monkeypatch, capsys):
     monkeypatch.setattr(torch, "compile", lambda function, **options: function)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(compilation, "missing_for_compile", lambda device: None)
@@ -176,20 +174,26 @@ def test_the_runs_of_a_pack_are_compiled_all_or_none(runtime, monkeypatch, capsy
     }
 
 
-def test_runs_that_go_on_compiled_and_others_train_one_after_the_other(trained, monkeypatch):
-    trainers = {name: SimpleNamespace(epoch=0, compiled=name in "ac") for name in "abc"}
+class Going:
+    """Stands for a run."""
 
+    def __init__(self, epoch, compiled):
+        self.trainer = SimpleNamespace(epoch=epoch, compiled=compiled)
+
+
+def test_runs_that_go_on_compiled_and_others_train_one_after_the_other(trained, monkeypatch):
     class Ensemble:
-        def __init__(self, alike, progress):
-            self.alike = alike
+        def __init__(self, trainers, progress):
+            self.trainers = trainers
 
         def train_epoch(self):
-            return [{"compiled": trainer.compiled} for trainer in self.alike]
+            return [{"compiled": trainer.compiled} for trainer in self.trainers]
 
-    monkeypatch.setattr(ensembles, "Ensemble", Ensemble)
+    monkeypatch.setattr(grid_ensembles, "Ensemble", Ensemble)
+    runs = [Going(2, True), Going(2, False), Going(2, True), Going(3, True)]
     progress = SimpleNamespace(ensemble_line=trained.append)
-    outcomes = ensembles.train_those_behind(dict(trainers), progress)
-    assert outcomes == {name: {"compiled": trainer.compiled} for name, trainer in trainers.items()}
+    records = train_those_behind(runs, progress)
+    assert records == {run: {"compiled": run.trainer.compiled} for run in runs[:3]}
     assert [len(records) for records in trained] == [1, 2]
 
 

@@ -1,0 +1,187 @@
+"""The flags of the command line, made of the records of settings and of the losses' options."""
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from utils.datasets import dataset_choices
+from utils.grids.presets import PRESETS
+from utils.runs.config import EvaluationSettings, ModelSettings
+from vae.losses import LOSSES
+from vae.options import Option, OptionError
+from vae.training.settings import TrainingSettings
+
+GROUPS = {  # of the help, and the settings in each
+    "the run": ModelSettings,
+    "training": TrainingSettings,
+    "how much data, and what to evaluate when": EvaluationSettings,
+}
+SHORT_FLAGS = {
+    "dataset": ["-d"],
+    "loss": ["-l"],
+    "rec_dist": ["-r"],
+    "latent_dim": ["-z"],
+    "epochs": ["-e"],
+    "batch_size": ["-b"],
+    "seed": ["-s"],
+    "lr": ["--learning-rate"],
+    "reg_anneal": ["-a"],
+}
+MEANT = {"--alpha": "--GJS-A", "--beta": "--betaH-B", "--lambda": "--GJS-B"}  # as papers call them
+
+
+class UsageError(Exception):
+    """A command line that cannot be read; the message is one line."""
+
+
+class OneOrSeveral(argparse.Action):
+    """Stores one value as it is, and several, each once, as a list."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if hasattr(namespace, self.dest):
+            parser.error(f"{option_string} is given twice: give it once, with all its values")
+        values = list(dict.fromkeys(values))
+        setattr(namespace, self.dest, values if len(values) > 1 else values[0])
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Names the value of a flag once, not as NAME [NAME ...]."""
+
+    def _format_args(self, action, default_metavar):
+        return super()._format_args(action, default_metavar).partition(" [")[0]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are a UsageError."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument [^:]*: (?=--)", "", message)  # our own messages name the flag themselves
+        message = message.replace("expected at least one argument", "expected one argument, or several")
+        message = message.replace("required: experiment", "required: experiment, before the flags")
+        if unknown := re.match(r"unrecognized arguments: (-[^ =]+)", message):
+            known = {flag.casefold(): flag for flag in self._option_string_actions} | MEANT
+            near = difflib.get_close_matches(unknown[1].casefold(), known, n=1)
+            message = f"there is no flag {unknown[1]}" + (f": did you mean {known[near[0]]}?" if near else "")
+        elif message.endswith((" True", " False")):
+            message += ": a flag takes neither, --NAME turns it on and --no-NAME off"
+        raise UsageError(f"{message} (python main.py --help lists every flag)")
+
+
+def build_parser() -> Parser:
+    """The parser of every flag. A flag that is not given is absent from what it returns."""
+    parser = Parser(
+        prog="python main.py",
+        description="Train and evaluate a variational autoencoder, regularised with the divergence you choose.",
+        epilog="Example: python main.py exp --dataset mnist --loss dGJS --GJS-A 0.3",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        usage="python main.py EXPERIMENT [flags]",
+        formatter_class=lambda prog: HelpFormatter(prog, max_help_position=32, width=100),
+    )
+    parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
+    for title, settings in GROUPS.items():
+        add_options(parser.add_argument_group(title), settings.options().values())
+    add_losses(parser)
+    add_several(parser)
+    add_folder(parser)
+    add_machine(parser)
+    return parser
+
+
+def add_losses(parser: Parser) -> None:
+    """Add the list of losses, and a group for the options of each, or of all that share some."""
+    width = max(map(len, LOSSES)) + 1
+    summaries = "\n".join(f"{name:{width}}{loss.summary}" for name, loss in LOSSES.items())
+    parser.add_argument_group("training objectives (--loss)", summaries)
+    users: dict[Option, list[str]] = {}
+    for name, loss in LOSSES.items():
+        for option in loss.options:
+            users.setdefault(option, []).append(name)
+    for names in dict.fromkeys(map(tuple, users.values())):
+        group = parser.add_argument_group(f"options of --loss {', '.join(names)}")
+        add_options(group, [option for option in users if tuple(users[option]) == names])
+
+
+def add_several(parser: Parser) -> None:
+    """Add the flags of grids."""
+    text = "Given several values, a flag above makes a grid: each combination is a run in EXPERIMENT/RUN/."
+    group = parser.add_argument_group("several runs", text)
+    group.add_argument(
+        "--preset", choices=PRESETS, help=f"the runs of the paper's {', '.join(PRESETS)}; other flags change them"
+    )
+    jobs = Option("jobs", 1, "runs at a time, in as many processes", int, minimum=1)
+    add_options(group, [jobs], several=False)
+    group.add_argument(
+        "--executor", choices=("ray", "submitit"), help="a cluster to carry the runs out: Ray's or SLURM's"
+    )
+    gpus = Option("gpus_per_run", 0.0, "with --executor: 0.25 lets four share a GPU, 0: CPU", minimum=0, maximum=1)
+    add_options(group, [gpus], several=False)
+    group.add_argument(
+        "--ensemble",
+        action=argparse.BooleanOptionalAction,
+        help="train runs of the same data, networks and batches as one model (default: on a GPU, without --jobs)",
+    )
+
+
+def add_folder(parser: Parser) -> None:
+    """Add the flags of what is done in the results folder."""
+    group = parser.add_argument_group("the results folder")
+    for name, text in (
+        ("--resume", "go on with an interrupted run, to the same bits"),
+        ("--report", "write report.html, table.md, table.csv; alone it runs nothing"),
+        ("--overwrite", "replace the run of that name"),
+        ("--is-eval-only", "evaluate the saved model anew, do not train"),
+        ("--tensorboard", "write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed"),
+    ):
+        group.add_argument(name, action="store_true", help=text)
+    every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
+    add_options(group, [every], several=False)
+    group.add_argument("--results-dir", type=Path, metavar="DIR", help="where experiments lie (default: results)")
+
+
+def add_machine(parser: Parser) -> None:
+    """Add the flags of this machine."""
+    group = parser.add_argument_group("the machine")
+    group.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where data sets lie (default: $VAE_DATA if set, else data)"
+    )
+    group.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
+    group.add_argument("--no-cuda", action="store_const", const="cpu", dest="device", help="the same as --device cpu")
+    group.add_argument("--no-progress-bar", action="store_false", dest="progress_bar", help="show no progress bar")
+
+
+def add_options(group: Any, options: Iterable[Option], *, several: bool = True) -> None:
+    """Add the flag of each option, with its bounds; whether they may be given several values."""
+    for option in options:
+        flags = [*SHORT_FLAGS.get(option.name, []), option.flag]
+        if option.kind is bool:
+            group.add_argument(*flags, action=argparse.BooleanOptionalAction, dest=option.name, help=help_of(option))
+            continue
+        metavar = {str: "NAME", int: "N", float: "X"}[option.kind]
+        number = {"nargs": "+", "action": OneOrSeveral} if several else {}
+        kind = {"type": parser_of(option), "metavar": metavar}
+        group.add_argument(*flags, dest=option.name, help=help_of(option), **kind, **number)
+
+
+def help_of(option: Option) -> str:
+    """What the help says of an option."""
+    choices = dataset_choices() if option.name == "dataset" else None
+    remarks = [option.limits] if option.limits else []
+    remarks += [f"default: {option.default}"] if option.default is not None else []
+    text = f"{option.help}: {', '.join(choices)}" if choices else option.help
+    return text + (f" ({'; '.join(remarks)})" if remarks else "")
+
+
+def parser_of(option: Option) -> Any:
+    """What makes a value of a text, with the option's own error."""
+
+    def parse(text: str) -> Any:
+        try:
+            return option.parse(text)
+        except OptionError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
