@@ -11,7 +11,7 @@ from utils.datasets import dataset_choices
 from utils.grids.presets import PRESETS
 from utils.runs.config import EvaluationSettings, ModelSettings
 from vae.losses import LOSSES
-from vae.options import Option, OptionError
+from vae.options import Option, OptionError, Settings
 from vae.training.settings import TrainingSettings
 
 GROUPS = {  # of the help, and the settings in each
@@ -70,8 +70,8 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (python main.py --help lists every flag)")
 
 
-def build_parser() -> Parser:
-    """The parser of every flag. A flag that is not given is absent from what it returns."""
+def build_parser(groups: dict[str, type[Settings]] = GROUPS) -> Parser:
+    """The parser of every flag, of all settings in the groups. A flag that is not given is absent from its result."""
     parser = Parser(
         prog="python main.py",
         description="Train and evaluate a variational autoencoder, regularised with the divergence you choose.",
@@ -82,7 +82,7 @@ def build_parser() -> Parser:
         formatter_class=lambda prog: HelpFormatter(prog, max_help_position=32, width=100),
     )
     parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
-    for title, settings in GROUPS.items():
+    for title, settings in groups.items():
         add_options(parser.add_argument_group(title), settings.options().values())
     add_losses(parser)
     add_several(parser)

@@ -6,14 +6,13 @@ from dataclasses import fields
 from functools import partial
 from typing import Any, TypeVar
 
-from utils.machine.compilation import choose_compile
 from utils.machine.environment import choose_device
 from utils.machine.processes import silenced
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG
 from utils.runs.loading import load_splits, results_folder, step_count
 from utils.runs.progress import Progress
-from utils.runs.run import Run, evaluation_if_ended, new_run, resumed_run
+from utils.runs.run import Run, choose_compiled, evaluation_if_ended, new_run, resumed_run
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 from vae.losses import LOSSES
 from vae.training.ensemble import Ensemble
@@ -55,7 +54,7 @@ def carry_out_as_one(
     splits = load_splits(configs[0], runtime)
     splits["train"] = splits["train"].to(device)  # once, for all
     steps = max(step_count(config, splits["train"]) for config in configs)
-    shared = {"splits": splits, "compiled": choose_compile(configs[0].compile, device, steps)}
+    shared = {"splits": splits, "compiled": choose_compiled(configs[0], device, steps)}
     progress = Progress(max(config.epochs for config in configs), bar=runtime.progress_bar)
     running: list[Run] = []
     with ExitStack() as held:

@@ -21,7 +21,6 @@ from utils.machine.processes import Task, interrupt, side_by_side, silenced
 CODE = Path(__file__).parents[2]
 RETRIES = 5  # of a task whose process, or whose machine, is lost
 SLURM_MINUTES = 24 * 60  # that a job may take unless SBATCH_TIMELIMIT is set; then it is queued again
-POLL_SECONDS = 1
 
 
 def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., Iterator[tuple[Task, Any | None]]]:
@@ -84,6 +83,7 @@ def on_slurm(
     gpus_per_run: float,
     logs: Path,
     cluster: str = "slurm",
+    poll_seconds: float = 1,
 ) -> Iterator[tuple[Task, Any | None]]:
     """Carry out the tasks as jobs of SLURM; as many tasks in each as there is room for on its GPU, if it has one.
 
@@ -102,7 +102,7 @@ def on_slurm(
                 announce(task)
             submit(tasks[start : start + size], RETRIES)
         while running:
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll_seconds)
             for job in [job for job in running if job.done()]:
                 own, retries = running.pop(job)
                 results = results_of(job, own)
@@ -113,7 +113,7 @@ def on_slurm(
         for job in running:
             job.cancel()
         while not all(job.done() for job in running):
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll_seconds)
 
 
 def slurm_executor(logs: Path, cluster: str, *, cpus: int, gpus: int) -> Any:

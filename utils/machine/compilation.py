@@ -3,6 +3,7 @@
 import os
 import shutil
 import sysconfig
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,25 +16,38 @@ from utils.machine.environment import MachineError
 COMPILE_FROM = 10_000
 
 
-def choose_compile(asked: bool | None, device: torch.device, steps: int, before: bool | None = None) -> bool:
+def compiling_pays(steps: int, device: torch.device, cpu: str) -> bool:
+    """Whether torch.compile pays for itself in so many steps, on a device and a CPU with such instructions.
+
+    It does on CUDA and on CPUs with AVX-512; others spend nearly all of the time in convolutions, which compiling
+    leaves as they are. No clock is asked, so that a run keeps its bits.
+    """
+    return steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in cpu)
+
+
+def choose_compile(
+    asked: bool | None, before: bool | None = None, *, pays: bool, lack: Callable[[], str | None]
+) -> bool:
     """Whether to train by torch.compile: as it was asked or, where it was not, if that pays for itself.
 
-    It is taken to in a run of COMPILE_FROM steps, on CUDA and on CPUs with AVX-512; others spend nearly all of the time
-    in convolutions, which compiling leaves as they are. No clock is asked, so that a run keeps its bits; a run that
-    goes on keeps to what was chosen `before`. Raises MachineError if it was asked for and what it needs is missing or
-    does not work; where it was not, a line says so.
+    A run that goes on keeps to what was chosen `before`. Raises MachineError if it was asked for and something is
+    lacking, see `lacking_for_compile`; where it was not asked for, a line says so.
     """
-    pays = steps >= COMPILE_FROM and (device.type == "cuda" or "AVX512" in torch.backends.cpu.get_cpu_capability())
     if not next(choice for choice in (before, asked, pays) if choice is not None):
         return False
-    missing = missing_for_compile(device) or broken_for_compile(device)
-    if missing and asked:
-        raise MachineError(f"training that is compiled needs {missing}: install it, or begin with --no-compile")
-    if missing:
-        print(f"note: training is not compiled, which needs {missing}")
+    lacking = lack()
+    if lacking and asked:
+        raise MachineError(f"training that is compiled needs {lacking}: install it, or begin with --no-compile")
+    if lacking:
+        print(f"note: training is not compiled, which needs {lacking}")
     elif asked is None and before is None:
         print("note: training is compiled first, for up to half a minute (--no-compile does without)", flush=True)
-    return missing is None
+    return lacking is None
+
+
+def lacking_for_compile(device: torch.device) -> str | None:
+    """What torch.compile needs for a device, and does not find or cannot use; None if all works."""
+    return missing_for_compile(device) or broken_for_compile(device)
 
 
 def missing_for_compile(device: torch.device) -> str | None:

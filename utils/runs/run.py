@@ -4,13 +4,14 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
 
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data, data_record
-from utils.machine.compilation import choose_compile
+from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
 from utils.machine.environment import MachineError, choose_device, environment, keep_freed_memory
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.runs.evaluate import evaluate, evaluator
@@ -119,7 +120,7 @@ class Run:
         device = choose_device(runtime.device)
         self.splits, self.shared = splits or load_splits(config, runtime), splits is not None
         train = self.splits["train"]
-        compiled = choose_compiled(config, device, step_count(config, train), before=compiled)
+        compiled = choose_compiled(config, device, step_count(config, train), compiled)
         self.environment = run_environment(device, compiled=compiled)
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = (part.to(device) for part in build(config, train.image_shape, len(train)))
@@ -248,7 +249,7 @@ class Run:
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
 
-def choose_compiled(config: RunConfig, device: torch.device, steps: int, *, before: bool | None) -> bool:
+def choose_compiled(config: RunConfig, device: torch.device, steps: int, before: bool | None = None) -> bool:
     """Whether a run of so many steps is compiled; one that goes on keeps to what was chosen before, where it can.
 
     Raises MachineError where compiling was asked for and is not possible.
@@ -257,7 +258,9 @@ def choose_compiled(config: RunConfig, device: torch.device, steps: int, *, befo
         if config.compile and before is None:
             raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
         return False
-    return LOSSES[config.loss].compilable and choose_compile(config.compile, device, steps, before)
+    pays = compiling_pays(steps, device, torch.backends.cpu.get_cpu_capability())
+    lack = partial(lacking_for_compile, device)
+    return LOSSES[config.loss].compilable and choose_compile(config.compile, before, pays=pays, lack=lack)
 
 
 def run_environment(device: torch.device, *, compiled: bool) -> dict[str, Any]:

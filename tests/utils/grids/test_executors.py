@@ -111,7 +111,6 @@ def test_ctrl_c_leaves_nobody_at_work_on_ray(runtime):
 @needs("submitit", "requirements-slurm.txt")
 def test_submitit_packs_runs_and_goes_on_with_that_of_a_killed_process(runtime, descendants, monkeypatch, capsys):
     monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.setattr(executors, "POLL_SECONDS", 0.1)
     logs = runtime.results_dir / "exp" / ".jobs"
     before = {}
 
@@ -123,7 +122,7 @@ def test_submitit_packs_runs_and_goes_on_with_that_of_a_killed_process(runtime, 
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    executor = partial(on_slurm, gpus_per_run=0.5, logs=logs, cluster="local")
+    executor = partial(on_slurm, gpus_per_run=0.5, logs=logs, cluster="local", poll_seconds=0.1)
     sweep("exp", configurations(FLAGS), runtime, executor=executor)
     killer.join()
     assert len(before) == 3
@@ -180,11 +179,14 @@ def test_jobs_of_slurm_have_room_for_their_runs_and_are_given_up_in_the_end(tmp_
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.setattr(executors, "POLL_SECONDS", 0)
     monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", 0)
     executor = find_executor("submitit", 0.5, tmp_path / "logs")
     announced = []
-    assert list(executor(print, ["a", "b", "c"], announced.append)) == [("a", None), ("b", None), ("c", None)]
+    assert list(executor(print, ["a", "b", "c"], announced.append, poll_seconds=0)) == [
+        ("a", None),
+        ("b", None),
+        ("c", None),
+    ]
     assert announced == ["a", "b", "c"]
     assert len((tmp_path / "submitted").read_text().splitlines()) == 2 * (1 + executors.RETRIES)
     script = (tmp_path / "script").read_text()

@@ -1,0 +1,92 @@
+"""The configuration of a run: made of flags, checked, and written and read as JSON."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+import pytest
+
+from utils.flags import build_parser
+from utils.runs.config import RunConfig, reconcile
+from utils.runs.folder import ResultsError
+from vae.options import OptionError, setting
+from vae.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewerTraining(TrainingSettings):
+    warmup: int = setting(0, "steps that nobody knows of", minimum=0)
+
+
+@dataclass(frozen=True)
+class Newer(NewerTraining, RunConfig):
+    """A configuration with a setting of the loop that is new."""
+
+
+def parse(*flags):
+    return vars(build_parser({"training": NewerTraining}).parse_args(["exp", *flags]))
+
+
+def test_configuration_round_trip_and_bounds():
+    made = RunConfig.from_flags("exp", {"loss": "dGJS", "GJS_A": 0.3, "epochs": 5})
+    assert RunConfig(**asdict(made)) == made
+    assert RunConfig.from_flags("exp", {"loss": "fwdKL"}).loss == "rKL"
+    for wrong in ({"epochs": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"dataset": "nothing"}, {"batch_size": 2.5}):
+        with pytest.raises(OptionError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
+            RunConfig.from_flags("exp", wrong)
+        with pytest.raises(OptionError, match=f"^--{next(iter(wrong)).replace('_', '-')} "):
+            replace(made, **wrong)
+    for name in ("", ".", "..", "a/b", "a\\b", ".hidden", "a\nb"):
+        with pytest.raises(ResultsError, match="experiment name"):
+            RunConfig(name, loss="KL")
+
+
+def test_what_is_left_out_is_as_the_loss_the_data_or_the_setting_has_it():
+    made = RunConfig.from_flags("exp", {"dataset": "mixture2d", "loss": "InfoVAE", "lr": 1})
+    assert (made.rec_dist, made.latent_dim, made.epochs) == ("normal-diagonal", 1, 60)
+    assert (made.batch_size, made.seed, made.test_size) == (64, 1234, None)
+    assert made.loss_options == {"info_alpha": 0.0, "info_lambda": 500.0, "info_divergence": "mmd"}
+    assert isinstance(made.lr, float)
+    assert RunConfig.from_flags("exp", {"loss": "CatVAE", "classes": 3}).latent_dim == 6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"loss": "GJS"}, "expected all of --loss GJS, see from_flags"),
+        ({"loss": "fwdKL"}, "--loss fwdKL: expected rKL, of which it is an alias"),
+        ({"loss": "KL", "dataset": "mixture2d"}, "--rec-dist bernoulli: --dataset mixture2d has vectors"),
+        ({"loss": "KL", "latent_dim": None}, "--latent-dim None: expected a whole number"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_refused(wrong, message):
+    with pytest.raises(OptionError, match=message):
+        RunConfig("exp", **wrong)
+
+
+def test_a_record_without_what_is_younger_has_its_defaults():
+    made = RunConfig.from_flags("exp", {"loss": "GJS", "GJS_A": 0.3})
+    record = json.loads(json.dumps({**asdict(made), "data": {}, "ended_after": 1}))
+    assert RunConfig.from_record(record) == made
+    del record["compile"], record["precision"], record["loss_options"]["GJS_invA"]
+    assert RunConfig.from_record(record) == made
+
+
+def test_a_new_setting_of_the_loop_has_its_flag_its_help_and_its_place_in_a_configuration(capsys):
+    with pytest.raises(SystemExit):
+        parse("--help")
+    assert "--warmup N" in (shown := " ".join(capsys.readouterr().out.split()))
+    assert "steps that nobody knows of (0 or more; default: 0)" in shown
+    assert parse("--warmup", "5", "10")["warmup"] == [5, 10]
+    made = Newer.from_flags("exp", {"loss": "KL", "warmup": 5})
+    assert made.flags()["warmup"] == 5
+    assert Newer.from_record(json.loads(json.dumps(asdict(made)))) == made
+    assert Newer.from_record({k: v for k, v in asdict(made).items() if k != "warmup"}).warmup == 0
+    with pytest.raises(OptionError, match="--warmup 6: the saved run has 5"):
+        reconcile(made, {"warmup": 6}, changeable=("epochs",))
+
+
+def test_the_loop_is_given_its_settings_and_no_others():
+    made = RunConfig.from_flags("exp", {"loss": "KL", "noise": 0.1, "seed": 3, "compile": True})
+    settings = made.training(compiled=False)
+    assert type(settings) is TrainingSettings
+    assert (settings.noise, settings.seed, settings.compile) == (0.1, 3, False)
