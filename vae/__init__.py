@@ -9,6 +9,7 @@ from vae.evaluation.evaluator import Evaluator
 from vae.losses import LOSSES, build_loss
 from vae.models import build_model
 from vae.saved import load
+from vae.training.settings import TrainingSettings
 from vae.training.trainer import Trainer
 
-__all__ = ["LOSSES", "Evaluator", "Trainer", "build_loss", "build_model", "divergences", "load"]
+__all__ = ["LOSSES", "Evaluator", "Trainer", "TrainingSettings", "build_loss", "build_model", "divergences", "load"]

@@ -22,16 +22,21 @@ BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a
 
 
 class ResultsFolder:
-    """The files of one run. Every file but metrics.jsonl is replaced atomically."""
+    """The files of one run. Every file but metrics.jsonl is replaced atomically.
 
-    def __init__(self, path: Path):
-        self.path = path
+    It is written to, unless it is another process that `writes` it: then it is only read here.
+    """
+
+    def __init__(self, path: Path, *, writes: bool = True):
+        self.path, self.writes = path, writes
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
     def check_free(self, *, overwrite: bool) -> None:
         """Raise ResultsError if a run cannot go here: there is something (unless overwrite), or no folder can be."""
+        if not self.writes:
+            return
         self.check_place()
         partial = {partial_name(name) for name in FILES}  # what a crash may leave
         if self.is_grid():
@@ -54,6 +59,9 @@ class ResultsFolder:
         Raises ResultsError if it cannot be made or another process is at work in it. The lock ends with the process,
         however that ends, and leaves no file.
         """
+        if not self.writes:
+            yield
+            return
         if not self.path.is_dir():
             self.check_place()
         with ExitStack() as stack:
@@ -74,7 +82,7 @@ class ResultsFolder:
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""
-        for name in FILES:
+        for name in FILES if self.writes else ():
             (self / name).unlink(missing_ok=True)
             (self / partial_name(name)).unlink(missing_ok=True)
 
@@ -94,6 +102,8 @@ class ResultsFolder:
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Add one line to metrics.jsonl, and make sure that it is on the disk."""
+        if not self.writes:
+            return
         with self.writing(METRICS), open(self / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
@@ -135,6 +145,8 @@ class ResultsFolder:
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write checkpoint.pt and keep the one before it; there is a whole checkpoint.pt at every moment."""
+        if not self.writes:
+            return
         if (self / CHECKPOINT).exists():
             content = (self / CHECKPOINT).read_bytes()
             self.replace(PREVIOUS_CHECKPOINT, lambda file: file.write(content))
@@ -153,6 +165,8 @@ class ResultsFolder:
 
         Raises ResultsError if it cannot be written; what stood there before is then untouched.
         """
+        if not self.writes:
+            return
         partial = self / partial_name(name)
         with self.writing(name):
             try:
@@ -177,30 +191,7 @@ class ResultsFolder:
             ) from None
 
 
-class ForeignFolder(ResultsFolder):
-    """The folder of a run that another rank writes: one reads it, and writes nothing."""
-
-    def check_free(self, *, overwrite: bool) -> None:
-        pass
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        yield
-
-    def clear(self) -> None:
-        pass
-
-    def append_metrics(self, record: dict[str, Any]) -> None:
-        pass
-
-    def save_checkpoint(self, state: dict[str, Any]) -> None:
-        pass
-
-    def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> None:
-        pass
-
-
-def experiment_folder(results_dir: Path, name: str) -> ResultsFolder:
+def experiment_folder(results_dir: Path, name: str, *, writes: bool = True) -> ResultsFolder:
     """The folder of an experiment, which lies in results_dir and nowhere else.
 
     Raises ResultsError for a name that is not one folder name, or that of a link.
@@ -209,7 +200,7 @@ def experiment_folder(results_dir: Path, name: str) -> ResultsFolder:
     path = results_dir / name
     if path.is_symlink():
         raise ResultsError(f"{path} is a link to {path.readlink()}: go there by --results-dir, or choose another name")
-    return ResultsFolder(path)
+    return ResultsFolder(path, writes=writes)
 
 
 def check_experiment_name(name: str) -> None:

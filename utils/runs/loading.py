@@ -4,7 +4,7 @@ import math
 
 from utils.datasets import Dataset, load_dataset
 from utils.runs.config import RunConfig
-from utils.runs.folder import CONFIG, ForeignFolder, ResultsError, ResultsFolder, experiment_folder
+from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.runtime import Runtime
 from vae.distributed import rank
 from vae.options import OptionError
@@ -12,8 +12,7 @@ from vae.options import OptionError
 
 def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     """The folder of a run, which the first rank writes and the others only read. Raises ResultsError for its name."""
-    folder = experiment_folder(runtime.results_dir, experiment)
-    return ForeignFolder(folder.path) if rank() else folder
+    return experiment_folder(runtime.results_dir, experiment, writes=rank() == 0)
 
 
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
