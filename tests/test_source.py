@@ -68,8 +68,20 @@ def test_dependencies_point_one_way():
             assert "vae" not in packages or path.relative_to(ROOT / "utils").parts[0] not in PLUMBING, place
 
 
+ROOMS = ("machine", "datasets", "runs", "grids", "results", "figures", "report")  # each above what it imports
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_utils_imports_only_rooms_below_it(room):
+    below = {f"utils.{other}" for other in ROOMS[: ROOMS.index(room) + 1]}
+    for path in (ROOT / "utils" / room).rglob("*.py"):
+        rooms = {".".join(name.split(".")[:2]) for name in modules_of(path) if name.startswith("utils.")}
+        assert rooms <= below, path.relative_to(ROOT)
+
+
 LOOKING = ("utils.results", "utils.figures", "utils.report")
-TRAINING = ("vae.training", "utils.runs.run", "utils.grids.sweep", "utils.grids.packs", "utils.grids.executors")
+TRAINING = ("vae.training.trainer", "vae.training.ensemble", "vae.training.step", "utils.runs.run")
+TRAINING += ("utils.grids.sweep", "utils.grids.ensembles", "utils.grids.executors")
 
 
 def test_what_looks_at_results_does_not_import_what_trains():

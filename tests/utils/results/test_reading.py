@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-import main as command_line
 from saved_groups import change, only
 from utils.datasets import DatasetError
+from utils.flags import build_parser
 from utils.grids.grid import configurations
 from utils.grids.saved import read_run, saved_runs
 from utils.grids.sweep import check_same_configuration
