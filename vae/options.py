@@ -7,6 +7,7 @@ A record of several is a dataclass on top of `Settings`, with one line for each:
 
 import math
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from typing import Any, get_args
 
 
@@ -102,6 +103,7 @@ class Settings:
             option.check(getattr(self, name))
 
     @classmethod
+    @cache
     def options(cls) -> dict[str, Option]:
         """The Option of each setting, by the setting's name."""
         return {own.name: option_of(own) for own in fields(cls) if "help" in own.metadata}

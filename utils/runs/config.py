@@ -51,7 +51,7 @@ class EvaluationSettings(Settings):
 
 
 @dataclass(frozen=True)
-class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # their fields come in the order of last to first
+class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields: of the last base first
     """Everything that the results of a run depend on: a whole record, such as `from_flags` makes of what is given.
 
     Raises OptionError, in one line, for a value that is not allowed, and for values that do not go together.
@@ -126,11 +126,6 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # their f
         """The settings of the training loop, compiled or not, as has been chosen."""
         settings = {name: getattr(self, name) for name in TrainingSettings.options()}
         return TrainingSettings(**settings | {"compile": compiled})
-
-    @property
-    def batchable(self) -> bool:
-        """Whether it may be trained together with others as one model, see vae.ensemble."""
-        return LOSSES[self.loss].batchable
 
     def flags(self) -> dict[str, Any]:
         """Every setting and every option of the loss, by name."""
