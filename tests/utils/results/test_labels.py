@@ -17,6 +17,10 @@ from utils.results.labels import (
 from utils.runs.config import RunConfig
 
 
+def config(**flags):
+    return RunConfig.from_flags("x", flags)
+
+
 @pytest.mark.parametrize(
     ("loss", "options", "label"),
     [
@@ -32,13 +36,13 @@ from utils.runs.config import RunConfig
     ],
 )
 def test_a_label_tells_the_loss_and_what_tells_it_from_others(loss, options, label):
-    own = RunConfig("x", dataset="mnist", loss=loss, loss_options=options)
+    own = config(dataset="mnist", loss=loss, **options)
     assert run_label(own, told_flags(own)) == label
 
 
 def test_what_varies_is_told_too():
-    configs = [RunConfig("x", dataset="mnist", loss=loss, lr=lr) for loss in ("KL", "GJS") for lr in (1e-3, 1e-4)]
-    configs += [RunConfig("x", dataset="mnist", loss="GJS", lr=1e-3, loss_options={"GJS_B": 3.0}, seed=7)]
+    configs = [config(dataset="mnist", loss=loss, lr=lr) for loss in ("KL", "GJS") for lr in (1e-3, 1e-4)]
+    configs += [config(dataset="mnist", loss="GJS", lr=1e-3, GJS_B=3.0, seed=7)]
     varying = varying_flags(configs)
     assert varying == {(None, "lr"), ("GJS", "GJS_B")}
     labels = [run_label(own, told_flags(own, varying)) for own in configs]
@@ -57,10 +61,8 @@ def test_a_loss_says_what_is_swept_and_what_is_learnt():
 def test_losses_stand_in_the_order_of_the_papers_table_and_others_behind_by_name():
     paper = ["KL", "rKL", "betaH", "MMD", "GJS", "tGJS", "dGJS", "tdGJS"]
     assert in_order(["energy", "AE", *reversed(paper), "KL"]) == [*paper, "AE", "energy"]
-    configs = [
-        RunConfig("x", loss="GJS", loss_options={"GJS_A": alpha}, lr=lr) for alpha in (0.3, 0.1) for lr in (2, 1)
-    ]
-    ordered = sorted([*configs, RunConfig("x", loss="KL")], key=table_order)
+    configs = [config(loss="GJS", GJS_A=alpha, lr=lr) for alpha in (0.3, 0.1) for lr in (2, 1)]
+    ordered = sorted([*configs, config(loss="KL")], key=table_order)
     assert [own.loss for own in ordered] == ["KL", "GJS", "GJS", "GJS", "GJS"]
     assert [(own.loss_options["GJS_A"], own.lr) for own in ordered[1:]] == [(0.1, 1), (0.1, 2), (0.3, 1), (0.3, 2)]
 

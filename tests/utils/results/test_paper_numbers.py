@@ -9,6 +9,10 @@ from utils.results.paper_numbers import is_comparison, published, published_over
 from utils.runs.config import RunConfig
 
 
+def config(**flags):
+    return RunConfig.from_flags("x", flags)
+
+
 def test_the_papers_numbers_are_those_of_its_table():
     printed = {  # Table 1, but for the one of JS^G on dSprites, which is the dual's
         ("KL", None): (8.46, 11.98, 13.55, 12.27),
@@ -22,7 +26,7 @@ def test_the_papers_numbers_are_those_of_its_table():
     best |= {("dGJS", "dsprites"): (0.5, 4.97), ("dGJS", "chairs"): (0.4, 11.64)}
 
     def value(dataset, loss, **options):
-        return published(RunConfig("x", dataset=dataset, loss=loss, loss_options=options)).value
+        return published(config(dataset=dataset, loss=loss, **options)).value
 
     for (loss, alpha), row in printed.items():
         options = {} if alpha is None else {"GJS_A": alpha}
@@ -35,31 +39,30 @@ def test_the_papers_numbers_are_those_of_its_table():
 
 
 def test_the_papers_numbers_are_for_its_settings_only():
-    config = RunConfig("x", dataset="mnist", loss="GJS", loss_options={"GJS_A": 0.1})
-    assert published(config).test == 7.523
-    assert published(replace(config, epochs=1, rec_dist="gaussian", train_size=10)).test == 7.523
-    assert published(replace(config, latent_dim=2)) is None
-    assert published(replace(config, loss_options={"GJS_A": 0.15})) is None
-    assert published(replace(config, loss_options={"GJS_A": 0.1, "GJS_B": 2.0})).test == 8.512
-    assert published(replace(config, loss_options={"GJS_A": 0.1, "GJS_invA": False})).test == 9.191
-    assert published(replace(config, loss="tGJS", loss_options={"GJS_A": 0.9})).marks == "a"
-    assert published(replace(config, dataset="dsprites")).marks == "bt"
-    assert published(RunConfig("x", dataset="digits", loss="KL")) is None
+    skewed = {"dataset": "mnist", "loss": "GJS", "GJS_A": 0.1}
+    assert published(config(**skewed)).test == 7.523
+    assert published(config(**skewed, epochs=1, rec_dist="gaussian", train_size=10)).test == 7.523
+    assert published(config(**skewed, latent_dim=2)) is None
+    assert published(config(**{**skewed, "GJS_A": 0.15})) is None
+    assert published(config(**skewed, GJS_B=2.0)).test == 8.512
+    assert published(config(**skewed, GJS_invA=False)).test == 9.191
+    assert published(config(dataset="mnist", loss="tGJS", GJS_A=0.9)).marks == "a"
+    assert published(config(**{**skewed, "dataset": "dsprites"})).marks == "bt"
+    assert published(config(dataset="digits", loss="KL")) is None
 
 
 def test_the_papers_numbers_over_an_option_are_those_of_the_same_other_options():
-    config = RunConfig("x", dataset="mnist", loss="GJS", loss_options={"GJS_A": 0.15})
-    assert list(published_over(config, "GJS_A")) == ALPHAS
-    heavier = published_over(replace(config, loss_options={"GJS_B": 3.0}), "GJS_A")
+    assert list(published_over(config(dataset="mnist", loss="GJS", GJS_A=0.15), "GJS_A")) == ALPHAS
+    heavier = published_over(config(dataset="mnist", loss="GJS", GJS_B=3.0), "GJS_A")
     assert {alpha: number.test for alpha, number in heavier.items()} == {
         **{0.1: 8.724, 0.3: 10.009, 0.5: 11.153, 0.7: 12.058, 0.9: 13.226},
     }
-    assert min(published_over(RunConfig("x", dataset="mnist", loss="betaH"), "betaH_B")) == 0.25
-    assert published_over(RunConfig("x", dataset="mnist", loss="energy"), "energy_B") == {}
+    assert min(published_over(config(dataset="mnist", loss="betaH"), "betaH_B")) == 0.25
+    assert published_over(config(dataset="mnist", loss="energy"), "energy_B") == {}
 
 
 def test_what_table_1_compares_is_kl_with_a_skewed_divergence_at_its_settings():
-    kl, rkl, dual, short = (RunConfig("x", dataset="mnist", loss=loss) for loss in ("KL", "rKL", "dGJS", "KL"))
+    kl, rkl, dual, short = (config(dataset="mnist", loss=loss) for loss in ("KL", "rKL", "dGJS", "KL"))
     assert is_comparison([kl, dual]) and is_comparison([short, rkl, dual])
     assert not is_comparison([kl, rkl]) and not is_comparison([dual])
     assert not is_comparison([kl, replace(dual, latent_dim=2)])
