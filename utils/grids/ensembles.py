@@ -11,7 +11,7 @@ from utils.machine.processes import silenced
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG
 from utils.runs.loading import load_splits, results_folder, step_count
-from utils.runs.progress import Progress
+from utils.runs.progress import Progress, show_notes
 from utils.runs.run import Run, choose_compiled, evaluation_if_ended, new_run, resumed_run
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 from vae.losses import LOSSES
@@ -52,6 +52,7 @@ def carry_out_as_one(
     """
     device = choose_device(runtime.device)
     splits = load_splits(configs[0], runtime)
+    show_notes(splits)
     splits["train"] = splits["train"].to(device)  # once, for all
     steps = max(step_count(config, splits["train"]) for config in configs)
     shared = {"splits": splits, "compiled": choose_compiled(configs[0], device, steps)}

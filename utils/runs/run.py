@@ -118,7 +118,7 @@ class Run:
         keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
-        self.splits, self.shared = splits or load_splits(config, runtime), splits is not None
+        self.splits = splits or load_splits(config, runtime)
         train = self.splits["train"]
         compiled = choose_compiled(config, device, step_count(config, train), compiled)
         self.environment = run_environment(device, compiled=compiled)
@@ -155,6 +155,7 @@ class Run:
 
     def carry_out(self) -> Evaluation:
         """The whole run, by itself: train from the trainer's epoch to the last, evaluate, and end."""
+        show_notes(self.splits)
         with self.saving():
             self.begin()
             for record in self.trainer.train(self.config.epochs):
