@@ -40,6 +40,27 @@ def full_precision(function):
     return wrapper
 
 
+def double_precision(function):
+    """Run `function` in float64, and give its result back in the precision of its arguments, float32 at least.
+
+    Apple's GPUs have no float64: there it runs in float32.
+    """
+
+    @full_precision
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        tensors = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+        dtype = functools.reduce(torch.promote_types, [tensor.dtype for tensor in tensors if tensor.ndim])
+        if dtype == torch.float64 or tensors[0].device.type == "mps":
+            return function(*args, **kwargs)
+        args = [argument.double() if isinstance(argument, Tensor) else argument for argument in args]
+        kwargs = {name: value.double() if isinstance(value, Tensor) else value for name, value in kwargs.items()}
+        result = function(*args, **kwargs)
+        return tuple(part.to(dtype) for part in result) if isinstance(result, tuple) else result.to(dtype)
+
+    return wrapper
+
+
 def phi(t: Tensor) -> Tensor:
     """phi(t) = e^t - 1 - t >= 0, without the cancellation near 0, where phi(t) is about t^2 / 2.
 
@@ -90,12 +111,13 @@ def log_cosh(x: Tensor) -> Tensor:
 
 
 def expm1(x: Tensor) -> Tensor:
-    """e^x - 1 with the gradient e^x, exact to the last digit also where e^x is small beside 1.
+    """e^x - 1 with a gradient, e^x, that keeps its digits where it is small.
 
-    The gradient of `torch.expm1` is its result plus 1, in which nothing is left of e^x where x is far below 0.
+    The gradient of `torch.expm1` is its result plus 1, in which little is left of e^x far below 0: from -4 on, where
+    it has lost two digits, that of exp is taken.
     """
-    below = torch.exp(x.clamp(max=-1))
-    return torch.where(x < -1, torch.expm1(x).detach() + (below - below.detach()), torch.expm1(x))
+    below = torch.exp(x.clamp(max=-4))
+    return torch.where(x < -4, torch.expm1(x).detach() + (below - below.detach()), torch.expm1(x))
 
 
 def scaled_exp(weight: float | Tensor, x: Tensor) -> Tensor:

@@ -58,12 +58,12 @@ def test_phi_is_never_negative(dtype):
 @DTYPES
 def test_expm1_and_its_gradients(dtype):
     compare(expm1, lambda x: x.exp() - 1, dtype)
-    x = torch.tensor([*POINTS, -60.0, -1.0], dtype=dtype, requires_grad=True)
+    x = torch.tensor([*POINTS, -60.0, -4.1, -4.0, -3.9], dtype=dtype, requires_grad=True)
     assert torch.equal(expm1(x), torch.expm1(x))
     (first,) = torch.autograd.grad(expm1(x).sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), x)
     for derivative in (first.detach(), second):
-        torch.testing.assert_close(derivative, x.detach().exp(), rtol=8 * torch.finfo(dtype).eps, atol=0)
+        torch.testing.assert_close(derivative, x.detach().exp(), rtol=64 * torch.finfo(dtype).eps, atol=0)
 
 
 @DTYPES

@@ -45,6 +45,7 @@ from torch import Tensor
 from vae.divergences.numerics import (
     check_alpha,
     check_broadcast,
+    expm1,
     full_precision,
     log_blend,
     phi,
@@ -174,7 +175,7 @@ def extended(terms: Callable[..., tuple[Tensor, Tensor]], alpha: float | Tensor,
 def _lost(x: Tensor) -> Tensor:
     """1 - e^-x (1 + x) >= 0, exact also near 0, where it is about x^2 / 2."""
     near = x.clamp(max=1)
-    return torch.where(x < 1, torch.exp(-near) * phi(near), -torch.expm1(-x) - x * torch.exp(-x))
+    return torch.where(x < 1, torch.exp(-near) * phi(near), -expm1(-x) - x * torch.exp(-x))
 
 
 @full_precision

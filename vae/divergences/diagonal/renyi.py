@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vae.divergences.diagonal.geometric_js import geometric_js_divergence
 from vae.divergences.diagonal.kl import kl_divergence
-from vae.divergences.numerics import check_broadcast, full_precision, log_blend, phi, standardise
+from vae.divergences.numerics import check_broadcast, expm1, full_precision, log_blend, phi, standardise
 
 SMALLEST_V = 0.25  # where the continuation begins: nearer to 0 its slope leaves Adam with steps too short to come back
 LARGEST_EXPONENT = 16.0  # in nats of D_2, above which the continued chi^2 is no longer an exponential
@@ -54,7 +54,7 @@ def squared_hellinger_distance(
     Half of int (sqrt q - sqrt p)^2 dz, which some authors call H^2. Near 1, where q and p hardly overlap, its gradient
     vanishes. Source: Hellinger 1909; Bhattacharyya 1943.
     """
-    return -torch.expm1(-bhattacharyya_divergence(mean, logvar, 0.5, prior_mean, prior_logvar))
+    return -expm1(-bhattacharyya_divergence(mean, logvar, 0.5, prior_mean, prior_logvar))
 
 
 @full_precision
@@ -124,7 +124,7 @@ def chi_squared_divergence(
         continued: finite everywhere. D_2 is continued as the head of this module says, and from D_2 = 16 nats on
             the exponential goes on along its tangent, e^16 (D_2 - 15) - 1.
 
-    Source: Pearson 1900; van Erven and Harremoes 2014, section I (its relation to D_2).
+    Source: Pearson 1900; van Erven and Harremoes 2014 (its relation to D_2).
     """
     renyi = renyi_divergence(mean, logvar, 2, prior_mean, prior_logvar, continued=continued)
     if not continued:

@@ -3,7 +3,8 @@
 q = N(mean, L_q L_q^T), p = N(prior_mean, L_p L_p^T): means (..., n), `scale_tril` and `prior_scale_tril` (..., n, n)
 lower triangular with a positive diagonal and zeros above it, results (...), in nats; leading dimensions broadcast. A
 part of the prior left out (None) is that of N(0, I). All raise ValueError for shapes that do not fit. The values of the
-factors are not checked.
+factors are not checked. All is computed in float64, in which I + W keeps the first for variances up to e^30, and given
+back in the arguments' precision.
 
 The map z -> L_p^-1 (z - prior_mean) takes p to N(0, I) and q to N(v, W), v = L_p^-1 (mean - prior_mean), W = K K^T,
 K = L_p^-1 L_q, which is lower triangular again. What the divergences need of covariances is Burg's matrix divergence,
@@ -20,12 +21,12 @@ import torch
 from torch import Tensor
 
 from vae.divergences.diagonal.geometric_js import extended, geometric_mean_weights
-from vae.divergences.numerics import check_broadcast, full_precision, phi
+from vae.divergences.numerics import check_broadcast, double_precision, phi
 
 Weight = float | Tensor
 
 
-@full_precision
+@double_precision
 def kl_divergence(
     mean: Tensor, scale_tril: Tensor, prior_mean: Tensor | None = None, prior_scale_tril: Tensor | None = None
 ) -> Tensor:
@@ -37,7 +38,7 @@ def kl_divergence(
     return (_burg(factor) + v.square().sum(-1)) / 2
 
 
-@full_precision
+@double_precision
 def reverse_kl_divergence(
     mean: Tensor, scale_tril: Tensor, prior_mean: Tensor | None = None, prior_scale_tril: Tensor | None = None
 ) -> Tensor:
@@ -49,6 +50,7 @@ def reverse_kl_divergence(
     return (_burg(_inverse(factor)) + _solve(factor, v).square().sum(-1)) / 2
 
 
+@double_precision
 def jeffreys_divergence(
     mean: Tensor, scale_tril: Tensor, prior_mean: Tensor | None = None, prior_scale_tril: Tensor | None = None
 ) -> Tensor:
@@ -57,7 +59,7 @@ def jeffreys_divergence(
     return kl_divergence(*arguments) + reverse_kl_divergence(*arguments)
 
 
-@full_precision
+@double_precision
 def geometric_js_divergence(
     mean: Tensor,
     scale_tril: Tensor,
@@ -80,7 +82,7 @@ def geometric_js_divergence(
     return (1 - alpha) * to_posterior + alpha * to_prior
 
 
-@full_precision
+@double_precision
 def geometric_js_terms(
     mean: Tensor,
     scale_tril: Tensor,
@@ -116,7 +118,7 @@ def geometric_js_terms(
     return to_posterior / 2, to_prior / 2
 
 
-@full_precision
+@double_precision
 def extended_geometric_js_divergence(
     mean: Tensor,
     scale_tril: Tensor,
@@ -135,7 +137,7 @@ def extended_geometric_js_divergence(
     return extended(partial(geometric_js_terms, mean, scale_tril, alpha, skew=skew, **prior), alpha, dual, skew)
 
 
-@full_precision
+@double_precision
 def cauchy_schwarz_divergence(
     mean: Tensor, scale_tril: Tensor, prior_mean: Tensor | None = None, prior_scale_tril: Tensor | None = None
 ) -> Tensor:
@@ -152,7 +154,7 @@ def cauchy_schwarz_divergence(
     return _solve(total, v).square().sum(-1) / 2 + _log_det_one_plus(gap) / 4
 
 
-@full_precision
+@double_precision
 def squared_wasserstein_distance(
     mean: Tensor, scale_tril: Tensor, prior_mean: Tensor | None = None, prior_scale_tril: Tensor | None = None
 ) -> Tensor:
@@ -219,10 +221,8 @@ def _blend(factor: Tensor, b: Weight, c: Weight) -> tuple[Tensor, Tensor]:
 
 
 def _cholesky_of_sum(rest: Weight, weight: Weight, matrix: Tensor) -> Tensor:
-    """Cholesky factor of rest I + weight M M^T, in float64: in float32 the first is lost beside a variance of e^16."""
-    wide = matrix if matrix.device.type == "mps" else matrix.double()  # Apple's GPUs have no float64
-    total = rest * _identity_like(wide) + weight * (wide @ wide.mT)
-    return torch.linalg.cholesky(total).to(matrix.dtype)
+    """Cholesky factor of rest I + weight M M^T."""
+    return torch.linalg.cholesky(rest * _identity_like(matrix) + weight * (matrix @ matrix.mT))
 
 
 def _log_det_one_plus(matrix: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from vae.divergences.full import cholesky
-from vae.divergences.numerics import full_precision
+from vae.divergences.numerics import double_precision
 
 
-@full_precision
+@double_precision
 def kl_divergence(
     mean: Tensor, covariance: Tensor, prior_mean: Tensor | None = None, prior_covariance: Tensor | None = None
 ) -> Tensor:
@@ -24,7 +24,7 @@ def kl_divergence(
     return cholesky.kl_divergence(mean, factors[0], prior_mean, factors[1])
 
 
-@full_precision
+@double_precision
 def reverse_kl_divergence(
     mean: Tensor, covariance: Tensor, prior_mean: Tensor | None = None, prior_covariance: Tensor | None = None
 ) -> Tensor:
@@ -33,7 +33,7 @@ def reverse_kl_divergence(
     return cholesky.reverse_kl_divergence(mean, factors[0], prior_mean, factors[1])
 
 
-@full_precision
+@double_precision
 def jeffreys_divergence(
     mean: Tensor, covariance: Tensor, prior_mean: Tensor | None = None, prior_covariance: Tensor | None = None
 ) -> Tensor:
@@ -42,7 +42,7 @@ def jeffreys_divergence(
     return cholesky.jeffreys_divergence(mean, factors[0], prior_mean, factors[1])
 
 
-@full_precision
+@double_precision
 def geometric_js_divergence(
     mean: Tensor,
     covariance: Tensor,
@@ -64,7 +64,7 @@ def geometric_js_divergence(
     )
 
 
-@full_precision
+@double_precision
 def cauchy_schwarz_divergence(
     mean: Tensor, covariance: Tensor, prior_mean: Tensor | None = None, prior_covariance: Tensor | None = None
 ) -> Tensor:
@@ -73,7 +73,7 @@ def cauchy_schwarz_divergence(
     return cholesky.cauchy_schwarz_divergence(mean, factors[0], prior_mean, factors[1])
 
 
-@full_precision
+@double_precision
 def squared_wasserstein_distance(
     mean: Tensor, covariance: Tensor, prior_mean: Tensor | None = None, prior_covariance: Tensor | None = None
 ) -> Tensor:

@@ -263,3 +263,11 @@ def test_bhattacharyya_ends():
 def test_hellinger_is_at_most_one():
     mean = torch.tensor([100.0])
     assert divergences.squared_hellinger_distance(mean, torch.zeros(1)) == 1
+
+
+def test_gradient_of_the_hellinger_distance_keeps_its_digits_far_from_the_prior():
+    """e^-J dJ, for J up to 40, where the distance itself is 1 to all digits of float32."""
+    mean = torch.linspace(0.1, 18, 100).unsqueeze(-1).requires_grad_()
+    divergences.squared_hellinger_distance(mean, torch.zeros_like(mean)).sum().backward()
+    exact = mean.detach().double()
+    torch.testing.assert_close(mean.grad.double(), exact / 4 * torch.exp(-(exact**2) / 8), rtol=2e-5, atol=0)

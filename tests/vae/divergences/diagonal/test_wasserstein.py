@@ -12,7 +12,7 @@ def test_gradient_keeps_its_digits_for_small_variances(dtype):
     logvar = torch.linspace(-60, 5, 131, dtype=dtype).unsqueeze(-1).requires_grad_()
     squared_wasserstein_distance(torch.zeros_like(logvar), logvar).sum().backward()
     std = torch.exp(logvar.detach().double() / 2)
-    rtol = 1e-6 if dtype == torch.float32 else 1e-14
+    rtol = 1e-5 if dtype == torch.float32 else 1e-14
     torch.testing.assert_close(logvar.grad.double(), std * torch.expm1(logvar.detach().double() / 2), rtol=rtol, atol=0)
 
 
