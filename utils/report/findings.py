@@ -17,7 +17,8 @@ from utils.runs.runtime import resume_command
 
 QUANTITY = (
     "Squared error per image, summed over pixels, at z = posterior mean: the mean over seeds ± half of its 95 % "
-    "interval (Student's t), or one seed's value without an interval."
+    "interval (Student's t), or one seed's value without an interval. Behind − KL stands the test error less that of "
+    "KL(q‖p), the mean of the differences by seed."
 )
 UNFINISHED, MADE = "These have not ended; what goes on with them", "What made the runs"
 EMPTY = "What fills the empty places"

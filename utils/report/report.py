@@ -16,7 +16,7 @@ from utils.figures.style import DPI, colors_by_label
 from utils.grids.grid import run_name
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import FIGURE_SCALE, page
-from utils.report.tables import SPLITS, Cell, Replicates, Row, Table, families
+from utils.report.tables import BASELINE, SPLITS, Cell, Replicates, Row, Table, families
 from utils.results.groups import Estimate
 from utils.results.labels import count_of, symbol_of
 from utils.results.paper_numbers import REMARKS
@@ -26,6 +26,7 @@ PAGE, TABLE, CSV = "report.html", "table.md", "table.csv"
 CSV_COLUMNS = (
     *("rec_dist", "dataset", "label", "chosen_on", "loss", "alpha", "epochs", "train_images", "test_images", "seeds"),
     *("test_mean", "test_half_width", "test_values", "train_mean", "train_half_width", "train_values"),
+    *("difference_mean", "difference_half_width", "difference_values"),
     *("paper_test", "paper_train", "paper_alpha", "paper_marks", "command", "swept", "value", "paper_value"),
 )
 SUPERSCRIPTS = str.maketrans("bgtmau", "ᵇᵍᵗᵐᵃᵘ")
@@ -119,7 +120,7 @@ def markdown(findings: Findings) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """One table in Markdown: for each data set test, train, and the paper's numbers where it has any."""
+    """One table in Markdown: for each data set test, train, difference from KL, and the paper's where it has any."""
     columns = {"loss": [literal(row.label) for row in table.rows]}
     for dataset in table.datasets:
         cells, seeds = table.column(dataset), table.seeds(dataset)
@@ -127,6 +128,8 @@ def markdown_table(table: Table) -> str:
         title = f"{name}, {count_of(seeds, 'seed')}" if seeds else name
         for split in SPLITS if table.has_runs(dataset) else []:
             columns[f"{title}, {split}"] = [cell.text(split, seeds) for cell in cells]
+        if table.has_differences(dataset):
+            columns[f"{name}, − {BASELINE}"] = [cell.difference_text(seeds) for cell in cells]
         if not table.has_runs(dataset):
             columns[title] = [""] * len(cells)
         if table.has_paper(dataset):
@@ -177,6 +180,9 @@ def csv_line(findings: Findings, row: Row, key: CellKey, cell: Cell) -> dict[str
             values |= {f"{split}_mean": found.mean, f"{split}_half_width": found.half_width}
             values[f"{split}_values"] = " ".join(map(repr, found.values.values()))
             values["seeds"] = " ".join(map(str, found.values))
+    if found := cell.difference:
+        values |= {"difference_mean": found.mean, "difference_half_width": found.half_width}
+        values["difference_values"] = " ".join(map(repr, found.values.values()))
     if own := cell.replicates:
         data, value = own.runs[0].record["data"], own.value
         values |= {"loss": own.config.loss, "epochs": own.config.epochs, "swept": own.option, "value": value}

@@ -1,4 +1,7 @@
-"""From the result files of runs to tables: mean and 95 % interval over seeds, and the best value of a swept option."""
+"""From the result files of runs to tables: mean and 95 % interval over seeds, and the best value of a swept option.
+
+Beside the mean stands the difference from KL, paired by seed: what a seed does to both goes out of it.
+"""
 
 import math
 import statistics
@@ -11,7 +14,7 @@ from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
 from utils.results.groups import Estimate, estimate
 from utils.results.labels import (
-    MEASURED,
+    INCIDENTAL,
     count_of,
     flag_label,
     run_label,
@@ -24,8 +27,10 @@ from utils.results.labels import (
 from utils.results.paper_numbers import DATASETS, PaperNumber, is_comparison, published, published_over
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, ResultsError
+from vae.evaluation.statistics import paired_difference
 
 SPLITS = ("test", "train")
+BASELINE = "KL"  # the loss that others are compared with
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,12 @@ class Replicates:
         runs = [run for run in self.ended if quantity in run.evaluation.get(split, {})]
         return estimate(runs, quantity, split) if runs else None
 
+    @property
+    def setting(self) -> tuple:
+        """What it shares with those that it can be compared with."""
+        apart = {"loss", "seed", *INCIDENTAL, *self.config.loss_options}
+        return tuple((name, value) for name, value in self.config.flags().items() if name not in apart)
+
 
 def check_evaluation(run: SavedRun) -> None:
     """Raise ResultsError unless evaluation.json of a run that has ended holds a squared error of each split."""
@@ -76,7 +87,7 @@ def replicates(runs: Sequence[SavedRun]) -> list[Replicates]:
     varying = varying_flags([run.config for run in runs])
     found: dict[tuple, dict[int, SavedRun]] = defaultdict(dict)
     for run in sorted(runs, key=lambda run: (run.config.seed, run.ended)):
-        flags = {name: value for name, value in run.config.flags().items() if name not in {"seed", *MEASURED}}
+        flags = {name: value for name, value in run.config.flags().items() if name not in {"seed", *INCIDENTAL}}
         found[tuple(flags.items())][run.config.seed] = run  # of two runs with the same seed one that has ended
     rows = []
     for by_seed in found.values():
@@ -105,17 +116,35 @@ class Cell:
     paper: PaperNumber | None
     chosen: bool = False  # whether the swept option's value was chosen, in a row of the best
     paper_value: float | None = None  # the one that is best by the paper's numbers
+    baseline: Replicates | None = None  # the runs that it is compared with; None where there are none
 
     def text(self, split: str, seeds: int | None) -> str:
         """Mean ± half of the interval, with the value that was chosen, and the number of seeds unless it is `seeds`."""
         found = self.replicates.estimate(split) if self.replicates else None
         if found is None:
             return "not ended" if self.replicates else ""
-        interval = f" ± {found.half_width:.2f}" if found.half_width is not None else ""
         own = self.replicates
         remarks = [flag_label(own.option, own.value)] if self.chosen and split == "test" else []
-        remarks += [count_of(found.count, "seed")] if found.count != seeds else []
-        return f"{found.mean:.2f}{interval}" + (f" ({', '.join(remarks)})" if remarks else "")
+        return estimate_text(found, seeds, remarks)
+
+    @cached_property
+    def difference(self) -> Estimate | None:
+        """Its test squared error less that of KL(q‖p), paired by seed; None if it is KL, or no seed has both."""
+        own, other = (one.estimate("test") if one else None for one in (self.replicates, self.baseline))
+        if own is None or other is None or self.replicates is self.baseline or not own.values.keys() & other.values:
+            return None
+        return paired_difference(own.values, other.values)
+
+    def difference_text(self, seeds: int | None) -> str:
+        """That difference, with its sign; empty if there is none."""
+        return estimate_text(self.difference, seeds, sign="+") if self.difference else ""
+
+
+def estimate_text(found: Estimate, seeds: int | None, remarks: Sequence[str] = (), sign: str = "") -> str:
+    """Mean ± half of the interval; in brackets remarks, and the number of seeds unless it is `seeds`."""
+    interval = f" ± {found.half_width:.2f}" if found.half_width is not None else ""
+    remarks = [*remarks, *([count_of(found.count, "seed")] if found.count != seeds else [])]
+    return f"{found.mean:{sign}.2f}{interval}" + (f" ({', '.join(remarks)})" if remarks else "")
 
 
 @dataclass(frozen=True)
@@ -162,13 +191,18 @@ class Table:
         """Whether a data set has runs."""
         return any(cell.replicates for cell in self.column(dataset))
 
+    def has_differences(self, dataset: str) -> bool:
+        """Whether a data set has runs to compare with those of KL."""
+        return any(cell.difference for cell in self.column(dataset))
+
     def has_paper(self, dataset: str) -> bool:
         """Whether the paper has numbers for a data set."""
         return any(cell.paper for cell in self.column(dataset))
 
     def heads(self, dataset: str) -> list[str]:
-        """What the columns of a data set are called: its splits, and the paper's numbers where it has any."""
-        return [*(SPLITS if self.has_runs(dataset) else ["no runs"]), *(["paper"] if self.has_paper(dataset) else [])]
+        """What the columns of a data set are called: its splits, the difference from KL, and the paper's numbers where it has any."""
+        own = [*SPLITS, *([f"− {BASELINE}"] if self.has_differences(dataset) else [])]
+        return [*(own if self.has_runs(dataset) else ["no runs"]), *(["paper"] if self.has_paper(dataset) else [])]
 
     def seeds(self, dataset: str) -> int | None:
         """How many seeds most cells of a data set have; None if no run has ended."""
@@ -193,8 +227,18 @@ def tables(found: Sequence[Replicates]) -> list[Table]:
                 rows.append(configuration_row([one for one in of_loss if one.label == label], datasets))
             for family in families(of_loss):
                 rows += [best_row(family, datasets, split) for split in ("train", "test")]
-        made.append(Table(rec_dist, datasets, rows))
+        baselines = {one.setting: one for one in own if one.config.loss == BASELINE}
+        made.append(Table(rec_dist, datasets, [compared(row, baselines) for row in rows]))
     return made
+
+
+def compared(row: Row, baselines: dict[tuple, Replicates]) -> Row:
+    """The row, with what each of its cells is compared with."""
+    cells = {
+        dataset: replace(cell, baseline=baselines.get(cell.replicates.setting)) if cell.replicates else cell
+        for dataset, cell in row.cells.items()
+    }
+    return replace(row, cells=cells)
 
 
 def datasets_of(found: Sequence[Replicates]) -> list[str]:
@@ -236,6 +280,12 @@ def best_row(family: Sequence[Replicates], datasets: list[str], split: str) -> R
 
 
 def least_error(found: Sequence[Replicates], split: str) -> Replicates | None:
-    """Those with the least mean squared error on a split; None if none has ended."""
-    ended = [one for one in found if one.estimate(split)]
-    return min(ended, key=lambda one: one.estimate(split).mean, default=None)
+    """Those with the least mean squared error on a split, over the seeds that all have if any; None if none has ended.
+
+    Over all seeds of each, one might be chosen for its seeds.
+    """
+    ended = [one for one in found if one.ended]
+    values = [one.estimate(split).values for one in ended]
+    shared = set.intersection(*map(set, values)) if values else set()
+    errors = [statistics.fmean(own[seed] for seed in shared or own) for own in values]
+    return ended[errors.index(min(errors))] if ended else None

@@ -8,10 +8,10 @@ from typing import Any
 from utils.datasets import Dataset
 from utils.grids.commands import default_flags
 from utils.grids.saved import SavedRun
-from utils.results.labels import MEASURED, count_of, flag_label, in_order, swept_option
+from utils.results.labels import INCIDENTAL, count_of, flag_label, in_order, swept_option
 from vae.evaluation.statistics import Estimate
 
-NOT_SHARED = ("loss", "seed", *MEASURED)  # by the runs of a group
+NOT_SHARED = ("loss", "seed", *INCIDENTAL)  # by the runs of a group
 
 Series = dict[Any, list[SavedRun]]  # runs by the value of a flag, ascending; more than one where there are more seeds
 

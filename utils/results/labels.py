@@ -8,8 +8,9 @@ from utils.grids.commands import given_flags
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, default_options
 from vae.losses import LOSSES
 
-MEASURED = ("evaluate_every", *EVALUATION_OPTIONS)  # what was measured of a run, and is no part of what it is
-UNTOLD = {"dataset", "rec_dist", "loss", "seed", *MEASURED}  # in labels
+# No part of what a run is: what was measured of it, and whether it was compiled, which is a matter of rounding.
+INCIDENTAL = ("evaluate_every", *EVALUATION_OPTIONS, "compile")
+UNTOLD = {"dataset", "rec_dist", "loss", "seed", *INCIDENTAL}  # in labels
 
 
 def count_of(count: int, noun: str) -> str:
@@ -45,7 +46,7 @@ def flag_label(name: str, value: Any) -> str:
         return ("" if value else "no-") + name.replace("_", "-")
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     if value is None:
-        text = "auto" if name == "compile" else "all"
+        text = "all"
     return f"{symbol_of(name)} = {text}"
 
 

@@ -16,7 +16,7 @@ from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
 from utils.results.groups import NOT_SHARED, RunGroup
-from utils.results.labels import MEASURED, count_of, flag_label
+from utils.results.labels import INCIDENTAL, count_of, flag_label
 from utils.runs.config import RunConfig
 from utils.runs.folder import MODEL
 
@@ -75,14 +75,22 @@ def describe(group: RunGroup, folder: Path, preset: str | None, flags: dict[str,
     planned = configurations(flags, preset)
     plain = planned[0].flags()
     flags = {**{name: value for name, value in group.settings.items() if plain[name] != value}, **flags}
-    flags |= {"seed": seeds} if seeds != [plain["seed"]] else {}
-    for name in MEASURED:
-        asked = {run.config.flags()[name] for run in group.runs}
-        flags |= {name: asked.pop()} if len(asked) == 1 and asked != {plain[name]} else {}
-    print("   ", command(folder, flags, preset))
+    for compiled in dict.fromkeys(run.config.compile for run in group.runs):
+        own = [run for run in group.runs if run.config.compile == compiled]
+        print("   ", command(folder, {**flags, **own_flags(own, plain)}, preset))
     there = [identity(run.config, group) for run in group.runs]
     if missing := [config for config in planned if identity(config, group) not in there]:
         print("    not there yet:", names(missing, planned))
+
+
+def own_flags(runs: Sequence[SavedRun], plain: dict[str, Any]) -> dict[str, Any]:
+    """The seeds of runs, and what is no part of what they are where they agree on it, as far as these are not plain."""
+    seeds = sorted({run.config.seed for run in runs})
+    found = {"seed": seeds} if seeds != [plain["seed"]] else {}
+    for name in INCIDENTAL:
+        asked = {run.config.flags()[name] for run in runs}
+        found |= {name: asked.pop()} if len(asked) == 1 and asked != {plain[name]} else {}
+    return found
 
 
 def identity(config: RunConfig, group: RunGroup) -> dict[str, Any]:
@@ -99,7 +107,7 @@ def names(configs: Sequence[RunConfig], among: Sequence[RunConfig]) -> str:
         told = [
             flag_label(name, value)
             for name, value in config.flags().items()
-            if name not in ("seed", *MEASURED) and any(other[name] != value for other in others)
+            if name not in ("seed", *INCIDENTAL) and any(other[name] != value for other in others)
         ]
         found.setdefault(config.loss, []).extend([", ".join(told)] if told else [])
     return ", ".join(f"{loss} ({'; '.join(dict.fromkeys(told))})" if told else loss for loss, told in found.items())

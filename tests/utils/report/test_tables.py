@@ -35,7 +35,7 @@ def test_rows_hold_the_seeds_of_a_configuration(results):
     assert findings.replicates[0].estimate("test", "evidence") is None
     assert "| KL | 43.67 ± 142.71 | 43.67 ± 142.71 |" in (results / "exp" / TABLE).read_text()
     assert (
-        "| loss | mnist, 3 seeds, test | mnist, 3 seeds, train | mnist, paper |"
+        "| loss | mnist, 3 seeds, test | mnist, 3 seeds, train | mnist, − KL | mnist, paper |"
         in (results / "exp" / TABLE).read_text()
     )
 
@@ -52,6 +52,42 @@ def test_a_seed_counts_once_and_other_numbers_of_seeds_are_told(results):
     report(results, "one")
     assert "| loss | digits, one seed, test | digits, one seed, train |" in (results / "one" / TABLE).read_text()
     assert "| KL | 12.50 | 12.50 |" in (results / "one" / TABLE).read_text()
+
+
+def test_the_difference_from_kl_is_paired_by_seed(results):
+    errors = {"KL": {1: 10.0, 2: 12.0, 3: 11.0, 4: 50.0}, "rKL": {1: 10.4, 2: 12.5, 3: 11.6}, "MMD": {1: 9.75}}
+    for loss, by_seed in errors.items():
+        write_grid(results / "exp", lambda c, own=by_seed: own[c.seed], loss=[loss], seed=list(by_seed), noise=[0.0])
+    write_grid(results / "exp", lambda c: 30.0, loss=["rKL"], seed=[1], noise=[1.0])  # there is no KL to set beside it
+    cells = {label: next(iter(own.values())) for label, own in cells_of(report(results)).items()}
+    difference = cells["rKL noise = 0"].difference
+    assert difference.values == pytest.approx({1: 0.4, 2: 0.5, 3: 0.6})
+    assert cells["rKL noise = 0"].difference_text(3) == "+0.50 ± 0.25"  # 4.302653 * 0.1 / sqrt(3)
+    assert cells["MMD λ = 500, noise = 0"].difference_text(3) == "-0.25 (one seed)"
+    assert cells["KL noise = 0"].difference is None
+    assert cells["rKL noise = 1"].difference is None
+    lines = {line["label"]: line for line in table(results)}
+    assert lines["rKL noise = 0"]["difference_values"].split() == list(map(repr, difference.values.values()))
+    assert float(lines["rKL noise = 0"]["difference_mean"]) == difference.mean
+    assert lines["KL noise = 0"]["difference_mean"] == ""
+
+
+def test_the_best_alpha_is_chosen_on_the_seeds_that_all_have(results):
+    # By seed 1, which both have, 0.3 is better; by their means 0.1 would be, whose other seed happens to be easy.
+    errors = {(0.1, 1): 10.0, (0.1, 2): 5.0, (0.3, 1): 9.0}
+    for alpha, seed in errors:
+        flags = {"loss": ["GJS"], "GJS_A": [alpha], "seed": [seed], "dataset": "digits"}
+        write_grid(results / "exp", lambda c: errors[c.loss_options["GJS_A"], c.seed], **flags)
+    best = cells_of(report(results))["GJS, best α on train"]["digits"]
+    assert best.replicates.value == 0.3
+
+
+def test_a_run_that_was_compiled_is_another_seed_of_the_same_configuration(results):
+    for seed, compiled in ((1, True), (2, False), (3, None)):
+        flags = {"loss": ["KL"], "compile": compiled, "seed": [seed], "dataset": "digits"}
+        write_grid(results / "exp", lambda c: 10.0 + c.seed, **flags)
+    (own,) = report(results).replicates
+    assert (own.label, own.estimate("test").values) == ("KL", {1: 11.0, 2: 12.0, 3: 13.0})
 
 
 def test_the_best_alpha_is_chosen_on_train_and_on_test(results):

@@ -70,6 +70,5 @@ def test_losses_stand_in_the_order_of_the_papers_table_and_others_behind_by_name
 def test_short_forms():
     assert (symbol_of("GJS_A"), symbol_of("lr"), symbol_of("energy_B")) == ("α", "lr", "energy-B")
     assert flag_label("train_size", None) == "train-size = all"
-    assert flag_label("compile", None) == "compile = auto"
     assert flag_label("GJS_invA", True) == "GJS-invA"
     assert (count_of(1, "seed"), count_of(3, "seed"), count_of(1200, "run")) == ("one seed", "3 seeds", "1,200 runs")

@@ -127,6 +127,22 @@ def test_flags_that_all_runs_have_are_in_the_command(copied, capsys):
     assert commands(capsys)[0].items() >= {"seed": 5, "importance_samples": 20, "lr": 0.01}.items()
 
 
+def test_runs_that_were_compiled_and_others_are_one_group_with_a_command_each(copied, capsys):
+    folder = copied("beta")
+    for seed in (7, 8):
+        for run in saved_runs(folder):
+            if run.config.seed == 1234:
+                other = shutil.copytree(run.folder.path, folder / f"{run.config.experiment}_seed-{seed}")
+                change(other, seed=seed, compile=False)
+    group = only(read_groups(folder, "beta"))
+    assert group.seeds == [7, 8, 1234]
+    first, second, *_ = commands(capsys)
+    assert {(flags.get("compile"), str(flags.get("seed"))) for flags in (first, second)} == {
+        (None, "None"),
+        (False, "[7, 8]"),
+    }
+
+
 def test_where_there_is_nothing_the_command_makes_the_grid(tmp_path, capsys):
     assert read_groups(tmp_path / "beta", "beta") == []
     (flags,) = commands(capsys)
