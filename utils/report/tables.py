@@ -12,7 +12,7 @@ from functools import cached_property
 
 from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
-from utils.results.groups import Estimate, estimate
+from utils.results.groups import Estimate, difference, estimate
 from utils.results.labels import (
     INCIDENTAL,
     count_of,
@@ -27,7 +27,6 @@ from utils.results.labels import (
 from utils.results.paper_numbers import DATASETS, PaperNumber, is_comparison, published, published_over
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, ResultsError
-from vae.evaluation.statistics import paired_difference
 
 SPLITS = ("test", "train")
 BASELINE = "KL"  # the loss that others are compared with
@@ -130,10 +129,9 @@ class Cell:
     @cached_property
     def difference(self) -> Estimate | None:
         """Its test squared error less that of KL(q‖p), paired by seed; None if it is KL, or no seed has both."""
-        own, other = (one.estimate("test") if one else None for one in (self.replicates, self.baseline))
-        if own is None or other is None or self.replicates is self.baseline or not own.values.keys() & other.values:
+        if self.replicates is None or self.baseline in (None, self.replicates):
             return None
-        return paired_difference(own.values, other.values)
+        return difference(self.replicates.ended, self.baseline.ended, "squared_error")
 
     def difference_text(self, seeds: int | None) -> str:
         """That difference, with its sign; empty if there is none."""
@@ -200,7 +198,7 @@ class Table:
         return any(cell.paper for cell in self.column(dataset))
 
     def heads(self, dataset: str) -> list[str]:
-        """What the columns of a data set are called: its splits, the difference from KL, and the paper's numbers where it has any."""
+        """What the columns of a data set are called: splits, difference from KL, and the paper's where it has any."""
         own = [*SPLITS, *([f"− {BASELINE}"] if self.has_differences(dataset) else [])]
         return [*(own if self.has_runs(dataset) else ["no runs"]), *(["paper"] if self.has_paper(dataset) else [])]
 

@@ -9,7 +9,7 @@ from utils.datasets import Dataset
 from utils.grids.commands import default_flags
 from utils.grids.saved import SavedRun
 from utils.results.labels import INCIDENTAL, count_of, flag_label, in_order, swept_option
-from vae.evaluation.statistics import Estimate
+from vae.evaluation.statistics import Estimate, paired_difference
 
 NOT_SHARED = ("loss", "seed", *INCIDENTAL)  # by the runs of a group
 
@@ -141,6 +141,12 @@ def with_best(groups: Sequence[RunGroup]) -> list[RunGroup]:
 def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> list[Any]:
     """A quantity in the evaluation of each run, such as squared_error."""
     return [run.evaluation[split][quantity] for run in runs]
+
+
+def difference(runs: Sequence[SavedRun], others: Sequence[SavedRun], quantity: str) -> Estimate | None:
+    """A quantity of the test evaluation, that of some runs less that of others by seed; None if no seed has both."""
+    mine, theirs = ({run.config.seed: run.evaluation["test"][quantity] for run in own} for own in (runs, others))
+    return paired_difference(mine, theirs) if mine.keys() & theirs.keys() else None
 
 
 def estimate(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> Estimate:

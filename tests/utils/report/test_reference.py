@@ -1,0 +1,68 @@
+"""What pages say of reference runs, by runs that are made up."""
+
+import pytest
+
+from utils.report.reference import BLOCKS, columns_of, filled
+from utils.results.cells import number
+from written_runs import write_grid
+
+FLAGS = {"loss": ["KL", "rKL", "GJS", "dGJS"], "GJS_A": [0.1, 0.3], "seed": [1, 1234]}
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """Two seeds on MNIST, one on Fashion-MNIST with gaussian."""
+
+    def error(config):
+        return {"KL": 10.0, "rKL": 12.0}.get(config.loss, 9 + config.loss_options.get("GJS_A", 0)) + config.seed % 2
+
+    for name in ("beta", "lambda"):
+        (tmp_path / name).mkdir()
+    write_grid(tmp_path / "table1", error, dataset=["mnist"], **FLAGS)
+    write_grid(tmp_path / "table1", error, dataset=["fashion"], rec_dist=["gaussian"], **{**FLAGS, "seed": [1234]})
+    return tmp_path
+
+
+def lines_of(reference, name):
+    """The lines of a block by their first cell."""
+    lines = [line.strip("|").split(" | ") for line in BLOCKS[name](reference) if line.startswith("| ")]
+    return {first.strip(): [cell.strip() for cell in cells] for first, *cells in lines}
+
+
+def test_numbers_have_an_interval_and_say_how_many_seeds_they_are_of():
+    assert number({1: 11.0, 2: 12.0, 3: 13.0}) == "12.00 ± 2.48"
+    assert number({1: 11.0, 2: 12.0, 3: 13.0}, "α = 0.1", digits=1, sign="+") == "+12.0 ± 2.5 (α = 0.1)"
+    assert number({1: 11.0}, "α = 0.1") == "11.00 (α = 0.1, 1)"
+    assert number({}) == ""
+
+
+def test_columns_are_in_the_papers_order(reference):
+    assert [(own.dataset, own.rec_dist) for own in columns_of(["table1"], reference)] == [
+        ("mnist", "bernoulli"),
+        ("fashion", "gaussian"),
+    ]
+
+
+def test_the_table_has_every_loss_beside_the_papers(reference):
+    rows = lines_of(reference, "results")
+    assert rows["KL"] == ["10.50 ± 6.35 (2)", "8.46", "10.00 (1)", "11.98"]
+    assert rows["GJS, best α"] == ["9.60 ± 6.35 (α = 0.1, 2)", "7.52 (α = 0.1)", "9.10 (α = 0.1, 1)", "10.04 (α = 0.2)"]
+    assert rows["MMD, weight 500"] == ["", "13.19¹", "", "11.10¹"]
+    assert lines_of(reference, "errors")["dGJS, α = 0.3"] == ["9.80 ± 6.35 (2)", "9.30 (1)"]
+
+
+def test_claims_have_a_verdict_and_their_differences(reference):
+    rows = lines_of(reference, "claims")
+    assert rows["KL(p‖q) has a larger error than KL(q‖p)"] == ["undecided", "undecided"]
+    assert rows["JS^G is below KL(p‖q) for every α"] == ["undecided, holds in 0 of 2"] * 2
+    assert rows["KL(p‖q)"] == ["-2.00 ± 0.00 (2): undecided", "-2.00 (1): undecided"]
+    text = "\n".join(BLOCKS["claims"](reference))
+    assert "### No β reaches the dual\n" in text and "There are no runs yet that decide it." in text
+
+
+def test_a_page_is_written_between_its_marks_and_nowhere_else(reference):
+    page = "Above.\n<!-- errors -->\nold\n<!-- end of errors -->\nBelow <!-- results -->.\n"
+    text = filled(page, reference)
+    assert text.startswith("Above.\n<!-- errors -->\n\n|  | MNIST, `bernoulli` |")
+    assert text.endswith("\n\n<!-- end of errors -->\nBelow <!-- results -->.\n") and "old" not in text
+    assert filled(text, reference) == text
