@@ -32,14 +32,16 @@ def run_here(arguments, capsys, draw=draw_run):
     return status, *capsys.readouterr()
 
 
-def test_missing_mnist_names_the_file(capsys, tmp_path, monkeypatch):
+def test_missing_mnist_names_the_files(capsys, tmp_path, monkeypatch):
     unreachable = replace(SOURCES["mnist"], mirrors=("http://127.0.0.1:9/",))
     monkeypatch.setitem(SOURCES, "mnist", unreachable)
     status, _, err = run_here(
         ["exp", "-d", "mnist", "--data-dir", tmp_path / "data", "--results-dir", tmp_path / "results"], capsys
     )
     assert status == 2
-    assert err.startswith("main.py: train-images-idx3-ubyte.gz is missing and cannot be downloaded")
+    files = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    first, second, third, last = (f"{file}-ubyte.gz" for file in files)
+    assert err.startswith(f"main.py: {first}, {second}, {third} and {last} are missing and cannot be downloaded")
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -1,5 +1,7 @@
 """A prior of one's own, which is no Gaussian: from its distribution alone follows all that a run asks of it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.distributions import Independent, Laplace
@@ -7,6 +9,7 @@ from torch.distributions import Independent, Laplace
 import vae
 from registries import set_free
 from small_runs import config, metrics_of
+from utils.figures.one_run import draw_run
 from utils.runs.folder import LATENT, RECONSTRUCTIONS, SAMPLES, TRAVERSALS
 from utils.runs.run import run
 from vae.losses import LOSSES, register
@@ -48,7 +51,7 @@ def own_loss(monkeypatch):
 @pytest.mark.parametrize("dataset", ["digits", "mixture2d"])
 def test_it_trains_evaluates_estimates_the_evidence_and_draws(dataset, own_loss, runtime):
     small = config(dataset=dataset, loss=own_loss, rec_dist=None, importance_samples=20, latent_dim=3, epochs=3)
-    evaluation = run(small, runtime)
+    evaluation = run(small, replace(runtime, draw=draw_run))
     folder = runtime.results_dir / "exp"
     pictures = (RECONSTRUCTIONS, TRAVERSALS, SAMPLES) if dataset == "digits" else (LATENT, SAMPLES)
     assert all((folder / name).stat().st_size for name in pictures)
