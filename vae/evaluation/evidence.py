@@ -10,7 +10,7 @@ weighted as one mixture (Owen and Zhou 2000, "Safe and effective importance samp
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -34,7 +34,7 @@ POSTERIOR = {"posterior": 1.0}  # the importance weighted bound of Burda et al.;
 
 MOST_IMAGES = 10_000  # that the evidence is estimated for, the first
 BATCH_SIZE = 20  # images at a time
-ROUND = 100  # draws per image at a time
+ROUND = 100  # draws per image at a time, at most
 DECODED = 500  # latents that are decoded at a time; on a CPU fewer and more are slower
 
 NEWTON_STEPS = 5
@@ -118,7 +118,9 @@ def log_evidence(log_weights: Tensor) -> Tensor:
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     """(sum_k w_k)^2 / sum_k w_k^2: K where all weights are equal, 1 where one outweighs all others; (..., K) to (...).
 
-    Far below K the estimate of log p(x) is too low, by about (1/ESS - 1/K) / 2 nats as long as that is small.
+    Far below K the estimate of log p(x) is too low. A first approximation to how much is (1/ESS - 1/K) / 2 nats, which
+    takes weights without a heavy tail: of a model of MNIST trained with KL it says 0.05 from K = 100 to 2000, and 0.12
+    with a standard error of 0.05 was measured.
     """
     return (2 * log_weights.logsumexp(-1) - (2 * log_weights).logsumexp(-1)).exp()
 
@@ -148,22 +150,35 @@ def importance_log_weights(
 
     images: (N, C, H, W) in [0, 1], binary under a Bernoulli likelihood, or vectors (N, D).
     proposal: which share of the draws each part of r has, of "laplace", "posterior" and "prior". The draws are dealt
-        out to the parts, not drawn: the estimate is unbiased for p(x) as it would be, and varies less.
+        out to the parts in rounds of about the same size, not drawn: the estimate is unbiased for p(x) as it would be,
+        and varies less. Too few draws to give each part one are drawn.
     inputs: what the encoder sees in place of the images.
     Draws are of the global random stream.
     """
     inputs = images if inputs is None else inputs
     parts = [PARTS[name](model, images, inputs) for name in proposal]
-    cumulative = list(accumulate(proposal.values(), initial=0.0))
+    rounds = math.ceil(samples / ROUND)
     log_weights = []
-    for start in range(0, samples, ROUND):
-        size = min(ROUND, samples - start)
-        counts = [round(upto * size) - round(before * size) for before, upto in pairwise(cumulative)]
-        drawn = [(part, count) for part, count in zip(parts, counts) if count]
-        z = torch.cat([part.sample((count,)) for part, count in drawn])
-        log_r = torch.stack([math.log(count / size) + part.log_prob(z) for part, count in drawn]).logsumexp(0)
+    for before, upto in pairwise(samples * number // rounds for number in range(rounds + 1)):
+        z, shares = draw(parts, upto - before, list(proposal.values()))
+        log_r = torch.stack([math.log(share) + part.log_prob(z) for part, share in zip(parts, shares)]).logsumexp(0)
         log_weights.append((log_joint(model, images, z) - log_r).double())
     return torch.cat(log_weights).mT
+
+
+def draw(parts: Sequence[Distribution], draws: int, shares: Sequence[float]) -> tuple[Tensor, Sequence[float]]:
+    """Draws from the parts of a proposal (draws, N, latent_dim), and the shares with which r is their mixture.
+
+    Each part has about its share, and r is the mixture that was dealt. Without a draw of each part, r would lack it
+    where it is needed as a defence: then each draw of each image falls to any part, and r is the whole mixture.
+    """
+    counts = [round(upto * draws) - round(before * draws) for before, upto in pairwise(accumulate(shares, initial=0.0))]
+    if all(counts):
+        z = torch.cat([part.sample((count,)) for part, count in zip(parts, counts)])
+        return z, [count / draws for count in counts]
+    of_each = torch.stack([part.sample((draws,)) for part in parts])
+    fallen = of_each.new_tensor(shares).multinomial(of_each[0, ..., 0].numel(), replacement=True)
+    return of_each.gather(0, fallen.view(1, *of_each.shape[1:3], 1).expand(1, *of_each.shape[1:])).squeeze(0), shares
 
 
 def log_joint(model: VAE, images: Tensor, z: Tensor) -> Tensor:

@@ -134,12 +134,62 @@ def test_how_many_latents_are_decoded_at_once_does_not_matter(monkeypatch):
     assert found[2].allclose(found[0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("samples", [1, 2, 3, 7, 101])
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 7, 101, 250])
 def test_any_number_of_draws_is_dealt_out_to_the_parts_of_the_proposal(samples):
     model, vectors, _ = linear_model(orthogonal=False)
     log_weights = importance_log_weights(model, vectors, samples)
     assert log_weights.shape == (8, samples)
     assert log_weights.isfinite().all()
+
+
+class Constant:
+    """A part of a proposal whose draws are all of one value, for so many images."""
+
+    def __init__(self, value, images):
+        self.value, self.images = value, images
+
+    def sample(self, shape):
+        return torch.full((*shape, self.images, 2), float(self.value))
+
+
+def drawn(draws, images=1):
+    """How often the parts were drawn from, as shares of all draws of all images, and the shares of the mixture."""
+    z, shares = evidence.draw([Constant(value, images) for value in range(3)], draws, list(ADAPTED.values()))
+    assert z.shape == (draws, images, 2) and (z[..., 0] == z[..., 1]).all()
+    return z[..., 0].flatten().long().bincount(minlength=3) / (draws * images), shares
+
+
+def test_draws_are_dealt_out_in_rounds_of_about_the_same_size(monkeypatch):
+    rounds, draw = [], evidence.draw
+    monkeypatch.setattr(evidence, "draw", lambda *given: rounds.append(given[1]) or draw(*given))
+    model, vectors, _ = linear_model(orthogonal=False)
+    for samples, expected in ((100, [100]), (101, [50, 51]), (201, [67, 67, 67]), (300, [100] * 3), (7, [7])):
+        rounds.clear()
+        importance_log_weights(model, vectors, samples)
+        assert rounds == expected
+
+
+def test_each_part_of_the_proposal_has_draws_in_every_round():
+    for draws in range(5, 101):
+        found, shares = drawn(draws)
+        assert found.min() > 0 and found.tolist() == pytest.approx(shares)
+        assert shares == pytest.approx(list(ADAPTED.values()), abs=0.5 / draws * 2)
+
+
+def test_draws_too_few_for_all_parts_fall_to_any_of_them_with_the_whole_mixture_as_proposal():
+    torch.manual_seed(0)
+    found, shares = drawn(2, images=1000)
+    assert shares == list(ADAPTED.values())
+    assert found.tolist() == pytest.approx(shares, abs=4 * (0.25 / 2000) ** 0.5)
+
+
+@pytest.mark.parametrize("samples", [1, 3, 101])
+def test_a_posterior_that_is_too_narrow_does_not_bias_the_weights_of_any_number_of_draws(samples):
+    model, vectors, exact = linear_model(orthogonal=False, shift=3, factor=0.1)
+    count = 6000 // samples
+    relative = (importance_log_weights(model, vectors.repeat_interleave(count, 0), samples)).exp().mean(1)
+    each = (relative.log() - exact.repeat_interleave(count)).exp().view(8, count)
+    assert ((each.mean(1) - 1).abs() < 4 * each.std(1) / count**0.5).all()
 
 
 def test_weights_of_a_few_draws_are_unbiased():
