@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 
 from utils.grids.grid import configurations
 from utils.grids.sweep import sweep
+from utils.machine.locks import locked
 from utils.runs.runtime import Runtime
 
 
@@ -41,6 +44,26 @@ def descendants():
     return find
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Gives the folder that a function fills: made_once(name, fill). All workers of a session share it."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+
+    def folder_of(name: str, fill: Callable[[Path], object]) -> Path:
+        place = root / name
+        place.mkdir(parents=True, exist_ok=True)
+        with locked(place):
+            if not (place / "filled").exists():
+                shutil.rmtree(place / "folder", ignore_errors=True)  # what another worker has failed to fill
+                (place / "folder").mkdir()
+                fill(place / "folder")
+                (place / "filled").touch()
+        return place / "folder"
+
+    return folder_of
+
+
 DIGITS = {"dataset": "digits", "rec_dist": "gaussian", "train_size": 20, "test_size": 10, "epochs": 2}
 GRIDS = [  # folder, preset, flags
     ("table1", "table1", {"loss": ["KL", "GJS"], "GJS_A": [0.1, 0.5], "importance_samples": 2}),
@@ -53,10 +76,12 @@ GRIDS = [  # folder, preset, flags
 
 
 @pytest.fixture(scope="session")
-def results(tmp_path_factory) -> Path:
+def results(made_once) -> Path:
     """A folder that has, in results/reference/, small runs of the grids that notebooks read: on a few digits."""
-    root = tmp_path_factory.mktemp("project")
-    runtime = Runtime(results_dir=root / "results" / "reference", device="cpu", progress_bar=False)
-    for folder, preset, flags in GRIDS:
-        sweep(folder, configurations({**DIGITS, **flags}, preset), runtime)
-    return root
+
+    def fill(root: Path) -> None:
+        runtime = Runtime(results_dir=root / "results" / "reference", device="cpu", progress_bar=False)
+        for folder, preset, flags in GRIDS:
+            sweep(folder, configurations({**DIGITS, **flags}, preset), runtime)
+
+    return made_once("results", fill)

@@ -3,7 +3,9 @@
 The short version of benchmarks/soak.py, and obstacles that are none of a process's own making.
 """
 
+import contextlib
 import ctypes
+import io
 import json
 import os
 import random
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import main as command_line
 from mistakes import contents
 from small_runs import metrics_of
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
@@ -24,12 +27,21 @@ ROOT = Path(__file__).parent.parent
 RUN = "exp -d digits -l tGJS -e 12 -z 3 --train-size 40 --test-size 10 -b 8 --no-progress-bar --no-cuda".split()
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # bits may depend on the number of threads
 
+pytestmark = pytest.mark.slow
+
 
 def start(results_dir, *arguments, **options):
     """A process of main.py."""
     command = [sys.executable, ROOT / "main.py", *arguments, "--results-dir", results_dir]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
     return subprocess.Popen(command, **pipes, **options)
+
+
+def in_this_process(results_dir, *arguments):
+    """The same in this process, which has the same bits and starts at once."""
+    with contextlib.redirect_stderr(io.StringIO()) as err:
+        command_line.main([*arguments, "--results-dir", str(results_dir)], draw=None)
+    assert err.getvalue() == ""
 
 
 def respect_permissions():
@@ -49,8 +61,7 @@ def outcome(results_dir):
 def uninterrupted(tmp_path_factory):
     """The outcome of a run of 12 epochs that nothing ended."""
     results_dir = tmp_path_factory.mktemp("uninterrupted")
-    _, err = start(results_dir, *RUN).communicate()
-    assert err == ""
+    in_this_process(results_dir, *RUN)
     return outcome(results_dir)
 
 
@@ -78,7 +89,7 @@ def test_killed_again_and_again_at_random_moments(tmp_path, uninterrupted):
     process = start(tmp_path, *arguments)
     _, err = process.communicate()
     assert (process.returncode, err) == (0, "")
-    assert outcome(tmp_path) == uninterrupted
+    assert outcome(tmp_path) == uninterrupted, "of a process too"
 
 
 def test_ctrl_c_saves_and_names_the_command_that_goes_on(tmp_path, uninterrupted):
@@ -109,8 +120,7 @@ def test_a_checkpoint_larger_than_a_file_may_be(tmp_path, uninterrupted):
     assert err.startswith(f"main.py: cannot write {tmp_path / 'exp' / CHECKPOINT} (File too large)")
     assert err.endswith("put that right, then --resume goes on\n") and err.count("\n") == 1
     assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == [CONFIG, METRICS]
-    process = start(tmp_path, "exp", "--resume", "--no-cuda")
-    assert process.communicate()[1] == ""
+    in_this_process(tmp_path, "exp", "--resume", "--no-cuda")
     assert outcome(tmp_path) == uninterrupted
 
 
@@ -134,6 +144,5 @@ def test_a_read_only_folder(tmp_path, uninterrupted):
         assert (process.returncode, out, err) == (2, "", f"main.py: {message}\n")
         folder.chmod(0o755)
         assert contents(tmp_path) == before
-    process = start(tmp_path, "exp", "--resume", "--no-cuda")
-    assert process.communicate()[1] == ""
+    in_this_process(tmp_path, "exp", "--resume", "--no-cuda")
     assert outcome(tmp_path) == uninterrupted

@@ -14,6 +14,8 @@ nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: se
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: see requirements-dev.txt")
 pytest.importorskip("ipykernel", reason="ipykernel is not installed: see requirements-dev.txt")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 SIZES = {"train_size": 20, "test_size": 10, "epochs": 1}

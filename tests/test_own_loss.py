@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own loss")]
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = re.search(
     r"^## Your own divergence\n.*?```python\n(.*?)```",

@@ -55,6 +55,7 @@ def check_ended_well(results_dir, epochs):
         torch.testing.assert_close(ours[name], value, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 @on_linux
 def test_where_a_rank_is_killed_all_end_and_one_process_goes_on(tmp_path, descendants):
     process = start(tmp_path, "exp", *SMALL, "--epochs", "100000")
@@ -69,6 +70,7 @@ def test_where_a_rank_is_killed_all_end_and_one_process_goes_on(tmp_path, descen
     check_ended_well(tmp_path, epochs)
 
 
+@pytest.mark.slow
 @on_linux
 def test_ctrl_c_ends_all_ranks_which_go_on_with_what_one_process_began(tmp_path):
     run_alone(tmp_path, "exp", *SMALL, "--epochs", 1)
@@ -87,6 +89,7 @@ def test_ctrl_c_ends_all_ranks_which_go_on_with_what_one_process_began(tmp_path)
     assert "ranks" not in (tmp_path / "whole" / CONFIG).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

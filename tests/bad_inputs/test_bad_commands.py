@@ -134,6 +134,7 @@ def test_wrong_commands(command):
     check_refused(command, f"main.py: {COMMANDS[command]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", PROCESSES)
 def test_wrong_commands_of_a_process(command):
     check_refused(command, f"main.py: {COMMANDS[command]}", in_a_process)

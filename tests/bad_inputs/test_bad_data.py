@@ -313,6 +313,7 @@ def test_wrong_data(name, monkeypatch):
     check(name, in_this_process)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROCESSES)
 def test_wrong_data_of_a_process(name):
     check(name, in_a_process)

@@ -184,6 +184,7 @@ def test_wrong_folders_of_results(name, ended):
     check(name, ended, in_this_process)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROCESSES)
 def test_wrong_folders_of_results_of_a_process(name, ended):
     check(name, ended, in_a_process)

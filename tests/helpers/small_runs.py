@@ -5,7 +5,7 @@ import json
 from utils.runs.config import RunConfig, read_config
 from utils.runs.folder import METRICS, ResultsFolder
 
-SMALL = {"train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
+SMALL = {"dataset": "digits", "train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "lr": 1e-3}
 TIMINGS = ("seconds", "images_per_second")
 
 

@@ -1,10 +1,15 @@
 """What tests of runs share."""
 
+import hashlib
+import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from utils.figures.one_run import draw_run
+from utils.runs.folder import EVALUATION
+from utils.runs.run import run
 from utils.runs.runtime import Runtime
 
 
@@ -18,3 +23,19 @@ def runtime(tmp_path):
 def drawing(runtime):
     """With pictures."""
     return replace(runtime, draw=draw_run)
+
+
+@pytest.fixture
+def ended(made_once, runtime):
+    """Puts a run of some configuration that has ended into the results: trained once for all that ask for the same.
+
+    Gives its evaluation.
+    """
+
+    def put(config):
+        name = hashlib.sha256(repr(config).encode()).hexdigest()[:16]
+        made = made_once(name, lambda folder: run(config, replace(runtime, results_dir=folder)))
+        folder = shutil.copytree(made / config.experiment, runtime.results_dir / config.experiment)
+        return json.loads((folder / EVALUATION).read_text())
+
+    return put

@@ -76,6 +76,7 @@ def start_on_ray(runtime, epochs):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 @on_linux
 @needs("ray", "requirements-ray.txt")
 def test_ray_goes_on_with_the_run_of_a_killed_worker(runtime, descendants):
@@ -93,6 +94,7 @@ def test_ray_goes_on_with_the_run_of_a_killed_worker(runtime, descendants):
     assert out.count("ended before, skipped") == 3
 
 
+@pytest.mark.slow
 @needs("ray", "requirements-ray.txt")
 def test_ctrl_c_leaves_nobody_at_work_on_ray(runtime):
     process = start_on_ray(runtime, 100_000)
@@ -107,6 +109,7 @@ def test_ctrl_c_leaves_nobody_at_work_on_ray(runtime):
             assert folder.load_checkpoint()["epoch"] >= 2
 
 
+@pytest.mark.slow
 @on_linux
 @needs("submitit", "requirements-slurm.txt")
 def test_submitit_packs_runs_and_goes_on_with_that_of_a_killed_process(runtime, descendants, monkeypatch, capsys):

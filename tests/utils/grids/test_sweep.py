@@ -335,6 +335,7 @@ def start(results_dir, *flags):
     )
 
 
+@pytest.mark.slow
 def test_side_by_side_gives_the_same_bits_as_in_turn_and_one_may_fail(runtime):
     process = start(runtime.results_dir, "-e", "2", "--loss", "KL", "--lr", "1e-4", "1e30")
     out, err = process.communicate()
@@ -356,6 +357,7 @@ def wait_until_free(path):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
 def test_a_killed_process_leaves_nobody_at_work_and_goes_on_to_the_same_bits(how, runtime):
     process = start(runtime.results_dir, "-e", "60", "--seed", "0", "1")

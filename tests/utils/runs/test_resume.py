@@ -55,8 +55,8 @@ def break_training(monkeypatch, error, *, at_step):
 
 @pytest.mark.parametrize("at_step", [2, 5, 8])
 @pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
-def test_an_interrupted_run_resumes_to_the_same_bits(runtime, monkeypatch, error, at_step):
-    run(config("whole", epochs=3, loss="tGJS", evaluate_every=1), runtime)
+def test_an_interrupted_run_resumes_to_the_same_bits(runtime, monkeypatch, error, at_step, ended):
+    ended(config("whole", epochs=3, loss="tGJS", evaluate_every=1))
     with monkeypatch.context() as patch:
         break_training(patch, error(), at_step=at_step)
         with pytest.raises(Interrupted if error is KeyboardInterrupt else Crash):
@@ -82,8 +82,8 @@ def test_a_denoising_run_resumes_to_the_same_bits(runtime):
 
 @pytest.mark.parametrize("at_write", range(1, 9))
 @pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
-def test_a_run_that_breaks_off_at_any_write_resumes_to_the_same_files(runtime, monkeypatch, error, at_write):
-    run(config("whole"), runtime)
+def test_a_run_that_breaks_off_at_any_write_resumes_to_the_same_files(runtime, monkeypatch, error, at_write, ended):
+    ended(config("whole"))
     whole = files_of(runtime, "whole")
     writes, replace = [], ResultsFolder.replace
 
@@ -122,8 +122,8 @@ def test_an_interruption_saves_the_last_whole_epoch_and_says_so(runtime, monkeyp
     assert checkpoint["epoch"] == saved
 
 
-def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypatch):
-    run(config(loss="tGJS"), runtime)
+def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypatch, ended):
+    ended(config(loss="tGJS"))
     break_training(monkeypatch, KeyboardInterrupt(), at_step=2)
     with pytest.raises(Interrupted):
         resume("exp", {"epochs": 4}, runtime)
@@ -131,8 +131,8 @@ def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypat
         vae.load(runtime.results_dir / "exp")
 
 
-def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, capsys):
-    run(config(), runtime)
+def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, capsys, ended):
+    ended(config())
     monkeypatch.setattr(experiment, "environment", lambda device: {**environment(device), "git_revision": "other"})
     resume("exp", {"epochs": 3}, runtime)
     saved = json.loads(files_of(runtime)[CONFIG])
@@ -146,16 +146,16 @@ def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, 
 
 
 @pytest.mark.parametrize("content", [{"weights": 1}, {"epoch": 1, "step": 3, "model": {}, "loss": {}, "optimizer": {}}])
-def test_a_checkpoint_of_something_else_is_refused(runtime, content):
-    run(config(), runtime)
+def test_a_checkpoint_of_something_else_is_refused(runtime, content, ended):
+    ended(config())
     torch.save(content, runtime.results_dir / "exp" / CHECKPOINT)
     with pytest.raises(ResultsError, match=r"checkpoint.pt does not belong to the config.json") as caught:
         resume("exp", {"epochs": 3}, runtime)
     assert "\n" not in str(caught.value)
 
 
-def test_a_crash_between_metrics_and_checkpoint_leaves_no_line_twice(runtime, monkeypatch):
-    run(config("whole", epochs=3), runtime)
+def test_a_crash_between_metrics_and_checkpoint_leaves_no_line_twice(runtime, monkeypatch, ended):
+    ended(config("whole", epochs=3))
     with monkeypatch.context() as patch:
         patch.setattr(ResultsFolder, "save_checkpoint", lambda folder, state: (_ for _ in ()).throw(Crash()))
         with pytest.raises(Crash):
@@ -166,16 +166,16 @@ def test_a_crash_between_metrics_and_checkpoint_leaves_no_line_twice(runtime, mo
     assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
 
 
-def test_more_epochs_go_on_from_the_end(runtime):
-    run(config("whole", epochs=3), runtime)
-    run(config(epochs=2), runtime)
+def test_more_epochs_go_on_from_the_end(runtime, ended):
+    ended(config("whole", epochs=3))
+    ended(config())
     resume("exp", {"epochs": 3}, runtime)
     assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
     assert json.loads(files_of(runtime)[CONFIG])["epochs"] == 3
 
 
-def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys):
-    evaluation = run(config(), runtime)
+def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys, ended):
+    evaluation = ended(config())
     before = files_of(runtime)
     assert resume("exp", {"epochs": 2, "lr": 1e-3, "loss": "GJS", "GJS_A": 0.5}, runtime) == evaluation
     assert files_of(runtime) == before
@@ -193,8 +193,8 @@ def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys):
         ({"test_size": 5}, "--test-size 5: the saved run has 10"),
     ],
 )
-def test_resume_refuses_another_configuration(runtime, flags, message):
-    run(config(), runtime)
+def test_resume_refuses_another_configuration(runtime, flags, message, ended):
+    ended(config())
     before = files_of(runtime)
     with pytest.raises(OptionError, match=message):
         resume("exp", flags, runtime)
@@ -202,8 +202,8 @@ def test_resume_refuses_another_configuration(runtime, flags, message):
 
 
 @pytest.mark.parametrize("again", [resume, evaluate_only])
-def test_other_data_than_the_run_began_with_are_refused(runtime, again):
-    run(config(), runtime)
+def test_other_data_than_the_run_began_with_are_refused(runtime, again, ended):
+    ended(config())
     path = runtime.results_dir / "exp" / CONFIG
     saved = json.loads(path.read_text())
     saved["data"]["sha256"]["train"] = "0" * 64
@@ -230,6 +230,7 @@ def test_a_non_finite_loss_keeps_the_last_good_checkpoint(runtime, monkeypatch):
     assert MODEL not in files_of(runtime)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(missing_for_compile(torch.device("cpu")) is not None, reason="nothing to compile with")
 def test_a_compiled_run_resumes_compiled_to_the_same_bits(runtime):
     small = {"dataset": "mixture2d", "latent_dim": None, "lr": 1e-2, "compile": True}

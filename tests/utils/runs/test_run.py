@@ -1,4 +1,4 @@
-"""Runs from configuration to results folder, on a few rendered dSprites."""
+"""Runs from configuration to results folder, on a few digits."""
 
 import json
 from dataclasses import replace
@@ -50,7 +50,7 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(drawing):
 
 
 def test_a_run_leaves_a_complete_folder(drawing):
-    evaluation = run(config(loss="dGJS", GJS_A=0.3, evaluate_every=2), drawing)
+    evaluation = run(config(dataset="dsprites", loss="dGJS", GJS_A=0.3, evaluate_every=2), drawing)
     folder = drawing.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         set(FILES) - {CLASSES, INTERPOLATIONS, LATENT, EVENTS}
@@ -102,6 +102,7 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(drawing, c
     assert model.sample(5).shape == (5, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["KL", "dGJS", "InfoVAE"])
 def test_samples_of_the_mixture_have_both_modes(loss, runtime):
     """After a few epochs already, of 2,000 samples each mode has over a quarter and few lie between them."""
@@ -127,7 +128,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(runtime):
 
 @pytest.mark.parametrize(("noise", "rows"), [(0.0, 2), (0.5, 3)])
 def test_reconstructions_show_what_the_model_saw(drawing, noise, rows):
-    run(config(noise=noise, epochs=1), drawing)
+    run(config(dataset="dsprites", noise=noise, epochs=1), drawing)
     picture = imread(drawing.results_dir / "exp" / RECONSTRUCTIONS)
     assert len(picture) == 35 + rows * 66 - 2 + 10, "title, rows of 64 pixels 2 apart, margin"
 
@@ -158,16 +159,16 @@ def test_a_run_without_data_leaves_no_folder(runtime):
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"data": null}', "", '"text"'])
-def test_a_configuration_that_is_none_is_refused(runtime, content):
-    run(config(), runtime)
+def test_a_configuration_that_is_none_is_refused(runtime, content, ended):
+    ended(config())
     (runtime.results_dir / "exp" / CONFIG).write_text(content)
     for act in (lambda: resume("exp", {}, runtime), lambda: vae.load(runtime.results_dir / "exp")):
         with pytest.raises(ResultsError, match="config.json is (damaged|not a configuration)"):
             act()
 
 
-def test_evaluation_alone_repeats_the_evaluation_and_writes_nothing_else(runtime):
-    evaluation = run(config(loss="MMD"), runtime)
+def test_evaluation_alone_repeats_the_evaluation_and_writes_nothing_else(runtime, ended):
+    evaluation = ended(config(loss="MMD"))
     before = files_of(runtime)
     (runtime.results_dir / "exp" / EVALUATION).write_text("{}")
     (runtime.results_dir / "exp" / CHECKPOINT).unlink()
@@ -216,16 +217,16 @@ def test_load_gives_back_model_loss_and_configuration(runtime):
     assert not model.training
 
 
-def test_a_model_of_another_configuration_is_refused(runtime):
-    run(config(), runtime)
+def test_a_model_of_another_configuration_is_refused(runtime, ended):
+    ended(config())
     path = runtime.results_dir / "exp" / CONFIG
     path.write_text(path.read_text().replace('"latent_dim": 3', '"latent_dim": 4'))
     with pytest.raises(ResultsError, match="model.pt does not belong to the config.json beside it"):
         vae.load(path.parent)
 
 
-def test_a_configuration_of_another_version_is_refused(runtime):
-    run(config(), runtime)
+def test_a_configuration_of_another_version_is_refused(runtime, ended):
+    ended(config())
     path = runtime.results_dir / "exp" / CONFIG
     path.write_text(path.read_text().replace('"latent_dim"', '"latents"'))
     with pytest.raises(ResultsError, match="not a configuration of this version .*latent_dim"):
@@ -234,8 +235,8 @@ def test_a_configuration_of_another_version_is_refused(runtime):
         evaluate_only("exp", {}, runtime)
 
 
-def test_an_existing_experiment_is_replaced_only_when_asked(runtime):
-    run(config(), runtime)
+def test_an_existing_experiment_is_replaced_only_when_asked(runtime, ended):
+    ended(config())
     before = files_of(runtime)
     with pytest.raises(ResultsError, match="exists: choose another name, --resume .* or --overwrite"):
         run(config(seed=5), runtime)

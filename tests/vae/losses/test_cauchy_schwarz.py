@@ -44,6 +44,7 @@ def test_extreme_log_variances_are_finite_with_their_gradients(logvar):
     assert all(torch.isfinite(parameter.grad).all() for parameter in model.prior.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [True, False])
 def test_both_modes_come_back_and_the_aggregate_is_nearer_to_the_mixture_than_to_the_standard_normal(network, tmp_path):
     """In two latent dimensions: in one, the encoder of some seeds folds a mode around the other and stays so."""

@@ -110,6 +110,7 @@ def test_every_member_is_what_it_is_alone(members, shared):
         check_same(trainer, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("members", "shared"),
     [

@@ -229,6 +229,7 @@ def counter(count_compiled):
     return count_compiled("eager")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.compilable])
 def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, counter):
     compiled, eager = make_vector_trainer(name, compile=True), make_vector_trainer(name)
@@ -264,6 +265,7 @@ def test_a_run_whose_compiling_fails_goes_on_without():
     assert all(value.equal(weights(eager)[key]) for key, value in weights(trainer).items())
 
 
+@pytest.mark.slow
 def test_each_of_many_runs_in_a_process_is_compiled(counter):
     for number in range(1, torch._dynamo.config.recompile_limit + 3):
         list(make_vector_trainer("GJS", {"GJS_A": number / 20}, compile=True).train(1))

@@ -5,6 +5,7 @@ Reference:
     https://doi.org/10.24432/C50P49
 """
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -32,19 +33,29 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
         DatasetError: scikit-learn is not installed.
     """
     try:
-        from sklearn.datasets import load_digits  # not a requirement
+        small, labels = small_digits()
     except ImportError:
         raise DatasetError("digits come with scikit-learn, which is not installed: pip install scikit-learn") from None
-    digits = load_digits()
-    order = split_indices(len(digits.images), split, test=TEST_IMAGES, seed=SPLIT_SEED, name=name)
+    order = split_indices(len(small), split, test=TEST_IMAGES, seed=SPLIT_SEED, name=name)
     chosen = order[: first(size, len(order), name, split)]
-    small = np.rint(digits.images * (255 / HIGHEST)).astype(np.uint8)
     images = small[chosen, None].repeat(ENLARGEMENT, axis=2).repeat(ENLARGEMENT, axis=3)
     return Dataset(
         name=name,
         split=split,
         images=torch.from_numpy(images),
-        labels=torch.from_numpy(digits.target[chosen].astype(np.int64)),
+        labels=torch.from_numpy(labels[chosen]),
         source="scikit-learn",
         sha256=hashlib.sha256(small.tobytes()).hexdigest(),
     )
+
+
+@functools.cache
+def small_digits() -> tuple[np.ndarray, np.ndarray]:
+    """All images, uint8 (N, 8, 8), and labels, int64 (N,): kept, because they are a text that takes long to read.
+
+    Raises ImportError if scikit-learn is not installed.
+    """
+    from sklearn.datasets import load_digits  # not a requirement
+
+    digits = load_digits()
+    return np.rint(digits.images * (255 / HIGHEST)).astype(np.uint8), digits.target.astype(np.int64)

@@ -5,6 +5,7 @@ Reference:
     https://github.com/google-deepmind/dsprites-dataset
 """
 
+import functools
 import hashlib
 import zipfile
 from pathlib import Path
@@ -34,6 +35,7 @@ def classes_of(indices: np.ndarray) -> np.ndarray:
     return np.stack(np.unravel_index(indices, FACTOR_SIZES), axis=1)
 
 
+@functools.cache
 def split_order(split: str) -> np.ndarray:
     """Official indices of a split's images in its fixed order: 663,552 for "train", 73,728 for "test".
 
@@ -44,8 +46,9 @@ def split_order(split: str) -> np.ndarray:
     """
     grid = np.arange(IMAGES).reshape(FACTOR_SIZES)
     order = np.random.RandomState(SPLIT_SEED).permutation(grid[:, :, :-1].ravel())  # the last orientation left out
-    order = np.repeat(order, np.where(classes_of(order)[:, ORIENTATION] == 0, 2, 1))
+    order = np.repeat(order, np.where(np.unravel_index(order, FACTOR_SIZES)[ORIENTATION] == 0, 2, 1))
     order[1:][order[1:] == order[:-1]] += grid[0, 0, -1, 0, 0]  # from the first orientation to the last
+    order.flags.writeable = False
     return order[:TRAIN_IMAGES] if split == "train" else order[TRAIN_IMAGES:]
 
 
@@ -77,6 +80,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     )
 
 
+@functools.cache
 def _render_digest() -> str:
     classes = classes_of(split_order("train")[:PROBE])
     return hashlib.sha256(classes.astype("<i8").tobytes() + render_packed(classes).tobytes()).hexdigest()

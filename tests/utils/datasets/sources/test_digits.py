@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from utils.datasets import DatasetError, load_dataset
+from utils.datasets.sources.digits import small_digits
 
 load_digits = pytest.importorskip("sklearn.datasets").load_digits
 
@@ -35,6 +36,7 @@ def test_order_is_the_same_for_ever(tmp_path):
 
 
 def test_missing_package_is_told_in_one_line(tmp_path, monkeypatch):
+    small_digits.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(DatasetError, match="which is not installed: pip install scikit-learn"):
         load_dataset("digits", "train", tmp_path)
