@@ -1,4 +1,4 @@
-"""The pictures of the README's gallery: one of each of these notebooks, as it was executed.
+"""The pictures of the gallery in docs/figures.md: one of each of these notebooks, as it was executed.
 
     python notebooks/gallery.py
 

@@ -180,8 +180,8 @@ def test_a_notebook_of_results_without_runs_says_how_to_make_them(of_results, na
 
 
 def test_the_gallery_has_pictures_of_the_notebooks():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
     assert {path.stem for path in gallery.GALLERY.iterdir()} == gallery.PICTURES.keys()
     for name in gallery.PICTURES:
         assert (gallery.GALLERY / f"{name}.png").read_bytes() == gallery.picture(name)
-        assert f"notebooks/gallery/{name}.png" in readme
+        assert f"notebooks/gallery/{name}.png" in page

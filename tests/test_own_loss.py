@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from pages import own_divergence
+
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own loss")]
 
 ROOT = Path(__file__).parents[1]
-EXAMPLE = re.search(
-    r"^## Your own divergence\n.*?```python\n(.*?)```",
-    (ROOT / "README.md").read_text(encoding="utf-8"),
-    re.DOTALL | re.MULTILINE,
-)[1]
+EXAMPLE = own_divergence()
 NAME, OPTION = re.search(r'@register\("(\w+)"', EXAMPLE)[1], re.search(r'Option\("(\w+)"', EXAMPLE)[1]
 FLAG = OPTION.replace("_", "-")
 DRAW = f"""

@@ -1,6 +1,6 @@
 """Which entries of a registry are the project's own, and entries that last for a test."""
 
-# Of these a row in the README is asked. Files of one's own beside theirs are private, and tested as they are.
+# Of these a row in docs/objectives.md is asked. Files of one's own beside theirs are private, and tested as they are.
 OUR_LOSSES = "AE KL rKL betaH GJS dGJS tGJS tdGJS MMD energy InfoVAE CS CatVAE InfoCatVAE betaB factor btcvae".split()
 
 

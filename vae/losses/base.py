@@ -67,8 +67,8 @@ class Loss(nn.Module, ABC):
     A module, so that what an objective learns or counts is a parameter or a buffer and is saved with it.
     """
 
-    summary: ClassVar[str]  # one line for the help and the README
-    formula: ClassVar[str]  # the divergence with its weight, for the README
+    summary: ClassVar[str]  # one line for the help and the docs
+    formula: ClassVar[str]  # the divergence with its weight, for the docs
     options: ClassVar[tuple[Option, ...]] = ()
     display: ClassVar[Display]  # how tables and figures show it
     swept: ClassVar[str | None] = None  # the option whose values are compared, and of which the best is chosen
@@ -146,7 +146,7 @@ def register(
     def add(loss: type[Loss]) -> type[Loss]:
         for text in ("summary", "formula"):
             if not hasattr(loss, text):
-                raise TypeError(f"{loss.__name__}: its {text} is missing, a line for the help and the README")
+                raise TypeError(f"{loss.__name__}: its {text} is missing, a line for the help and the docs")
         LOSSES.register(name, aliases=aliases)(loss)
         loss.display = display or Display(name)
         loss.batchable = vars(loss).get("batchable", False)
