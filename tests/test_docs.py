@@ -130,7 +130,7 @@ def test_the_presets_are_those_of_the_table():
 
 def test_grids_have_as_many_runs_as_is_said():
     text = flowing(BY_NAME["sweeps"])
-    grid, preset = (own[2:] for own in commands(BY_NAME["sweeps"]) if own[2] in ("skew", "table1") and "--jobs" in own)
+    grid, preset = (own[2:] for own in commands(BY_NAME["sweeps"]) if "--jobs" in own and own[2] in ("skew", "table1"))
     assert len(read(grid)) == 10 and "trains ten" in text
     assert f"trains {len(read(preset))} runs" in text
     assert f"The whole table is {len(read(['x', '--preset', 'table1']))} runs" in text
