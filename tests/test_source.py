@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,50 @@ def test_a_room_of_utils_imports_only_rooms_below_it(room):
     for path in (ROOT / "utils" / room).rglob("*.py"):
         rooms = {".".join(name.split(".")[:2]) for name in modules_of(path) if name.startswith("utils.")}
         assert rooms <= below, path.relative_to(ROOT)
+
+
+MODULES = {path.relative_to(ROOT): path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("utils", "vae")}
+MODULES = {".".join(place.with_suffix("").parts).removesuffix(".__init__"): path for place, path in MODULES.items()}
+
+
+def arrows():
+    """For each module of vae and utils, those of them that it imports."""
+    return {name: imported_modules(path) & MODULES.keys() - {name} for name, path in MODULES.items()}
+
+
+def imported_modules(path):
+    """The names of what a file imports, modules and what is taken from them alike."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    taken = {(node.module, alias.name) for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    modules = {f"{module}.{name}" for module, name in taken} & MODULES.keys()
+    modules |= {module for module, name in taken if f"{module}.{name}" not in MODULES}
+    return modules | {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert len(list(TopologicalSorter(arrows()).static_order())) == len(MODULES)  # CycleError names a circle
+
+
+def test_no_rooms_import_each_other_in_a_circle():
+    rooms = defaultdict(set)
+    for name, others in arrows().items():
+        room, *theirs = (".".join(one.split(".")[:2]) for one in (name, *others))
+        rooms[room] |= {*theirs} - {room}
+    assert {"vae.losses", "utils.runs"} <= set(TopologicalSorter(rooms).static_order())
+
+
+REGISTRIES = {"vae/losses", "vae/divergences", "vae/models/networks", "vae/models/priors", "vae/models/likelihoods"}
+REGISTRIES |= {"vae/evaluation/disentanglement", "utils/datasets/sources"}  # may grow by a file for each entry
+
+
+def test_rooms_and_modules_are_small():
+    rooms = defaultdict(list)
+    for path in MODULES.values():
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 350, path
+        if path.name != "__init__.py":
+            rooms[str(path.parent.relative_to(ROOT))].append(path.stem)
+    assert len(rooms["utils"]) <= 2
+    assert not {room: names for room, names in rooms.items() if len(names) > 9 and room not in REGISTRIES}
 
 
 LOOKING = ("utils.results", "utils.figures", "utils.report")
