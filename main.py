@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None, *, draw: Drawing | None = draw_run)
         report(command)
 
 
-# A command line, taken apart
+# From a command line to a command
 
 
 @dataclass

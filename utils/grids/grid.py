@@ -11,8 +11,6 @@ from utils.runs.config import RunConfig, flags_in_order, used_flags
 from vae.losses import LOSSES
 from vae.options import OptionError
 
-# From flags to configurations
-
 
 def configurations(given: dict[str, Any], preset: str | None = None, data_dir: str | Path = "") -> list[RunConfig]:
     """The configuration of every run of a grid, or of a preset with flags given besides; data are below `data_dir`.
