@@ -181,6 +181,17 @@ def test_the_page_from_python_runs_from_top_to_bottom(in_folder):
     assert [str(tuple(eval(value, vars(found)).shape)) for value, _ in shapes] == [shape for _, shape in shapes]
 
 
+EXAMPLES = [page for page in DOCS if blocks(page, "python") and page.stem != "python"]
+
+
+@pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
+def test_the_examples_of_a_page_run_from_top_to_bottom(page, monkeypatch, in_folder):
+    code = "\n".join(blocks(page, "python"))
+    for name in re.findall(r'^@register\("(\w+)"', code, re.MULTILINE):
+        set_free(monkeypatch, LOSSES, name)
+    in_folder(f"example_of_{page.stem}", code)
+
+
 def test_the_example_of_a_prior_of_ones_own_works(monkeypatch, in_folder):
     set_free(monkeypatch, LOSSES, "LaplaceKL")
     (example,) = blocks(BY_NAME["own"], "python")
