@@ -11,7 +11,9 @@ from utils.datasets import dataset_choices
 from utils.grids.presets import PRESETS
 from utils.runs.config import EvaluationSettings, ModelSettings
 from vae.losses import LOSSES
+from vae.models.networks import NETWORKS
 from vae.options import Option, OptionError, Settings
+from vae.registry import Registry
 from vae.training.settings import TrainingSettings
 
 GROUPS = {  # of the help, and the settings in each
@@ -84,24 +86,25 @@ def build_parser(groups: dict[str, type[Settings]] = GROUPS) -> Parser:
     parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
     for title, settings in groups.items():
         add_options(parser.add_argument_group(title), settings.options().values())
-    add_losses(parser)
+    add_entries(parser, "training objectives", LOSSES)
+    add_entries(parser, "networks", NETWORKS)
     add_several(parser)
     add_folder(parser)
     add_machine(parser)
     return parser
 
 
-def add_losses(parser: Parser) -> None:
-    """Add the list of losses, and a group for the options of each, or of all that share some."""
-    width = max(map(len, LOSSES)) + 1
-    summaries = "\n".join(f"{name:{width}}{loss.summary}" for name, loss in LOSSES.items())
-    parser.add_argument_group("training objectives (--loss)", summaries)
+def add_entries(parser: Parser, title: str, registry: Registry) -> None:
+    """Add the list of what a registry has, and a group for the options of each, or of all that share some."""
+    width = max(map(len, registry)) + 1
+    summaries = "\n".join(f"{name:{width}}{entry.summary}" for name, entry in registry.items())
+    parser.add_argument_group(f"{title} ({registry.flag})", summaries)
     users: dict[Option, list[str]] = {}
-    for name, loss in LOSSES.items():
-        for option in loss.options:
+    for name, entry in registry.items():
+        for option in entry.options:
             users.setdefault(option, []).append(name)
     for names in dict.fromkeys(map(tuple, users.values())):
-        group = parser.add_argument_group(f"options of --loss {', '.join(names)}")
+        group = parser.add_argument_group(f"options of {registry.flag} {', '.join(names)}")
         add_options(group, [option for option in users if tuple(users[option]) == names])
 
 

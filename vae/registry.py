@@ -75,6 +75,10 @@ class Registry(dict[str, Entry]):
         """The names, by their places; those of the same place by name."""
         return sorted(self, key=lambda name: (self.places[name], name))
 
+    def has_option(self, option: str) -> bool:
+        """Whether any entry has an option of that name."""
+        return any(own.name == option for name in self for own in self.options_of(name))
+
     def options_of(self, name: str) -> tuple[Option, ...]:
         """The options of an entry."""
         return getattr(self[name], "options", ())

@@ -67,8 +67,13 @@ def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Loss]:
 
 
 def build(config: Any, image_shape: tuple[int, ...], dataset_size: int) -> tuple[VAE, Loss]:
-    """The model and the loss that a configuration describes by its loss, loss_options, latent_dim and rec_dist."""
-    model = LOSSES.find(config.loss).build_model(image_shape, config.latent_dim, config.rec_dist, config.loss_options)
+    """The model and the loss that a configuration describes: the options and sizes of each, and the likelihood.
+
+    One without a network, of a version that had no other, has the usual one of the images.
+    """
+    network = {"network": getattr(config, "network", None), **getattr(config, "network_options", {})}
+    sizes = (image_shape, config.latent_dim, config.rec_dist)
+    model = LOSSES.find(config.loss).build_model(*sizes, config.loss_options, **network)
     loss = build_loss(config.loss, dataset_size=dataset_size, latent_dim=config.latent_dim, **config.loss_options)
     return model, loss
 

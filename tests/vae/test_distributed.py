@@ -22,6 +22,8 @@ CASES = {
     "CS, no network": ("CS", {"prior_network": False}, "laplace", 0.0),
     "InfoVAE, energy": ("InfoVAE", {"info_divergence": "energy"}, "bernoulli", 0.3),
     "noise": ("KL", {}, "bernoulli", 0.3),
+    "perceptrons": ("KL", {"network": "mlp", "hidden_units": 5}, "bernoulli", 0.0),
+    "a residual network": ("GJS", {"network": "resnet", "width": 4}, "bernoulli", 0.0),
     "vectors": ("MMD", {}, "normal-diagonal", 0.0),
 }
 
@@ -34,10 +36,11 @@ def train(case):
         data = torch.randint(0, 256, (15, 1, 32, 32), dtype=torch.uint8, generator=generator)
     else:
         data = torch.randn(15, 2, dtype=torch.float64, generator=generator)
-    options = LOSSES.resolve_options(name, options)
+    network = {key: value for key, value in options.items() if key in ("network", "hidden_units", "width")}
+    options = LOSSES.resolve_options(name, {key: options[key] for key in options.keys() - network.keys()})
     latent_dim = LOSSES[name].fixed_latent_dim(options) or 3
     seed_everything(1, 0)
-    model = LOSSES[name].build_model(tuple(data.shape[1:]), latent_dim, rec_dist, options).double()
+    model = LOSSES[name].build_model(tuple(data.shape[1:]), latent_dim, rec_dist, options, **network).double()
     loss = build_loss(name, dataset_size=len(data), latent_dim=latent_dim, **options).double()
     trainer = Trainer(model, loss, data, TrainingSettings(batch_size=7, lr=1e-3, seed=1, noise=noise))
     records = list(trainer.train(2))

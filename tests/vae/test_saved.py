@@ -82,7 +82,7 @@ MISTAKES = {
     "unknown loss": (changed(loss="Kl"), "not a configuration of this version .*did you mean KL"),
     "unknown likelihood": (changed(rec_dist="cauchy"), "config.json is not a configuration of this version .*cauchy"),
     "another option": (changed(loss_options={"GJS_C": 1}), "not a configuration of this version .*--GJS-C is not an"),
-    "odd images": (changed(data=OTHER_DATA), r"not a configuration of this version .*image shape \(1, 33, 32\)"),
+    "odd images": (changed(data=OTHER_DATA), r"not a configuration of this version .*the shape \(1, 33, 32\)"),
     "other sizes": (changed(latent_dim=4), "model.pt does not belong to the config.json beside it"),
     "another loss": (changed(loss="KL", loss_options={}), "model.pt does not belong to the config.json beside it"),
     "no model": (lambda folder: (folder / MODEL).unlink(), "model.pt cannot be read"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from utils.grids.grid import configurations, run_name
 from utils.grids.presets import EPOCHS, EPOCHS_OF, PRESETS
-from utils.runs.config import RunConfig, default_options, flags_in_order, used_flags
+from utils.runs.config import COMPOSED, RunConfig, default_options, flags_in_order, used_flags
 from utils.runs.folder import ResultsError
 from utils.runs.runtime import Runtime
 from vae.options import OptionError
@@ -28,9 +28,10 @@ def run_command(folder: Path, config: RunConfig) -> str:
 
 
 def default_flags(config: RunConfig) -> dict[str, Any]:
-    """The flags that a configuration would have with its data set and its loss alone."""
+    """The flags that a configuration would have with its data set and its loss alone, and those of its other parts."""
     bare = RunConfig.from_flags("bare", {"dataset": config.dataset, "loss": config.loss, **config.loss_options})
-    return {**bare.flags(), **default_options(config.loss)}
+    options = (default_options(part, getattr(config, part)) for part in COMPOSED)
+    return {**bare.flags(), **{name: value for own in options for name, value in own.items()}}
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def values_by_flag(configs: list[RunConfig]) -> dict[str, list[Any]]:
 
 def given_flags(config: RunConfig) -> dict[str, Any]:
     """The flags of a configuration, less a latent_dim that follows from others."""
-    own = "latent_dim" in used_flags(config.loss)
+    own = "latent_dim" in used_flags({"loss": config.loss})
     return {name: value for name, value in config.flags().items() if own or name != "latent_dim"}
 
 

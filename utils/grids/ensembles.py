@@ -32,7 +32,7 @@ def ensembles(configs: list[RunConfig]) -> list[list[RunConfig]]:
     growing: dict[Any, list[RunConfig]] = {}
     for config in configs:
         batchable = LOSSES[config.loss].batchable
-        shared = tuple(getattr(config, field.name) for field in fields(config) if field.name not in FREE_TO_DIFFER)
+        shared = repr([getattr(config, field.name) for field in fields(config) if field.name not in FREE_TO_DIFFER])
         members = growing.get(shared, [])
         if not members or not batchable or (len(members) + 1) * config.batch_size > MOST_IMAGES:
             found.append(members := [])

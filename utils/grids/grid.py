@@ -7,8 +7,7 @@ from typing import Any
 
 from utils.datasets import portable_name
 from utils.grids.presets import as_list, preset_grids
-from utils.runs.config import RunConfig, flags_in_order, used_flags
-from vae.losses import LOSSES
+from utils.runs.config import COMPOSED, RunConfig, flags_in_order, used_flags
 from vae.options import OptionError
 
 
@@ -30,17 +29,17 @@ def configurations(given: dict[str, Any], preset: str | None = None, data_dir: s
 
 
 def combinations(grids: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every combination of the values in the grids, once, less the flags that its loss does not use but others do."""
-    used = {loss: used_flags(loss) for grid in grids for loss in map(LOSSES.name_of, as_list(grid["loss"]))}
-    optional = set().union(*used.values())
-    found = {}
+    """Every combination of the values in the grids, once, less the flags that only others' losses or networks use."""
+    whole = []
     for grid in grids:
         names = sorted(grid, key=flags_in_order().index)
         for values in product(*(as_list(grid[name]) for name in names)):
             flags = dict(zip(names, values))
-            flags["loss"] = loss = LOSSES.name_of(flags["loss"])
-            found[tuple((name, v) for name, v in flags.items() if name in used[loss] or name not in optional)] = None
-    return [dict(flags) for flags in found]
+            composed = {part: registry.name_of(flags[part]) for part, registry in COMPOSED.items() if part in flags}
+            whole.append((flags | composed, used_flags(composed)))
+    optional = set().union(*(used for _, used in whole))
+    kept = (tuple((n, v) for n, v in flags.items() if n in used or n not in optional) for flags, used in whole)
+    return [dict(flags) for flags in dict.fromkeys(kept)]
 
 
 def run_name(flags: dict[str, Any]) -> str:

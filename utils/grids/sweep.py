@@ -98,6 +98,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
         sharing = [config for config in configs if data_of(config) == data]
         splits = load_splits(sharing[0], runtime)
         for config in sharing:
+            config.check_data_shape(splits["train"].image_shape)
             if config.experiment in begun:
                 check_same_data(begun[config.experiment].record["data"], splits)
     return pending

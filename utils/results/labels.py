@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from utils.grids.commands import given_flags
-from utils.runs.config import EVALUATION_OPTIONS, RunConfig, default_options
+from utils.runs.config import COMPOSED, EVALUATION_OPTIONS, RunConfig, default_options
 from vae.losses import LOSSES
 
 # No part of what a run is: what was measured of it, and whether it was compiled, which is a matter of rounding.
@@ -35,7 +35,7 @@ def learnt_option(loss: str) -> str | None:
 
 def symbol_of(flag: str) -> str:
     """What a setting or an option is called in short: α, or by the name of its flag."""
-    options = (option for loss in LOSSES.values() for option in loss.options)
+    options = (option for registry in COMPOSED.values() for entry in registry.values() for option in entry.options)
     symbols = {option.name: option.symbol for option in options if option.symbol}
     return symbols.get(flag, flag.replace("_", "-"))
 
@@ -68,7 +68,7 @@ def varying_flags(configs: Iterable[RunConfig]) -> set[tuple[str | None, str]]:
 
 def told_flags(config: RunConfig, varying: set[tuple[str | None, str]] = frozenset()) -> list[str]:
     """The flags that a label tells: those that vary, options that are not at their defaults, and named ones."""
-    defaults = default_options(config.loss)
+    defaults = default_options("loss", config.loss)
     named = {option.name for option in LOSSES[config.loss].options if option.named} - {learnt_option(config.loss)}
 
     def is_told(option: str) -> bool:

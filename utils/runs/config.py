@@ -1,10 +1,10 @@
 """The configuration of a run: every setting with its default and bounds, and its way to config.json and back.
 
-What the rest of utils has to know of the objectives, their names, flags and defaults, it knows from here.
+What the rest of utils has to know of the objectives and the networks, their flags and defaults, it knows from here.
 """
 
 import difflib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_data
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experiment_name
 from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
-from vae.options import OptionError, Settings, setting
+from vae.models.networks import NETWORKS, check_shape
+from vae.options import OptionError, Settings, flag_of, setting
+from vae.registry import Registry
 from vae.training.settings import TrainingSettings
+
+# The settings that name something with options of its own: those of `loss` are in `loss_options`, and so on.
+COMPOSED: dict[str, Registry] = {"loss": LOSSES, "network": NETWORKS}
 
 # What config.json holds beside the configuration.
 RECORDED = ("data", "git_revision", "versions", "machine", "compiled", "resumed_with", "ended_after")
@@ -31,6 +36,7 @@ class ModelSettings(Settings):
         "bernoulli", "likelihood p(x|z); the normal ones are for vectors", choices=tuple(LIKELIHOODS)
     )
     loss: str = setting("GJS", "training objective, see below")
+    network: str = setting("burgess", "encoder and decoder, see below; of vectors it is mlp")
     latent_dim: int = setting(10, "dimensions of z", minimum=1, maximum=10_000)
     epochs: int = setting(30, "passes over the training images", minimum=1)
 
@@ -59,15 +65,18 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields:
 
     experiment: str
     loss_options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    network_options: dict[str, float | int | bool | str] = field(default_factory=dict)
 
     def __post_init__(self):
         check_experiment_name(self.experiment)
         super().__post_init__()
         check_dataset(self.dataset)
-        if self.loss != (name := LOSSES.name_of(self.loss)):
-            raise OptionError(f"--loss {self.loss}: expected {name}, of which it is an alias")
-        if self.loss_options != LOSSES.resolve_options(self.loss, self.loss_options):
-            raise OptionError(f"options {self.loss_options}: expected all of --loss {self.loss}, see from_flags")
+        for part, registry in COMPOSED.items():
+            chosen, options = getattr(self, part), getattr(self, f"{part}_options")
+            if chosen != (name := registry.name_of(chosen)):
+                raise OptionError(f"--{part} {chosen}: expected {name}, of which it is an alias")
+            if options != registry.resolve_options(chosen, options):
+                raise OptionError(f"options {options}: expected all of --{part} {chosen}, see from_flags")
         self.check_loss()
         self.check_data()
 
@@ -97,30 +106,39 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields:
             fitting = ", ".join(name for name, likelihood in LIKELIHOODS.items() if likelihood.data == kind)
             raise OptionError(f"--rec-dist {self.rec_dist}: --dataset {self.dataset} has {kind}: choose from {fitting}")
 
+    def check_data_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise OptionError unless the likelihood and the network are for images, or vectors, of this shape."""
+        self.check_likelihood("images" if len(shape) > 1 else "vectors")
+        check_shape(self.network, shape)
+
     @classmethod
     def from_flags(cls, experiment: str, flags: dict[str, Any], data_dir: str | Path = "") -> "RunConfig":
-        """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3; what is not a setting is the loss's.
+        """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3: settings, and options of what they name.
 
         What is left out is as the loss's options have it, else as the data have it, which may lie at a path, from here
         or from `data_dir`, else at its default.
         """
-        options = cls.options()
-        loss = LOSSES.name_of(flags.get("loss", cls.loss))
-        loss_options = LOSSES.resolve_options(loss, {name: flags[name] for name in flags if name not in options})
-        given = {name: options[name].check(flags[name]) for name in flags if name in options}
-        latent_dim = LOSSES[loss].fixed_latent_dim(loss_options)
+        settings = cls.options()
+        given = {name: settings[name].check(flags[name]) for name in flags if name in settings}
+        defaults = dataset_defaults(given.get("dataset", cls.dataset), data_dir)
+        names = {part: given.get(part, defaults.get(part, getattr(cls, part))) for part in COMPOSED}
+        composed = compose(names, {name: value for name, value in flags.items() if name not in settings})
+        latent_dim = LOSSES[composed["loss"]].fixed_latent_dim(composed["loss_options"])
         own = {} if latent_dim is None else {"latent_dim": latent_dim}
-        defaults = {**dataset_defaults(given.get("dataset", cls.dataset), data_dir), **own}
-        config = cls(experiment, **{**defaults, **given, "loss": loss}, loss_options=loss_options)
+        config = cls(experiment, **{**defaults, **own, **given, **composed})
         if own and "latent_dim" in given:
-            raise OptionError(f"--latent-dim: --loss {loss} has its own, {latent_dim}: leave it out")
+            raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {latent_dim}: leave it out")
         return config
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "RunConfig":
         """The configuration in a config.json; a setting or option that is younger than that has its default."""
-        settings = {name: value for name, value in record.items() if name not in RECORDED}
-        return cls(**settings | {"loss_options": LOSSES.resolve_options(record["loss"], record["loss_options"])})
+        usual = "mlp" if LIKELIHOODS[record["rec_dist"]].data == "vectors" else cls.network
+        settings = {"network": usual, **{name: value for name, value in record.items() if name not in RECORDED}}
+        for part, registry in COMPOSED.items():
+            options = settings.get(f"{part}_options", {})
+            settings[f"{part}_options"] = registry.resolve_options(settings[part], options)
+        return cls(**settings)
 
     def training(self, *, compiled: bool) -> TrainingSettings:
         """The settings of the training loop, compiled or not, as has been chosen."""
@@ -128,25 +146,44 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields:
         return TrainingSettings(**settings | {"compile": compiled})
 
     def flags(self) -> dict[str, Any]:
-        """Every setting and every option of the loss, by name."""
-        return {**{name: getattr(self, name) for name in self.options()}, **self.loss_options}
+        """Every setting, and every option of what they name, by name."""
+        settings = {name: getattr(self, name) for name in self.options()}
+        return settings | {name: value for part in COMPOSED for name, value in getattr(self, f"{part}_options").items()}
+
+
+def compose(names: dict[str, str], options: dict[str, Any]) -> dict[str, Any]:
+    """What a model is composed of: each by its registered name, with all of its options.
+
+    Raises OptionError, in one line, for an option that nothing of it has.
+    """
+    composed: dict[str, Any] = {part: registry.name_of(names[part]) for part, registry in COMPOSED.items()}
+    for part, registry in COMPOSED.items():
+        own = {name: value for name, value in options.items() if part_of(name) == part}
+        composed[f"{part}_options"] = registry.resolve_options(composed[part], own)
+    return composed
+
+
+def part_of(option: str) -> str:
+    """The setting that names what has this option, such as "network"; of an unknown option "loss"."""
+    return next((part for part, registry in COMPOSED.items() if registry.has_option(option)), "loss")
 
 
 def flags_in_order() -> list[str]:
     """Every flag of a configuration, settings first: the order in a run's name."""
-    options = dict.fromkeys(option.name for loss in LOSSES.values() for option in loss.options)
-    return [*RunConfig.options(), *options]
+    names = (option.name for registry in COMPOSED.values() for entry in registry.values() for option in entry.options)
+    return [*RunConfig.options(), *dict.fromkeys(names)]
 
 
-def used_flags(loss: str) -> set[str]:
-    """Of the flags that are not for all losses, those that a loss uses."""
-    options = default_options(loss)
-    return {*options, *(["latent_dim"] if LOSSES[loss].fixed_latent_dim(options) is None else [])}
+def used_flags(composed: dict[str, str]) -> set[str]:
+    """Of the flags that only some losses, or some networks, use: those that are used by the ones that are named."""
+    options = {name for part, chosen in composed.items() for name in default_options(part, chosen)}
+    free = LOSSES[composed["loss"]].fixed_latent_dim(default_options("loss", composed["loss"])) is None
+    return options | ({"latent_dim"} if free else set())
 
 
-def default_options(loss: str) -> dict[str, Any]:
-    """The options of a loss with their defaults."""
-    return LOSSES.resolve_options(loss, {})
+def default_options(part: str, name: str) -> dict[str, Any]:
+    """The options of a loss, or of another part of a model, with their defaults."""
+    return COMPOSED[part].resolve_options(name, {})
 
 
 def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
@@ -175,13 +212,13 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
     """
     if (kind := path_kind(saved.dataset)) and path_kind(flags.get("dataset", "")) == kind:
         saved = replace(saved, dataset=flags["dataset"])
-    if "loss" in flags:
-        flags = {**flags, "loss": LOSSES.name_of(flags["loss"])}
-    known = {**asdict(saved), **saved.loss_options}
+    flags = {name: COMPOSED[name].name_of(value) if name in COMPOSED else value for name, value in flags.items()}
+    known = saved.flags()
     for name, value in flags.items():
-        flag = "--" + name.replace("_", "-")
+        flag = flag_of(name)
         if name not in known:
-            raise OptionError(f"{flag} is not an option of the saved run's --loss {saved.loss}: leave it out")
+            own = f"--{part_of(name)} {getattr(saved, part_of(name))}"
+            raise OptionError(f"{flag} is not an option of the saved run's {own}: leave it out")
         if known[name] != value and name not in changeable:
             remedy = "leave the flag out" + (", or choose a new name" if changeable != EVALUATION_OPTIONS else "")
             remedy = "add --is-eval-only" if name in EVALUATION_OPTIONS else remedy

@@ -30,7 +30,7 @@ def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
     """Both splits, each cut to its size. Raises DatasetError, and OptionError if factors are asked for and unknown."""
     sizes = {"train": config.train_size, "test": config.test_size}
     splits = {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
-    config.check_likelihood("images" if splits["train"].vectors is None else "vectors")
+    config.check_data_shape(splits["train"].image_shape)
     if config.is_metrics and splits["train"].factors is None:
         raise OptionError(f"--is-metrics: --dataset {config.dataset} has no known factors to measure by: leave it out")
     return splits

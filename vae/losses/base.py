@@ -90,9 +90,15 @@ class Loss(nn.Module, ABC):
         return None
 
     @classmethod
-    def build_model(cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any]) -> VAE:
-        """The model that the objective is for: the VAE with the objective's prior, unless overridden."""
-        return build_model(image_shape, latent_dim, rec_dist, prior=partial(cls.build_prior, options=options))
+    def build_model(
+        cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any], **network: Any
+    ) -> VAE:
+        """The model that the objective is for: the VAE with the objective's prior, unless overridden.
+
+        `network` is the network's name and its options, as `vae.models.build_model` takes them.
+        """
+        prior = partial(cls.build_prior, options=options)
+        return build_model(image_shape, latent_dim, rec_dist, prior=prior, **network)
 
     @classmethod
     def build_prior(cls, latent_dim: int, options: dict[str, Any]) -> Prior:

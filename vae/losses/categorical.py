@@ -45,9 +45,11 @@ class CategoricalLoss(Loss):
         return options["classes"] * options["subspace_dim"]
 
     @classmethod
-    def build_model(cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any]) -> VAE:
+    def build_model(
+        cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any], **network: Any
+    ) -> VAE:
         prior = cls.build_prior(latent_dim, options)
-        return build_categorical_model(image_shape, prior, rec_dist, single_decode=options["single_decode"])
+        return build_categorical_model(image_shape, prior, rec_dist, single_decode=options["single_decode"], **network)
 
     @classmethod
     def build_prior(cls, latent_dim: int, options: dict[str, Any]) -> SubspaceMixture:

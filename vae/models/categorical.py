@@ -1,13 +1,13 @@
 """The categorical VAE of Pineau and Lelarge 2018 ("InfoCatVAE", arXiv:1806.08240): an image has a class c and a z."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vae.distributed import gather, share
 from vae.models.likelihoods import Likelihood, build_likelihood
-from vae.models.networks import Decoder, Encoder, Network, network_for
+from vae.models.networks import Decoder, Encoder, Network, build_network
 from vae.models.priors import SubspaceMixture
 from vae.models.vae import VAE, sample_posterior
 
@@ -127,17 +127,16 @@ def build_categorical_model(
     image_shape: tuple[int, int, int],
     prior: SubspaceMixture,
     rec_dist: str = "bernoulli",
+    network: str | None = None,
     *,
     single_decode: bool = False,
+    **network_options: Any,
 ) -> CategoricalVAE:
-    """The categorical VAE with a class for each of the prior's, and the networks that fit the shape of the images.
-
-    Raises ValueError for a shape that no networks fit, and OptionError for an unknown likelihood.
-    """
-    network = network_for(image_shape)
+    """The categorical VAE with a class for each of the prior's; the rest is as for `build_model`."""
+    built = build_network(image_shape, network, **network_options)
     return CategoricalVAE(
-        CategoricalEncoder(network, prior.classes, prior.latent_dim),
-        Decoder(network, prior.latent_dim),
+        CategoricalEncoder(built, prior.classes, prior.latent_dim),
+        Decoder(built, prior.latent_dim),
         prior,
         build_likelihood(rec_dist, image_shape),
         single_decode=single_decode,

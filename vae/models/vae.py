@@ -11,7 +11,7 @@ from vae.distributed import gather, share
 from vae.divergences.numerics import widen
 from vae.inputs import to_network
 from vae.models.likelihoods import Likelihood, build_likelihood
-from vae.models.networks import Decoder, Encoder, network_for
+from vae.models.networks import Decoder, Encoder, build_network
 from vae.models.priors import Prior, StandardNormal
 
 BATCH_SIZE = 200  # of a pass without gradients; of twice as many 64x64 images a feature map would be over 32 MiB
@@ -120,12 +120,16 @@ def build_model(
     latent_dim: int = 10,
     rec_dist: str = "bernoulli",
     prior: Callable[[int], Prior] = StandardNormal,
+    network: str | None = None,
+    **network_options: Any,
 ) -> VAE:
-    """The VAE with the networks that fit the shape of an image, (C, H, W), or of a vector, (D,).
+    """The VAE for images of a shape (C, H, W), or for vectors, (D,).
 
-    `prior` makes the prior of `latent_dim` dimensions: a class of `Prior`, or a function.
-    Raises ValueError for a shape that no networks fit, and OptionError for an unknown likelihood.
+    `prior` makes the prior of `latent_dim` dimensions: a class of `Prior`, or a function. `network` is one of
+    `--network`, with its options by name, such as width=32; None is the usual one of the shape.
+    Raises OptionError, in one line, for names and options that there are not, and for a shape that the network does
+    not take.
     """
-    network = network_for(image_shape)
-    encoder, decoder = Encoder(network, latent_dim), Decoder(network, latent_dim)
+    built = build_network(image_shape, network, **network_options)
+    encoder, decoder = Encoder(built, latent_dim), Decoder(built, latent_dim)
     return VAE(encoder, decoder, prior(latent_dim), build_likelihood(rec_dist, image_shape))

@@ -122,3 +122,17 @@ def test_a_single_run_is_a_table_of_one_row(results):
     assert "| dGJS α = 0.3 | 11.02 | 10.50 | 7.34ᵇ |" in (results / "exp" / TABLE).read_text()
     assert [line["command"] for line in table(results)] == [run_command(findings.folder, config)]
     assert made_by(run_command(findings.folder, config)) == {"results/exp": config}
+
+
+def test_the_command_of_a_run_tells_its_network_and_what_of_it_is_not_usual(results):
+    flags = {"loss": "KL", "dataset": "digits", "network": "resnet", "width": 4}
+    config = RunConfig.from_flags("exp", flags)
+    made = run_command(results / "exp", config)
+    assert made.endswith("exp --dataset digits --loss KL --network resnet --width 4")
+    assert list(made_by(made).values()) == [config]
+
+
+def test_the_command_of_a_grid_tells_its_network(results):
+    flags = {"loss": ["KL", "GJS"], "dataset": "digits", "network": "resnet", "width": 4}
+    found = find_grid(configurations(flags))
+    assert found.flags == flags

@@ -23,6 +23,7 @@ from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, METRICS, MODEL, ResultsError, ResultsFolder
 from utils.runs.run import run
 from utils.runs.runtime import Interrupted
+from vae.models.networks import NETWORKS
 from vae.options import OptionError
 from vae.training.trainer import Trainer
 
@@ -65,6 +66,25 @@ def test_a_loss_that_does_not_use_a_flag_runs_once_without_it():
         if config.loss != "KL":
             flags |= {"GJS_A": config.loss_options["GJS_A"], "GJS_B": 2.0}
         assert config == RunConfig.from_flags(config.experiment, flags)
+
+
+def test_a_network_that_does_not_use_a_flag_runs_once_without_it():
+    configs = configurations({"loss": ["KL", "GJS"], "GJS_A": 0.1, "network": ["burgess", "resnet"], "width": [4, 8]})
+    networks = ["network-burgess", "network-resnet_width-4", "network-resnet_width-8"]
+    assert [config.experiment for config in configs] == [
+        *(f"loss-KL_{network}" for network in networks),
+        *(f"loss-GJS_{network}" for network in networks),
+    ]
+    assert [config.network_options.get("width") for config in configs] == [None, 4, 8] * 2
+    with pytest.raises(OptionError, match="^--width is not an option of --network burgess"):
+        configurations({"loss": ["KL", "GJS"], "width": [4, 8]})
+
+
+def test_a_network_that_does_not_take_the_data_is_refused_before_any_run(runtime, monkeypatch):
+    monkeypatch.setattr(NETWORKS["resnet"], "takes", staticmethod(lambda shape: False))
+    with pytest.raises(OptionError, match=r"^--network resnet: data have the shape \(1, 32, 32\), it takes "):
+        sweep("exp", grid(loss="KL", network=["burgess", "resnet"]), runtime)
+    assert not (runtime.results_dir / "exp").exists()
 
 
 def test_a_loss_whose_options_settle_the_latent_dim_runs_once_without_it():

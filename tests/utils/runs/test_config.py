@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 import pytest
 
 from utils.flags import build_parser
-from utils.runs.config import RunConfig, reconcile
+from utils.runs.config import COMPOSED, RunConfig, reconcile
 from utils.runs.folder import ResultsError
 from vae.options import OptionError, setting
 from vae.training.settings import TrainingSettings
@@ -90,3 +90,33 @@ def test_the_loop_is_given_its_settings_and_no_others():
     settings = made.training(compiled=False)
     assert type(settings) is TrainingSettings
     assert (settings.noise, settings.seed, settings.compile) == (0.1, 3, False)
+
+
+def test_a_network_has_options_of_its_own():
+    made = RunConfig.from_flags("exp", {"loss": "KL", "network": "resnet", "width": 4})
+    assert made.network_options == {"width": 4, "depth": 1, "norm": "group"}
+    assert made.flags().items() >= {"network": "resnet", "width": 4, "norm": "group"}.items()
+    assert RunConfig.from_record(json.loads(json.dumps(asdict(made)))) == made
+    with pytest.raises(OptionError, match="^--width is not an option of --network burgess: it belongs to resnet$"):
+        RunConfig.from_flags("exp", {"loss": "KL", "width": 4})
+    with pytest.raises(OptionError, match="^--network resnet: expected|^options .*: expected all of --network resnet"):
+        replace(made, network_options={})
+    with pytest.raises(OptionError, match="^--width 5: the saved run has 4; leave the flag out"):
+        reconcile(made, {"width": 5}, changeable=("epochs",))
+    with pytest.raises(OptionError, match="^--hidden-units is not an option of the saved run's --network resnet"):
+        reconcile(made, {"hidden_units": 5}, changeable=("epochs",))
+
+
+@pytest.mark.parametrize(("dataset", "network"), [("digits", "burgess"), ("mixture2d", "mlp")])
+def test_a_record_of_before_there_were_networks_has_the_one_there_was(dataset, network):
+    made = RunConfig.from_flags("exp", {"loss": "KL", "dataset": dataset})
+    assert made.network == network
+    record = {name: value for name, value in asdict(made).items() if name not in ("network", "network_options")}
+    assert RunConfig.from_record(json.loads(json.dumps(record))) == made
+
+
+def test_no_two_parts_of_a_model_share_a_flag():
+    registries = COMPOSED.values()
+    parts = [{option.name for entry in registry.values() for option in entry.options} for registry in registries]
+    parts.append({*RunConfig.options()})
+    assert sum(map(len, parts)) == len(set().union(*parts))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from registries import SMALL_NETWORKS
 from vae.losses import LOSSES, build_loss
 from vae.means import NonFiniteError
 from vae.random import seed_everything
@@ -34,11 +35,20 @@ class Remembering(Reporter):
 
 
 def make_trainer(
-    loss, seed=1, data=VECTORS, rec_dist="normal", noise=0.0, precision="float32", compiled=False, lr=1e-3, **options
+    loss,
+    seed=1,
+    data=VECTORS,
+    rec_dist="normal",
+    network=None,
+    noise=0.0,
+    precision="float32",
+    compiled=False,
+    lr=1e-3,
+    **options,
 ):
     options = LOSSES.resolve_options(loss, options)
     seed_everything(seed, 0)
-    model = LOSSES[loss].build_model(tuple(data.shape[1:]), 3, rec_dist, options).to(data.dtype)
+    model = LOSSES[loss].build_model(tuple(data.shape[1:]), 3, rec_dist, options, **(network or {})).to(data.dtype)
     objective = build_loss(loss, dataset_size=len(data), latent_dim=3, **options).to(data.dtype)
     settings = TrainingSettings(
         batch_size=3, lr=lr, seed=seed, noise=noise, precision=precision, compile=bool(compiled)
@@ -81,6 +91,9 @@ OF_EVERY_KIND = [
     ("CS", {"components": 3, "prior_network": False}),
     ("InfoVAE", {"info_divergence": "energy", "info_lambda": 3.0}),
 ]
+SMALL_IMAGES = torch.rand(29, 2, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+OF_NETWORKS = [{"network": name, **SMALL_NETWORKS[name]} for name in ("mlp", "resnet")]
+OF_NETWORKS += [{"network": "resnet", "width": 4, "depth": 2, "norm": "none"}]
 OF_SEVERAL_KINDS = [
     *(("tGJS", {"GJS_A": alpha}) for alpha in (0.1, 0.9)),
     ("CS", {"components": 3}),
@@ -96,8 +109,12 @@ OF_IMAGES = [
 
 @pytest.mark.parametrize(
     ("members", "shared"),
-    [(OF_EVERY_KIND, {}), (OF_IMAGES, {"data": IMAGES, "rec_dist": "bernoulli", "noise": 0.1})],
-    ids=["vectors", "images"],
+    [
+        (OF_EVERY_KIND, {}),
+        (OF_IMAGES, {"data": IMAGES, "rec_dist": "bernoulli", "noise": 0.1}),
+        *((OF_IMAGES[3:5], {"data": SMALL_IMAGES, "rec_dist": "gaussian", "network": own}) for own in OF_NETWORKS),
+    ],
+    ids=["vectors", "images", "mlp", "resnet", "resnet without normalisation"],
 )
 def test_every_member_is_what_it_is_alone(members, shared):
     together = [make_trainer(loss, **{**shared, **options}) for loss, options in members]
@@ -116,8 +133,9 @@ def test_every_member_is_what_it_is_alone(members, shared):
     [
         (OF_SEVERAL_KINDS, {"data": VECTORS.float()}),
         (OF_IMAGES[-3:], {"data": IMAGES.float(), "rec_dist": "bernoulli", "noise": 0.1}),
+        (OF_IMAGES[3:5], {"data": SMALL_IMAGES.float(), "rec_dist": "bernoulli", "network": OF_NETWORKS[1]}),
     ],
-    ids=["vectors", "images"],
+    ids=["vectors", "images", "resnet"],
 )
 def test_what_is_compiled_is_one_graph_for_all_members_and_epochs(members, shared, count_compiled):
     counter = count_compiled("aot_eager")

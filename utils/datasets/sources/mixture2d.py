@@ -18,7 +18,7 @@ CENTRE = 5.0  # the components have the means (-5, 0) and (5, 0) and the covaria
     "mixture2d",
     kind="vectors",
     needs_files=False,
-    defaults={"rec_dist": "normal-diagonal", "latent_dim": 1, "epochs": 60, "lr": 1e-3},
+    defaults={"rec_dist": "normal-diagonal", "network": "mlp", "latent_dim": 1, "epochs": 60, "lr": 1e-3},
 )
 def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     """Vectors float32 (N, 2) and labels, 0 for the left component and 1 for the right; `data_dir` is not looked at.

@@ -21,7 +21,7 @@ TWICE = 1.01 / 255  # more than what has been divided by 255 twice
 Arrays = dict[str, np.ndarray]
 
 
-@register_path("npz", kind_of=kind_of, vectors={"rec_dist": "normal-diagonal"})
+@register_path("npz", kind_of=kind_of, vectors={"rec_dist": "normal-diagonal", "network": "mlp"})
 def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     """Images uint8 (N, C, S, S) or vectors float32 (N, D) of an archive, with labels where there are any.
 

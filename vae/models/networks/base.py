@@ -1,10 +1,11 @@
 """What every family of networks offers, and the registry of all of them."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from vae.options import Option, OptionError
 from vae.registry import Registry
 
 NETWORKS: Registry[type["Network"]] = Registry("network")
@@ -13,15 +14,18 @@ NETWORKS: Registry[type["Network"]] = Registry("network")
 class Network(ABC):
     """A family of encoders and decoders for images of shape (C, H, W), or for vectors, (D,).
 
-    Raises ValueError for a shape that it does not take.
+    What it makes of an image depends on that image and on nothing else: neither on the others of its batch, as with
+    batch normalisation, nor on chance, as with dropout. So it can be shared by processes, and stacked in an ensemble.
+
+    One's own is a subclass under `@NETWORKS.register("name")`; `__init__` takes its options by name.
     """
 
+    summary: ClassVar[str]  # one line for the help
     shapes: ClassVar[str]  # those that it takes, in words
+    options: ClassVar[tuple[Option, ...]] = ()
 
     def __init__(self, data_shape: tuple[int, ...]):
-        if not self.takes(data_shape):
-            raise ValueError(f"image shape {tuple(data_shape)}: these networks take {self.shapes}")
-        self.data_shape = data_shape
+        self.data_shape = tuple(data_shape)
 
     @staticmethod
     @abstractmethod
@@ -63,16 +67,30 @@ class Decoder(nn.Module):
         return self.layers(z)
 
 
-def network_for(data_shape: tuple[int, ...]) -> Network:
-    """The networks of data of this shape: of the families that take it, the one of the first place.
+def build_network(data_shape: tuple[int, ...], name: str | None = None, **options: Any) -> Network:
+    """The network of that name for data of this shape, with options such as width=32 (the flag --width).
 
-    Raises ValueError, in one line, if none does.
+    None stands for the usual one of the shape, see `usual_network`. Raises OptionError, in one line, for an unknown
+    name or option, for a value out of bounds, and for a shape that the network does not take.
     """
-    for name in NETWORKS.in_order():
-        if NETWORKS[name].takes(data_shape):
-            return NETWORKS[name](data_shape)
-    known = "; ".join(f"{name} takes {NETWORKS[name].shapes}" for name in NETWORKS.in_order())
-    raise ValueError(f"image shape {tuple(data_shape)}: no network takes it ({known})")
+    name = NETWORKS.name_of(name) if name else usual_network(data_shape)
+    check_shape(name, data_shape)
+    return NETWORKS[name](data_shape, **NETWORKS.resolve_options(name, options))
+
+
+def usual_network(data_shape: tuple[int, ...]) -> str:
+    """The name of the network that data of this shape have where none is named: burgess of images, mlp of vectors."""
+    return "burgess" if len(data_shape) > 1 else "mlp"
+
+
+def check_shape(name: str, data_shape: tuple[int, ...]) -> None:
+    """Raise OptionError, in one line, unless the network of that name takes data of this shape."""
+    if NETWORKS[name].takes(data_shape):
+        return
+    others = [other for other in NETWORKS if NETWORKS[other].takes(data_shape)]
+    remedy = f"choose from {', '.join(others)}" if others else "no network takes these"
+    shapes = f"data have the shape {tuple(data_shape)}, it takes {NETWORKS[name].shapes}"
+    raise OptionError(f"--network {name}: {shapes}; {remedy}")
 
 
 def kaiming_uniform(module: nn.Module) -> None:

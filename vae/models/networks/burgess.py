@@ -2,7 +2,7 @@
 arXiv:1804.03599, appendix A), as the geometric Jensen-Shannon paper uses them.
 
 Encoder: 4x4 convolutions of stride 2 and 32 channels until the image is 4x4 (three for 32x32, four for
-64x64), two hidden layers of 256 units, ReLU throughout, and a linear head. The decoder is its mirror image.
+64x64, and so on), two hidden layers of 256 units, ReLU throughout, and a linear head. The decoder is its mirror image.
 All weights are Kaiming-uniform with the gain of ReLU, heads included; biases are PyTorch's default.
 
 The weights are kept channels-last, and the feature maps follow them: convolutions of 32 channels are fastest
@@ -20,7 +20,7 @@ from vae.models.networks.base import NETWORKS, Network, kaiming_uniform
 HIDDEN_CHANNELS = 32
 HIDDEN_UNITS = 256
 SMALLEST_MAP = 4
-IMAGE_SIZES = (32, 64)
+IMAGE_SIZES = (16, 32, 64, 128, 256)
 KERNEL = {"kernel_size": 4, "stride": 2, "padding": 1}
 
 
@@ -50,11 +50,12 @@ class ToImage(nn.ConvTranspose2d):
         return rows.reshape(-1, 1, 2 * height + 2, 2 * width + 2)[..., 1:-1, 1:-1]
 
 
-@NETWORKS.register("burgess", place=1)
+@NETWORKS.register("burgess")
 class Burgess(Network):
     """Convolutions of stride 2 down to 4x4, two hidden layers, and the mirror image of that."""
 
-    shapes = "(channels, 32, 32) or (channels, 64, 64)"
+    summary = "the paper's: convolutions of 32 channels down to 4x4, two hidden layers of 256 units"
+    shapes = "square images of 16, 32, 64, 128 or 256 pixels"
 
     @staticmethod
     def takes(data_shape: tuple[int, ...]) -> bool:

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from vae.models.networks import Decoder, Encoder
+from vae.models.networks import Decoder, Encoder, build_network
 from vae.models.networks.burgess import Burgess
+from vae.options import OptionError
 
 LATENT_DIM = 10
-SHAPES = [(1, 32, 32), (1, 64, 64), (3, 32, 32), (3, 64, 64)]
+SHAPES = [(1, 32, 32), (1, 64, 64), (3, 32, 32), (3, 64, 64), (2, 16, 16), (1, 128, 128)]
 
 
 def make(network_class, image_shape):
@@ -21,7 +22,7 @@ def make(network_class, image_shape):
 def textbook_encoder(image_shape):
     channels, height, _ = image_shape
     convolutions = [nn.Conv2d(channels, 32, 4, 2, 1), nn.ReLU()]
-    for _ in range(2 if height == 32 else 3):
+    for _ in range({16: 1, 32: 2, 64: 3, 128: 4}[height]):
         convolutions += [nn.Conv2d(32, 32, 4, 2, 1), nn.ReLU()]
     hidden = [nn.Flatten(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU()]
     return nn.Sequential(*convolutions, *hidden, nn.Linear(256, 2 * LATENT_DIM))
@@ -31,7 +32,7 @@ def textbook_decoder(image_shape):
     channels, height, _ = image_shape
     hidden = [nn.Linear(LATENT_DIM, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 512)]
     convolutions = []
-    for _ in range(2 if height == 32 else 3):
+    for _ in range({16: 1, 32: 2, 64: 3, 128: 4}[height]):
         convolutions += [nn.ReLU(), nn.ConvTranspose2d(32, 32, 4, 2, 1)]
     last = [nn.ReLU(), nn.ConvTranspose2d(32, channels, 4, 2, 1)]
     return nn.Sequential(*hidden, nn.Unflatten(1, (32, 4, 4)), *convolutions, *last)
@@ -108,7 +109,7 @@ def test_all_weights_are_kaiming_uniform(network_class):
             assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.1)
 
 
-@pytest.mark.parametrize("image_shape", [(1, 28, 28), (1, 32, 64), (3, 128, 128), (0, 32, 32), (32,)])
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (1, 32, 64), (3, 8, 8), (3, 512, 512), (0, 32, 32), (32,)])
 def test_other_image_shapes_are_refused(image_shape):
-    with pytest.raises(ValueError, match="these networks take .*32"):
-        Burgess(image_shape)
+    with pytest.raises(OptionError, match="^--network burgess: data have the shape .*it takes .*16, 32, 64, 128"):
+        build_network(image_shape, "burgess")

@@ -4,7 +4,7 @@ from torch import nn
 
 from vae.models import build_model
 from vae.models.networks import Decoder, Encoder
-from vae.models.networks.mlp import HIDDEN_UNITS, Perceptrons
+from vae.models.networks.mlp import Perceptrons
 
 
 def test_shapes():
@@ -29,8 +29,18 @@ def test_the_model_of_vectors_has_perceptrons_and_learns_its_noise(rec_dist, sig
     model = build_model((5,), latent_dim=3, rec_dist=rec_dist)
     for network, inputs, outputs in ((model.encoder, 5, 6), (model.decoder, 3, 5)):
         sizes = [(layer.in_features, layer.out_features) for layer in network.layers if isinstance(layer, nn.Linear)]
-        assert sizes == [(inputs, HIDDEN_UNITS), (HIDDEN_UNITS, HIDDEN_UNITS), (HIDDEN_UNITS, outputs)]
+        assert sizes == [(inputs, 128), (128, 128), (128, outputs)]
     assert model.likelihood.log_sigma.numel() == sigmas
     assert dict(model.named_parameters())["likelihood.log_sigma"].requires_grad
     assert model(torch.randn(7, 5)).decoded.shape == (7, 5)
     assert model.sample(4).shape == (4, 5)
+
+
+def test_images_are_flattened_and_hidden_layers_are_as_many_as_asked_for():
+    model = build_model((3, 6, 9), latent_dim=2, network="mlp", hidden_units=7, hidden_layers=3)
+    images = torch.rand(5, 3, 6, 9)
+    assert model(images).decoded.shape == images.shape
+    sizes = [layer.out_features for layer in model.encoder.layers if isinstance(layer, nn.Linear)]
+    assert sizes == [7, 7, 7, 4]
+    plain = nn.Sequential(*model.encoder.layers[1:])
+    torch.testing.assert_close(model.encoder.layers(images), plain(images.reshape(5, -1)))
