@@ -16,7 +16,7 @@ from vae.models.networks import NETWORKS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
 EXAMPLE = re.search(r"```python\n# vae/models/networks/pooled.py\n(.*?)```", PAGE, re.DOTALL)[1]
-SMALL = "-d digits --train-size 12 --test-size 6 -e 2 -b 5 -z 3 --no-cuda --no-progress-bar".split()
+SMALL = "-d digits --train-size 12 --test-size 6 -b 5 -z 3 --no-cuda --no-progress-bar".split()
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_it_has_its_flags_and_its_help(capsys):
 
 def test_it_is_trained_goes_on_and_is_loaded_by_its_name(tmp_path):
     command = ["exp", "--results-dir", str(tmp_path), "--network", "pooled", "--features", "7", *SMALL]
-    command_line.main(command, draw=None)
+    command_line.main([*command, "-e", "2"], draw=None)
     command_line.main([*command, "--resume", "-e", "3"], draw=None)
     saved = json.loads((tmp_path / "exp" / "config.json").read_text())
     assert (saved["network"], saved["network_options"], saved["ended_after"]) == ("pooled", {"features": 7}, 3)

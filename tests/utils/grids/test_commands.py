@@ -128,7 +128,7 @@ def test_the_command_of_a_run_tells_its_network_and_what_of_it_is_not_usual(resu
     flags = {"loss": "KL", "dataset": "digits", "network": "resnet", "width": 4}
     config = RunConfig.from_flags("exp", flags)
     made = run_command(results / "exp", config)
-    assert made.endswith("exp --dataset digits --loss KL --network resnet --width 4")
+    assert made.endswith(" --dataset digits --loss KL --network resnet --width 4")
     assert list(made_by(made).values()) == [config]
 
 
