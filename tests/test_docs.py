@@ -17,6 +17,7 @@ from utils.grids.grid import configurations
 from utils.grids.presets import PRESETS
 from utils.runs.config import RunConfig
 from vae.losses import LOSSES
+from vae.models.networks import NETWORKS
 
 BY_NAME = {page.stem: page for page in DOCS}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -68,6 +69,8 @@ def test_every_page_can_be_reached_from_the_readme():
 def test_every_command_can_be_given(page, monkeypatch, in_folder):
     set_free(monkeypatch, LOSSES, "W2")
     in_folder("wasserstein", own_divergence())
+    set_free(monkeypatch, NETWORKS, "pooled")
+    in_folder("pooled", *blocks(BY_NAME["networks"], "python"))
     for words in commands(page):
         program, *arguments = words
         if program == "make":
@@ -187,8 +190,8 @@ EXAMPLES = [page for page in DOCS if blocks(page, "python") and page.stem != "py
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run_from_top_to_bottom(page, monkeypatch, in_folder):
     code = "\n".join(blocks(page, "python"))
-    for name in re.findall(r'^@register\("(\w+)"', code, re.MULTILINE):
-        set_free(monkeypatch, LOSSES, name)
+    for registry, name in re.findall(r'^@(NETWORKS\.)?register\("(\w+)"', code, re.MULTILINE):
+        set_free(monkeypatch, NETWORKS if registry else LOSSES, name)
     in_folder(f"example_of_{page.stem}", code)
 
 

@@ -3,19 +3,19 @@
 import importlib
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
 
 import main as command_line
 import vae
+from pages import ROOT, blocks, text_of
 from registries import set_free
 from utils.flags import build_parser
 from vae.models.networks import NETWORKS
 
-PAGE = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
-EXAMPLE = re.search(r"```python\n# vae/models/networks/pooled.py\n(.*?)```", PAGE, re.DOTALL)[1]
+PAGE = text_of(ROOT / "docs" / "networks.md")
+(EXAMPLE,) = blocks(ROOT / "docs" / "networks.md", "python")
 SMALL = "-d digits --train-size 12 --test-size 6 -b 5 -z 3 --no-cuda --no-progress-bar".split()
 
 
