@@ -6,7 +6,7 @@ BIN = .venv/bin
 # As many workers as cores; tests of one group, which share something that takes long to make, go to the same.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadgroup
 
-.PHONY: quickstart check test lint
+.PHONY: quickstart check test lint pages
 .DELETE_ON_ERROR:
 
 # A run that was interrupted is resumed, one that has ended is left as it is.
@@ -21,6 +21,11 @@ check: lint
 
 test: lint
 	$(PYTEST)
+
+# What is said of the reference runs, made of their files: tables and claims, notebooks, gallery. Needs MNIST's files.
+pages: .venv/installed-dev
+	$(BIN)/python -m utils.report.reference
+	$(BIN)/python notebooks/refresh.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

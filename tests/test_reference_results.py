@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reference_runs import REFERENCE, evaluation, of_table
-from utils.report.reference import PAGES, ROOT, filled
+from utils.report.reference import BLOCKS, PAGES, ROOT, filled
 from utils.runs.folder import METRICS
 
 TEXT = (REFERENCE / "README.md").read_text(encoding="utf-8")
@@ -22,6 +22,12 @@ def result(column: str, run: str, split: str = "test") -> dict[str, Any]:
 def test_what_pages_say_is_what_the_runs_say(page):
     text = page.read_text(encoding="utf-8")
     assert filled(text) == text, "python -m utils.report.reference writes it anew"
+
+
+def test_every_block_has_a_place():
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for name in BLOCKS:
+        assert pages.count(f"<!-- {name} -->\n") == pages.count(f"<!-- end of {name} -->\n") == 1, name
 
 
 def test_the_figures_of_learnt_skews_and_of_noise_are_those_of_the_runs():

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from utils.results.cells import markdown_rows, number, title
-from utils.results.claims import Claim, Column, Comparison, outcome
+from utils.results.claims import FAILS, HOLDS, UNDECIDED, Claim, Column, Comparison, outcome
 
 Lines = Iterator[str]
 
@@ -12,6 +12,21 @@ def verdicts(claims: Sequence[Claim], columns: Sequence[Column]) -> Lines:
     """A row for each claim, with what has come of it in each column."""
     rows = [[claim.text, *(outcome(claim.of(column)) for column in columns)] for claim in claims]
     yield from markdown_rows(["claim", *map(title, columns)], rows)
+
+
+def in_short(claims: Sequence[Claim], columns: Sequence[Column]) -> Lines:
+    """The claims that hold somewhere, those that do not, and how many are undecided."""
+    found = [(claim, column, outcome(claim.of(column))) for claim in claims for column in columns]
+    found = [(claim, column, result) for claim, column, result in found if result]
+    for wanted in (HOLDS, FAILS):
+        where = {
+            claim.text: [title(column) for own, column, result in found if (own, result) == (claim, wanted)]
+            for claim in claims
+        }
+        texts = [f"{text} ({'; '.join(places)})" for text, places in where.items() if places]
+        yield f"- **{wanted[0].upper()}{wanted[1:]}**: {'; '.join(texts) or 'none yet'}."
+    undecided = sum(result.startswith(UNDECIDED) for *_, result in found)
+    yield f"- **Undecided**, with the runs that there are: {undecided} of {len(found)}, a claim counted by column."
 
 
 def differences(claim: Claim, columns: Sequence[Column]) -> Lines:

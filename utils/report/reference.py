@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 from utils.grids.presets import ALPHAS
-from utils.report.claims import Lines, differences, verdicts
+from utils.report.claims import Lines, differences, in_short, verdicts
 from utils.results.cells import TITLES, markdown_rows, number, title
 from utils.results.claims import Column, Model, read_columns
 from utils.results.paper_claims import BETA, BY_PRIOR, CLAIMS, EVIDENCE, KL, LEARNT, MMD, RKL, chosen, dual, primal
@@ -128,6 +128,11 @@ def claims(reference: Path) -> Lines:
         yield from differences(claim, columns)
 
 
+def verdicts_in_short(reference: Path) -> Lines:
+    """What has come of the claims, in three lines."""
+    yield from in_short(CLAIMS, columns_of(FOLDERS, reference))
+
+
 # Pages
 
 BLOCKS: dict[str, Callable[[Path], Lines]] = {
@@ -135,6 +140,7 @@ BLOCKS: dict[str, Callable[[Path], Lines]] = {
     "errors": errors,
     "evidence": evidence,
     "claims": claims,
+    "verdicts": verdicts_in_short,
 }
 
 

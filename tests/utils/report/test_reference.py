@@ -60,6 +60,22 @@ def test_claims_have_a_verdict_and_their_differences(reference):
     assert "### No β reaches the dual\n" in text and "There are no runs yet that decide it." in text
 
 
+def test_the_verdicts_in_short_count_what_is_undecided(reference):
+    for seed in (1, 2):
+        write_grid(
+            reference / "table1",
+            lambda c: 10.0 if c.loss == "KL" else 12.0 + c.seed / 10,
+            dataset=["fashion"],
+            rec_dist=["gaussian"],
+            loss=["KL", "rKL"],
+            seed=[seed],
+        )
+    holds, fails, undecided = BLOCKS["verdicts"](reference)
+    assert holds == "- **Holds**: KL(p‖q) has a larger error than KL(q‖p) (Fashion-MNIST, `gaussian`)."
+    assert fails == "- **Does not hold**: none yet."
+    assert undecided.startswith("- **Undecided**, with the runs that there are: ")
+
+
 def test_a_page_is_written_between_its_marks_and_nowhere_else(reference):
     page = "Above.\n<!-- errors -->\nold\n<!-- end of errors -->\nBelow <!-- results -->.\n"
     text = filled(page, reference)
