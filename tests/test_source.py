@@ -130,6 +130,7 @@ TRAINING = ("vae.training.trainer", "vae.training.ensemble", "vae.training.step"
 TRAINING += ("utils.grids.sweep", "utils.grids.ensembles", "utils.grids.executors")
 
 
+@pytest.mark.slow
 def test_what_looks_at_results_does_not_import_what_trains():
     code = """
 import pkgutil, sys

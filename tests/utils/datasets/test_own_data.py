@@ -73,6 +73,7 @@ def command(*arguments):
 SMALL = "--loss dGJS --epochs 1 --train-size 9 --test-size 2 --batch-size 8 --no-progress-bar --no-cuda".split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "npz"])
 def test_run_on_own_images_records_no_path_and_goes_on(kind, folder, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

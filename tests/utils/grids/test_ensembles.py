@@ -134,6 +134,7 @@ def test_the_command_line_turns_it_on_and_off(tmp_path, trained):
     assert trained == [2]
 
 
+@pytest.mark.slow
 def test_an_interrupted_ensemble_goes_on_and_so_does_a_run_of_it_alone(runtime, trained, monkeypatch, capsys):
     configs = grid(seed=[0, 1, 2], epochs=4)
     append_metrics = ResultsFolder.append_metrics
@@ -158,6 +159,7 @@ def test_an_interrupted_ensemble_goes_on_and_so_does_a_run_of_it_alone(runtime, 
         check_same(runtime.results_dir / "exp" / config.experiment, runtime.results_dir / config.experiment)
 
 
+@pytest.mark.slow
 def test_the_runs_of_an_ensemble_are_compiled_all_or_none(runtime, monkeypatch, capsys):
     monkeypatch.setattr(torch, "compile", lambda function, **options: function)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
@@ -238,6 +240,7 @@ def test_a_run_that_fails_does_not_stop_the_others(runtime, trained, monkeypatch
     assert "[1/4] seed-0_betaH-B-2: ended, test squared error " in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "message, line, shown",
     [

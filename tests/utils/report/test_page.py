@@ -163,6 +163,7 @@ def test_no_such_experiment(results):
         report(results, "../exp")
 
 
+@pytest.mark.slow
 def test_runs_are_made_and_then_reported(results, capsys):
     flags = "--dataset digits --loss GJS --GJS-A 0.1 0.3 -e 1 -b 8 --train-size 16 --test-size 8 --no-cuda".split()
     command_line.main(["exp", *flags, "--report"])

@@ -78,6 +78,7 @@ def test_evaluation_alone_may_ask_for_it_and_keeps_what_is_there(loaded, runtime
     assert run(config(is_metrics=True), runtime, overwrite=True) == within
 
 
+@pytest.mark.slow
 def test_evaluation_alone_may_ask_for_it_in_a_grid(loaded, runtime):
     flags = {"loss": "KL", "seed": [0, 1], "epochs": 1, "train_size": 20, "test_size": 10, "batch_size": 8}
     sweep("grid", configurations(flags), runtime)

@@ -306,6 +306,7 @@ def test_grey_images_are_binarised_for_bernoulli_alone(monkeypatch):
     assert seen.pop()[0].unique().tolist() == pytest.approx([0.2])
 
 
+@pytest.mark.slow
 def test_the_interval_of_prior_sampling_holds_what_other_draws_would_give():
     model, _ = small_model("KL", "bernoulli")
     images = (torch.rand(300, 1, 4, 4, generator=torch.Generator().manual_seed(0)) < 0.3).to(torch.uint8) * 255

@@ -207,6 +207,7 @@ def test_the_discriminator_is_trained_to_tell_z_from_permuted_z():
     assert loss.discriminator_error(z, other).item() < before - 0.02
 
 
+@pytest.mark.slow
 def test_a_trained_discriminator_estimates_the_total_correlation(monkeypatch):
     """Of N(0, [[1, r], [r, 1]]), whose total correlation is -log(1 - r^2) / 2."""
     torch.manual_seed(0)

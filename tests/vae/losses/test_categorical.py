@@ -67,6 +67,7 @@ def test_gradient_is_that_of_the_expectation(monkeypatch, images):
         torch.testing.assert_close(gradient, model.get_parameter(name).grad, rtol=1e-9, atol=1e-12, msg=name)
 
 
+@pytest.mark.slow
 def test_rare_classes_are_decoded_rarely_and_the_expectation_stays(monkeypatch, images):
     """Of classes of 98 %, 1.8 % and 0.2 % the first two are always decoded, and the last one time in four."""
     _, model = make()

@@ -70,6 +70,7 @@ def test_the_sign_rewards_an_aggregate_posterior_like_the_prior():
     assert matched < penalty_of(loss, output_of(spread * 0.5**0.5 + 2, prior))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mmd", "energy"])
 def test_closed_prior_terms_have_less_variance_than_sampled_ones(name):
     """Of batches of 64 from q(z) = p(z), with as many prior samples where these are drawn; both have the mean 0."""

@@ -153,6 +153,7 @@ def test_one_prepares_while_the_others_wait(path):
         check(one)
 
 
+@pytest.mark.slow
 def test_killed_preparation_leaves_no_lock_and_no_cache(path):
     code = "import sys, time; from pathlib import Path; from utils.datasets.files.cache import cached; "
     code += "cached(Path(sys.argv[1]), 'recipe', 'train', {}, lambda: print('begun', flush=True) or time.sleep(60))"

@@ -138,6 +138,7 @@ def test_error_of_any_kind_is_that_of_the_mirror(mirror, tmp_path):
     assert "ValueError: unknown url type" in error_of(["nowhere"], tmp_path / "file.bin")
 
 
+@pytest.mark.slow
 def test_killed_download_is_not_taken_for_the_file(mirror, tmp_path):
     path = tmp_path / "file.bin"
     code = "import sys; from pathlib import Path; from utils.datasets.files.download import download; "

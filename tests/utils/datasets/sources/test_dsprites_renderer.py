@@ -21,6 +21,7 @@ def test_official_images_are_drawn_pixel_for_pixel(data_dir):
     assert np.array_equal(images, official["images"])
 
 
+@pytest.mark.slow
 def test_all_images_are_the_same_on_every_machine():
     digest = hashlib.sha256()
     for start in range(0, IMAGES, 1 << 16):

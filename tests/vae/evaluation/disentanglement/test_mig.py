@@ -133,6 +133,7 @@ def posteriors():
     return mean, torch.stack([noise[2] - 2, 1.5 * noise[3] - 5], dim=1), factors
 
 
+@pytest.mark.slow
 def test_information_is_that_of_the_exact_densities(posteriors):
     """Every Gaussian at every point of a grid that resolves the narrowest."""
     mean, logvar, factors = posteriors
@@ -148,6 +149,7 @@ def test_information_is_that_of_the_exact_densities(posteriors):
             assert found[j, k].item() == pytest.approx(expected.item(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_information_is_the_authors_estimate(posteriors):
     """Chen et al.'s: samples of posteriors, and the log-densities of each under all posteriors."""
     mean, logvar, factors = posteriors
