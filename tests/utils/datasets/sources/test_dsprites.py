@@ -92,7 +92,15 @@ def small(monkeypatch):
     classes = classes_of(np.arange(480))
     colour = np.zeros((480, 1), dtype=int)
     metadata = np.array({"pickled": "as in the official file, and never unpickled"}, dtype=object)
-    return {"metadata": metadata, "imgs": render(classes), "latents_classes": np.hstack([colour, classes])}
+    forget()
+    yield {"metadata": metadata, "imgs": render(classes), "latents_classes": np.hstack([colour, classes])}
+    forget()
+
+
+def forget():
+    """Forget what is kept of all 737,280 images, or of fewer."""
+    split_order.cache_clear()
+    dsprites._render_digest.cache_clear()
 
 
 @pytest.mark.parametrize("folder", ["dsprites", "."])
