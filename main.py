@@ -18,6 +18,7 @@ if __name__ == "__main__" and STOPPABLE:  # until main begins, which has more to
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from utils.datasets import DatasetError
+from utils.explore import write_explorer
 from utils.figures.one_run import draw_run
 from utils.flags import UsageError, build_parser
 from utils.grids.executors import find_executor
@@ -47,9 +48,9 @@ def main(arguments: list[str] | None = None, *, draw: Drawing | None = draw_run)
         try:
             carry_out(command)
         except SweepFailed:
-            report(command)  # of the others
+            write_pages(command)  # of the others
             raise
-        report(command)
+        write_pages(command)
 
 
 # From a command line to a command
@@ -69,6 +70,7 @@ class Command:
     gpus_per_run: float | None = None
     ensemble: bool | None = None
     report: bool = False
+    explore: bool = False
 
     @property
     def several(self) -> bool:
@@ -125,7 +127,7 @@ def check_command(command: Command) -> None:
 
 
 def carry_out(command: Command) -> None:
-    """Do what a command asks for, but for the report."""
+    """Do what a command asks for, but for the pages."""
     experiment, settings, runtime, mode = command.experiment, command.settings, command.runtime, command.mode
     take_devices(runtime.device)
     if runtime.tensorboard:
@@ -139,13 +141,17 @@ def carry_out(command: Command) -> None:
         resume(experiment, settings, runtime)
     elif mode == "is_eval_only":
         evaluate_only(experiment, settings, runtime)
-    elif settings or mode or not command.report:
+    elif settings or mode or not (command.report or command.explore):
         run(RunConfig.from_flags(experiment, settings, runtime.data_dir), runtime, overwrite=mode == "overwrite")
 
 
-def report(command: Command) -> None:
-    """Write the report of an experiment, if it is asked for."""
-    if command.report and not rank():
+def write_pages(command: Command) -> None:
+    """Write the pages of an experiment that are asked for: the one to play with, and the report, which leads to it."""
+    if rank():
+        return
+    if command.explore:
+        write_explorer(command.experiment, command.runtime.results_dir, command.runtime.data_dir)
+    if command.report:
         write_report(command.experiment, command.runtime.results_dir)
 
 

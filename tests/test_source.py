@@ -70,7 +70,17 @@ def test_dependencies_point_one_way():
             assert "vae" not in packages or path.relative_to(ROOT / "utils").parts[0] not in PLUMBING, place
 
 
-ROOMS = ("machine", "datasets", "runs", "grids", "results", "figures", "report")  # each above what it imports
+ROOMS = (
+    "machine",
+    "datasets",
+    "runs",
+    "grids",
+    "results",
+    "figures",
+    "pages",
+    "explore",
+    "report",
+)  # each above what it imports
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -135,6 +135,7 @@ def add_folder(parser: Parser) -> None:
     for name, text in (
         ("--resume", "go on with an interrupted run, to the same bits"),
         ("--report", "write report.html, table.md, table.csv; alone it runs nothing"),
+        ("--explore", "write explore.html, where the decoder runs in the browser; alone it runs nothing"),
         ("--overwrite", "replace the run of that name"),
         ("--is-eval-only", "evaluate the saved model anew, do not train"),
         ("--tensorboard", "write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed"),

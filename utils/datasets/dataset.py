@@ -33,6 +33,7 @@ class Dataset:
         vectors: instead of images, float32, shape (N, D).
         labels: class of each example, from 0, or -1 where it has none: int64, shape (N,).
         factors: class index of each generative factor, int64, shape (N, factors).
+        factor_names: what the factors are called, in the order of the columns.
         notes: of the user's own data, what was taken and what is odd about it: lines to be shown before a run begins.
     """
 
@@ -44,6 +45,7 @@ class Dataset:
     vectors: torch.Tensor | None = None
     labels: torch.Tensor | None = None
     factors: torch.Tensor | None = None
+    factor_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -1,73 +1,211 @@
 """Charts of arrays: curves of training, clouds of points, histograms. Nothing here knows of models."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utils.figures.style import DPI
+from utils.figures.style import CLASS_COLORS, DPI, INK, LINES, ORDERED, SOFT, SPLIT_COLORS, TITLE_SIZE
+from utils.results.labels import term_name
 from utils.runs.folder import BOOKKEEPING
 
+PRIOR_COLOR = "#d3d9e2"
+FEW_CLASSES = 4  # of a factor, that a small panel has room to name
+AGGREGATE_COLOR = "#0072b2"
+HOW_EVALUATED = {"train": "train, z sampled", "test": "test, z = posterior mean"}
 
-def training_curves(metrics: Sequence[dict[str, float]], *, title: str) -> Figure:
-    """Every term in the lines of metrics.jsonl against the epoch: train in full lines, test, where recorded, dashed."""
-    splits = {"train": ("-", "train (z sampled)"), "test": ("--", "test (z = posterior mean)")}
-    records = {split: [record for record in metrics if record["split"] == split] for split in splits}
+
+class View(NamedTuple):
+    """A cloud of points before another."""
+
+    points: np.ndarray  # (N, 2)
+    behind: np.ndarray  # (M, 2), draws of the prior
+    axes: tuple[str, str]  # what they are called
+    name: str = ""
+    classless: bool = False  # True: the points have no class, whatever the others have
+
+
+class Plane(NamedTuple):
+    """Images decoded from the points of a plane."""
+
+    canvas: np.ndarray  # (height, width, 3)
+    x: np.ndarray  # z_1 of each column
+    y: np.ndarray  # z_2 of each row, the uppermost first
+
+
+def heading(figure: Figure, title: str, about: str = "") -> None:
+    """Write the title of a figure at its upper left, and below it in grey what it is about; all else is below them."""
+    width, height = 72 * figure.get_size_inches()
+    left, first, second, below = 10 / width, 8, 8 + 1.6 * TITLE_SIZE, (3.6 if about else 2.2) * TITLE_SIZE
+    figure.text(left, 1 - first / height, title, fontsize=TITLE_SIZE, weight="bold", va="top")
+    figure.text(left, 1 - second / height, about, color=SOFT, va="top")
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - below / height))
+
+
+# Training
+
+
+def training_curves(metrics: Sequence[dict[str, float]], *, about: str) -> Figure:
+    """Every term in the lines of metrics.jsonl against the epoch: train dashed, test, where recorded, in full."""
+    records = {split: [record for record in metrics if record["split"] == split] for split in LINES}
     names = list(dict.fromkeys(name for record in metrics for name in record if name not in BOOKKEEPING))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    width, height = 320 * columns, 240 * rows + 40
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-    for position, name in enumerate(names):
-        row, column = divmod(position, columns)
-        corner = (column * 320 + 55, height - 40 - (row + 1) * 240 + 45)
-        axes = figure.add_axes((corner[0] / width, corner[1] / height, 255 / width, 170 / height))
-        for split, (style, label) in splits.items():
+    figure = Figure(figsize=(2.9 * columns + 0.2, 2.1 * rows + 0.9), dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for name, axes in zip(names, grid):
+        for split in LINES:
             points = [(record["epoch"], record[name]) for record in records[split] if name in record]
             if points:
-                axes.plot(*zip(*points), style, marker=".", label=label)
-        axes.set_title(name.replace("_", " "), fontsize=9)
-        axes.set_xlabel("epoch", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if position == 0:
-            axes.legend(fontsize=7)
-    figure.suptitle(title, fontsize=10, y=1 - 15 / height)
+                marker = "." if len(points) <= 50 else None
+                style = {"color": SPLIT_COLORS[split], "label": HOW_EVALUATED[split], "marker": marker}
+                axes.plot(*zip(*points), LINES[split], **style)
+        axes.set_title(term_name(name), loc="left")
+        axes.grid()
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(
+            MaxNLocator(5, integer=all(whole(r[name]) for r in metrics if name in r), min_n_ticks=1)
+        )
+    for axes in grid:  # what is left of it
+        axes.set_axis_off()
+    for axes in figure.axes[max(0, len(names) - columns) : len(names)]:
+        axes.set_xlabel("epoch")
+    handles = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=2)
+    heading(figure, "Training", about)
     return figure
 
 
-def scatter_panels(panels: dict[str, tuple[np.ndarray, np.ndarray | None]], *, axis: str, title: str) -> Figure:
-    """Clouds of points side by side on the same axes, by name: points (N, D), of which the first two dimensions are
-    drawn, and labels (N,) that colour them, or None. The axes are called `axis` with the dimension's number.
+def whole(value: float) -> bool:
+    """Whether it is a whole number."""
+    return float(value).is_integer()
+
+
+# Clouds
+
+
+def scatter_views(
+    views: Sequence[View],
+    classes: dict[str, np.ndarray],
+    *,
+    plane: Plane | None = None,
+    title: str,
+    about: str = "",
+) -> Figure:
+    """Clouds of points, coloured by their classes (N,), side by side; with several kinds of classes, by name, a column
+    for each. Beside them is the plane that the points lie in, decoded, where one is given.
     """
-    figure = Figure(figsize=(4.2 * len(panels), 4.4), dpi=DPI, layout="constrained")
-    row = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (name, (points, labels)) in zip(row, panels.items()):
-        size = max(3, 3000 / len(points))
-        for label, members in by_class(labels, len(points)).items():
-            axes.scatter(*points[members, :2].T, s=size, alpha=0.5, linewidths=0, label=label)
-        axes.set_title(name, fontsize=9)
-        axes.set_xlabel(f"${axis}_1$")
-        if labels is not None:
-            axes.legend(fontsize=7, markerscale=3)
-    row[0].set_ylabel(f"${axis}_2$")
-    figure.suptitle(title, fontsize=10)
+    kinds = classes or {"": None}
+    side = 3.3 if len(kinds) == 1 else 2.3
+    rows, columns = (1, len(views)) if len(kinds) == 1 else (len(views), len(kinds))
+    columns += plane is not None
+    width = side * columns + (0.9 if len(kinds) == 1 and classes else 0.1)
+    figure = Figure(figsize=(width, side * rows + 0.75), dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    clouds = grid[:, : columns - 1] if plane else grid
+    places = [(view, kind) for view in views for kind in kinds]
+    for axes, (view, kind) in zip(clouds.flat, places):
+        labels = None if view.classless else kinds[kind]
+        draw_cloud(axes, view, labels, most=FEW_CLASSES if len(kinds) > 1 else len(CLASS_COLORS))
+        axes.set_title(view.name or (kind if len(kinds) > 1 else ""), loc="left")
+        if len(kinds) > 1:
+            note_classes(axes)
+            axes.set(xlabel=view.axes[0], ylabel=view.axes[1] if kind == next(iter(kinds)) else "")
+    if plane:
+        draw_plane(grid[0, -1], plane)
+    if len(kinds) == 1:
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center", markerscale=1.5, handletextpad=0.2)
+    heading(figure, title, about)
     return figure
 
 
-def latent_histogram(z: np.ndarray, labels: np.ndarray | None, prior: np.ndarray, *, title: str) -> Figure:
+def draw_cloud(axes: Axes, view: View, labels: np.ndarray | None, *, most: int) -> None:
+    """The points of a view by their labels, before those of the prior; of more than `most` classes on a scale."""
+    size = float(np.clip(6000 / max(1, len(view.points)), 2, 14))
+    if len(view.behind):
+        axes.scatter(*view.behind.T, s=size, color=PRIOR_COLOR, linewidths=0, label="prior p(z)", rasterized=True)
+    if labels is not None and len(np.unique(labels)) > most:
+        axes.scatter(*view.points.T, s=size, c=labels, cmap=ORDERED, linewidths=0, rasterized=True)
+    else:
+        for number, (name, members) in enumerate(by_class(labels, len(view.points)).items()):
+            color = SOFT if labels is None else CLASS_COLORS[number]
+            look = {"color": color, "alpha": 0.75, "linewidths": 0, "rasterized": True}
+            axes.scatter(*view.points[members].T, s=size, label=name, **look)
+    axes.set(xlabel=view.axes[0], ylabel=view.axes[1])
+    axes.set_aspect("equal", adjustable="datalim")
+
+
+def note_classes(axes: Axes) -> None:
+    """In a corner, what the colours of a cloud mean: its few classes, or that they are in order."""
+    if axes.collections[-1].get_array() is not None:
+        place = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+        axes.text(1, 1.02, "least dark, most light", **place, fontsize=6.5, color=SOFT)
+        return
+    handles, names = axes.get_legend_handles_labels()
+    own = [(handle, name.removeprefix("class ")) for handle, name in zip(handles, names) if name != "prior p(z)"]
+    close = {"columnspacing": 0.6, "handletextpad": 0, "borderpad": 0, "ncols": FEW_CLASSES}
+    axes.legend(*zip(*own), loc="lower right", bbox_to_anchor=(1.02, 0.98), fontsize=6.5, **close)
+
+
+def draw_plane(axes: Axes, plane: Plane) -> None:
+    """The decoded images of a plane, with z at some of them."""
+    height, width = plane.canvas.shape[:2]
+    axes.imshow(plane.canvas, interpolation="none")
+    some = slice(0, None, max(1, (len(plane.x) - 1) // 4))
+    middles = (np.arange(len(plane.x)) + 0.5) / len(plane.x)
+    axes.set_xticks((middles * width)[some], [f"{value:.1f}" for value in plane.x[some]])
+    axes.set_yticks((middles * height)[some], [f"{value:.1f}" for value in plane.y[some]])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_title("decoded, at quantiles of the prior", loc="left")
+    axes.set(xlabel="$z_1$", ylabel="$z_2$")
+
+
+# Histograms
+
+
+def latent_histogram(
+    z: np.ndarray, labels: np.ndarray | None, prior: np.ndarray, *, title: str, about: str = ""
+) -> Figure:
     """Stacked histograms by class of latents z (N,), and in outline that of draws of the prior (N,)."""
-    figure = Figure(figsize=(5.6, 4.0), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(5.6, 3.8), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     edges = np.histogram_bin_edges(np.concatenate([z, prior]), bins=60)
     classes = by_class(labels, len(z))
-    axes.hist([z[members] for members in classes.values()], edges, stacked=True, label=list(classes))
-    axes.hist(prior, edges, histtype="step", color="black", label="prior p(z)")
+    colors = [CLASS_COLORS[number % len(CLASS_COLORS)] for number in range(len(classes))]
+    axes.hist([z[members] for members in classes.values()], edges, stacked=True, label=list(classes), color=colors)
+    axes.hist(prior, edges, histtype="step", color=INK, label="prior p(z)")
     axes.set_xlabel("$z$")
-    axes.set_ylabel("draws")
-    axes.legend(fontsize=7)
-    figure.suptitle(title, fontsize=10)
+    axes.set_ylabel("examples")
+    figure.legend(loc="outside right center")
+    heading(figure, title, about)
+    return figure
+
+
+def density_panels(panels: dict[str, tuple[np.ndarray, np.ndarray]], *, title: str, about: str) -> Figure:
+    """The density of draws of q(z_j), (N,), as an area and of draws of p(z_j), (M,), as a line, for each j by name."""
+    columns = min(5, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(1.75 * columns + 0.4, 1.25 * rows + 1.1), dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).flat
+    limit = max(np.quantile(np.abs(values), 0.999) for pair in panels.values() for values in pair)
+    bins = int(np.clip(1.3 * np.sqrt(min(len(z) for z, _ in panels.values())), 12, 60))
+    edges = np.linspace(-limit, limit, bins + 1)
+    for (name, (z, prior)), axes in zip(panels.items(), grid):
+        axes.hist(z, edges, density=True, color=AGGREGATE_COLOR, alpha=0.55, label="aggregate posterior $q(z_j)$")
+        axes.hist(prior, edges, density=True, histtype="step", color=INK, linewidth=0.9, label="prior $p(z_j)$")
+        axes.set_title(name, fontsize=7.5, loc="left")
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+    for axes in grid:  # what is left of it
+        axes.set_axis_off()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2)
+    heading(figure, title, about)
     return figure
 
 

@@ -1,83 +1,110 @@
-"""Grids of images."""
+"""Grids of images, each pixel a whole number of pixels wide."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from utils.figures.style import DPI, LABEL_SIZE
+from utils.figures.style import BETWEEN, DPI, LABEL_SIZE, SMALL_SIZE, SOFT, TITLE_SIZE
 
-IMAGE_PIXELS = 64  # side of an image in a grid, at least
+IMAGE_PIXELS = 96  # side of an image in a grid, at least
+GAP = 3  # between images, in pixels of the figure
+MARGIN = 24
+LINE = 2.0  # height of a line of text in a grid, in multiples of its size
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Images in rows and columns, (rows, columns, C, H, W) in [0, 1] with C of 1 (grey) or 3 (colour), and what is
+    written above them, at the left of each row, and below each column.
+    """
+
+    images: np.ndarray
+    name: str = ""
+    row_labels: Sequence[str] = ()
+    column_labels: Sequence[str] = ()
 
 
 def image_grid(
     images: np.ndarray,
     *,
     title: str,
+    subtitle: str = "",
     row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
 ) -> Figure:
-    """A grid of images, each pixel a whole number of pixels wide, with labels at its left and below it.
-
-    images: (rows, columns, C, H, W) in [0, 1], C of 1 (grey) or 3 (colour).
-    """
-    height, width = images.shape[-2:]
-    zoom = max(1, -(-IMAGE_PIXELS // height))
-    canvas = tile(images, gap=2).repeat(zoom, axis=0).repeat(zoom, axis=1)
-    left, right, bottom, top = 110 if row_labels else 10, 10, 30 if column_labels else 10, 35
-    full_width, full_height = left + canvas.shape[1] + right, bottom + canvas.shape[0] + top
-    figure = Figure(figsize=(full_width / DPI, full_height / DPI), dpi=DPI)
-    figure.figimage(canvas, xo=left, yo=bottom, origin="upper", cmap="gray", vmin=0, vmax=1)
-
-    def write(x: float, y: float, text: str, size: int, **alignment: str) -> None:
-        figure.text(x / full_width, y / full_height, text, fontsize=size, **alignment)
-
-    pitch_y, pitch_x = (height + 2) * zoom, (width + 2) * zoom
-    write(left + canvas.shape[1] / 2, full_height - top / 2, title, 10, ha="center", va="center")
-    for row, label in enumerate(row_labels):
-        write(left - 8, full_height - top - (row + 0.5) * pitch_y + zoom, label, 9, ha="right", va="center")
-    for column, label in enumerate(column_labels):
-        write(left + (column + 0.5) * pitch_x - zoom, bottom / 2, label, 8, ha="center", va="center")
-    return figure
+    """A grid of images (rows, columns, C, H, W) in [0, 1], with labels at its left and below it."""
+    return image_panels([Tiles(images, "", row_labels, column_labels)], title=title, subtitle=subtitle)
 
 
-def image_panels(panels: dict[str, tuple[np.ndarray, Sequence[str]]], *, title: str) -> Figure:
-    """Grids of images side by side, under their names, each with a label for each of its rows or without.
-
-    images: (rows, columns, C, H, W) in [0, 1].
-    """
-    zoom = max(1, -(-IMAGE_PIXELS // max(images.shape[-2] for images, _ in panels.values())))
-    canvases = [tile(images, gap=2).repeat(zoom, axis=0).repeat(zoom, axis=1) for images, _ in panels.values()]
-    margins = [15 + max(map(text_width, labels), default=0) for _, labels in panels.values()]
-    height = max(canvas.shape[0] for canvas in canvases) + 70
-    width = sum(margins) + sum(canvas.shape[1] for canvas in canvases) + 10
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-    figure.suptitle(title, fontsize=10, y=1 - 15 / height)
-    left = 0
-    for (name, (images, labels)), canvas, margin in zip(panels.items(), canvases, margins):
-        left += margin
-        bottom = height - 60 - canvas.shape[0]
-        place = (left / width, bottom / height, canvas.shape[1] / width, canvas.shape[0] / height)
-        axes = figure.add_axes(place, xticks=[])
-        axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="none")
-        axes.set_title(name, fontsize=10)
-        axes.set_yticks((np.arange(len(labels)) + 0.5) * canvas.shape[0] / len(images), labels, fontsize=LABEL_SIZE)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        left += canvas.shape[1]
-    return figure
-
-
-def text_width(text: str) -> float:
-    """The width of a label in pixels."""
-    return TextPath((0, 0), text, size=LABEL_SIZE).get_extents().width * DPI / 72
+def image_panels(panels: Sequence[Tiles], *, title: str, subtitle: str = "") -> Figure:
+    """Grids of images side by side, under a title and a line that says more."""
+    zoom = max(1, -(-IMAGE_PIXELS // max(panel.images.shape[-2] for panel in panels)))
+    canvases = [tile(panel.images, zoom) for panel in panels]
+    margins = [max((text_width(label) + 12 for label in panel.row_labels), default=0) for panel in panels]
+    lefts, right = [], 0.0
+    for canvas, margin in zip(canvases, margins):
+        lefts.append(round(right + MARGIN + margin))
+        right = lefts[-1] + canvas.shape[1]
+    head = MARGIN // 2 + line(TITLE_SIZE) + (line(LABEL_SIZE) if subtitle else 0)
+    head += line(LABEL_SIZE) if any(panel.name for panel in panels) else 0
+    foot = max(line(SMALL_SIZE) if panel.column_labels else MARGIN // 2 for panel in panels)
+    widest = max(text_width(title, TITLE_SIZE, "bold"), text_width(subtitle)) + 2 * MARGIN
+    width = round(max(right + MARGIN, widest))
+    page = Page(width, head + max(len(canvas) for canvas in canvases) + foot)
+    page.write(MARGIN, MARGIN // 2 + line(TITLE_SIZE) / 2, title, size=TITLE_SIZE, weight="bold")
+    page.write(MARGIN, MARGIN // 2 + line(TITLE_SIZE) + line(LABEL_SIZE) / 2, subtitle, color=SOFT)
+    for panel, canvas, left in zip(panels, canvases, lefts):
+        page.paste(canvas, left, head)
+        page.write(left, head - line(LABEL_SIZE) / 2, panel.name)
+        height, pitch = len(canvas), (canvas.shape[1] + GAP) / panel.images.shape[1]
+        for row, label in enumerate(panel.row_labels):
+            page.write(left - 12, head + (row + 0.5) * (height + GAP) / len(panel.images), label, ha="right")
+        for column, label in enumerate(panel.column_labels):
+            middle = left + (column + 0.5) * pitch - GAP / 2
+            page.write(middle, head + height + foot / 2, label, size=SMALL_SIZE, color=SOFT, ha="center")
+    return page.figure
 
 
-def tile(images: np.ndarray, gap: int) -> np.ndarray:
-    """One picture, (height, width) or (height, width, 3), of images (rows, columns, C, H, W), `gap` pixels apart."""
-    margins = [(0, 0), (0, 0), (0, 0), (0, gap), (0, gap)]
-    rows, columns, channels, height, width = images.shape
-    padded = np.pad(images, margins, constant_values=0.5).transpose(0, 3, 1, 4, 2)
-    canvas = padded.reshape(rows * (height + gap), columns * (width + gap), channels)[: -gap or None, : -gap or None]
-    return canvas[..., 0] if channels == 1 else canvas
+class Page:
+    """A figure of so many pixels, to write and to paste on by pixels from its upper left corner."""
+
+    def __init__(self, width: int, height: int):
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+
+    def write(self, x: float, y: float, text: str, *, size: float = LABEL_SIZE, **look: str) -> None:
+        """A line of text, of which (x, y) is the middle of the left side, unless it is aligned otherwise."""
+        if text:
+            self.figure.text(x / self.width, 1 - y / self.height, text, fontsize=size, va="center", **look)
+
+    def paste(self, canvas: np.ndarray, x: int, y: int) -> None:
+        """A picture (height, width, 3), of which (x, y) is the upper left corner."""
+        self.figure.figimage(canvas, xo=x, yo=self.height - y - len(canvas), origin="upper", vmin=0, vmax=1)
+
+
+def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> float:
+    """The width of a text in pixels."""
+    if not text:
+        return 0.0
+    return TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight)).get_extents().width * DPI / 72
+
+
+def line(size: float) -> int:
+    """The height of a line of text of a size in points, in pixels."""
+    return round(LINE * size * DPI / 72)
+
+
+def tile(images: np.ndarray, zoom: int = 1, gap: int = GAP) -> np.ndarray:
+    """One picture (height, width, 3) of images (rows, columns, C, H, W), `gap` pixels apart."""
+    rows, columns, _, height, width = images.shape
+    large = images.repeat(zoom, axis=-2).repeat(zoom, axis=-1).transpose(0, 1, 3, 4, 2)
+    pitch_y, pitch_x = height * zoom + gap, width * zoom + gap
+    canvas = np.empty((rows, pitch_y, columns, pitch_x, 3), images.dtype)
+    canvas[:] = to_rgb(BETWEEN)
+    canvas[:, : height * zoom, :, : width * zoom] = large.transpose(0, 2, 1, 3, 4)
+    return canvas.reshape(rows * pitch_y, columns * pitch_x, 3)[: rows * pitch_y - gap, : columns * pitch_x - gap]

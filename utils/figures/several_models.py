@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import vae
-from utils.figures.images import image_panels
-from utils.figures.one_run import to_numpy, traversed
+from utils.figures.images import Tiles, image_panels
+from utils.figures.one_run.decoded import traversed
+from utils.figures.one_run.posteriors import to_numpy
 from utils.figures.panels import bounds, finish, learners, option_axis, panels, plain_ticks, stars
 from utils.figures.style import look_of
 from utils.grids.saved import SavedRun
@@ -59,14 +60,14 @@ def traversals_side_by_side(group: RunGroup, runs: Runs, *, count: int = 5) -> F
 
     Its dimensions are those whose posterior means vary most over test images, in that order.
     """
-    grids = {}
+    panels = []
     for name, run in runs.items():
         model = model_of(run)
         variance = model.encode(test_images(group, ENCODED))[0].var(0)
         dimensions = variance.argsort(descending=True)[:count].tolist()
         labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
-        grids[name] = to_numpy(traversed(model, dimensions)), labels
-    return image_panels(grids, title=replace(group, runs=list(runs.values())).title)
+        panels.append(Tiles(traversed(model, dimensions), name, labels))
+    return image_panels(panels, title=replace(group, runs=list(runs.values())).title)
 
 
 @torch.inference_mode()
@@ -77,7 +78,7 @@ def reconstructions_side_by_side(group: RunGroup, runs_by_panel: dict[str, Runs]
     what they see is between the images and their reconstructions.
     """
     images = test_images(group, count)
-    grids = {}
+    panels = []
     for title, runs in runs_by_panel.items():
         (noise,) = {run.config.noise for run in runs.values()}
         seed_everything(0, Stream.PICTURES)
@@ -86,9 +87,9 @@ def reconstructions_side_by_side(group: RunGroup, runs_by_panel: dict[str, Runs]
         for name, run in runs.items():
             model, (error,) = model_of(run), evaluated([run], "squared_error")
             rows[f"{name}: {error:.1f}"] = model.decode(model.encode(inputs)[0])
-        grids[title] = to_numpy(torch.stack(list(rows.values()))), list(rows)
+        panels.append(Tiles(to_numpy(torch.stack(list(rows.values()))), title, list(rows)))
     shown = [run for runs in runs_by_panel.values() for run in runs.values()]
-    return image_panels(grids, title=replace(group, runs=shown).title)
+    return image_panels(panels, title=replace(group, runs=shown).title)
 
 
 @torch.inference_mode()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.runs.config import RunConfig, read_config
-from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
+from utils.runs.folder import CONFIG, EVALUATION, ResultsError, ResultsFolder
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,15 @@ class SavedRun:
 def saved_runs(folder: Path) -> list[SavedRun]:
     """The runs in the folder of a grid, by name. Raises ResultsError for a damaged config.json."""
     return [read_run(path.parent) for path in sorted(folder.glob(f"*/{CONFIG}"))]
+
+
+def experiment_runs(folder: Path) -> list[SavedRun]:
+    """The runs of an experiment, a grid or a single one. Raises ResultsError if there are none, or one is damaged."""
+    runs = [read_run(folder)] if (folder / CONFIG).exists() else saved_runs(folder)
+    if not runs:
+        state = "holds no runs" if folder.exists() else "does not exist"
+        raise ResultsError(f"{folder} {state}: check the name, or give the flags of runs besides --report")
+    return runs
 
 
 def read_run(path: Path) -> SavedRun:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from utils.grids.commands import GridCommand, default_flags, find_grid, on_dataset, run_command
 from utils.grids.presets import EPOCHS, EPOCHS_OF
-from utils.grids.saved import SavedRun, read_run, saved_runs
+from utils.grids.saved import SavedRun, experiment_runs
 from utils.report.tables import Replicates, Row, Table, replicates, tables
 from utils.results.labels import count_of
 from utils.results.paper_numbers import MARKS
 from utils.runs.config import RunConfig
-from utils.runs.folder import CONFIG, ResultsError
 from utils.runs.runtime import resume_command
 
 QUANTITY = (
@@ -175,10 +174,7 @@ def read_findings(folder: Path) -> Findings:
 
     Raises ResultsError if there is none, or a file of it is damaged.
     """
-    runs = [read_run(folder)] if (folder / CONFIG).exists() else saved_runs(folder)
-    if not runs:
-        state = "holds no runs" if folder.exists() else "does not exist"
-        raise ResultsError(f"{folder} {state}: check the name, or give the flags of runs besides --report")
+    runs = experiment_runs(folder)
     found = replicates(runs)
     return Findings(folder, runs, found, tables(found))
 

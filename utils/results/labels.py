@@ -11,6 +11,15 @@ from vae.losses import LOSSES
 # No part of what a run is: what was measured of it, and whether it was compiled, which is a matter of rounding.
 INCIDENTAL = ("evaluate_every", *EVALUATION_OPTIONS, "compile")
 UNTOLD = {"dataset", "rec_dist", "loss", "seed", *INCIDENTAL}  # in labels
+TERMS = {  # quantities whose names are not their identifiers with spaces
+    "reconstruction": "reconstruction error",
+    "elbo": "ELBO",
+    "alpha": "α",
+    "kl_to_posterior": "between q and N, weight 1 − α",
+    "kl_to_prior": "between p and N, weight α",
+    "class_kl": "KL of the class",
+    "latent_kl": "KL of z",
+}
 
 
 def count_of(count: int, noun: str) -> str:
@@ -48,6 +57,11 @@ def flag_label(name: str, value: Any) -> str:
     if value is None:
         text = "all"
     return f"{symbol_of(name)} = {text}"
+
+
+def term_name(name: str) -> str:
+    """What people call a quantity of metrics.jsonl or evaluation.json."""
+    return TERMS.get(name, name.replace("_", " "))
 
 
 def run_label(config: RunConfig, flags: Iterable[str]) -> str:

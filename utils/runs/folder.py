@@ -14,10 +14,12 @@ METRICS, EVALUATION = "metrics.jsonl", "evaluation.json"
 CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint.pt", "checkpoint-previous.pt"
 RECONSTRUCTIONS, SAMPLES, TRAVERSALS = "reconstructions.png", "samples.png", "traversals.png"
 CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with classes
-LATENT, CURVES = "latent.png", "curves.png"
+LATENT, MARGINALS, CURVES = "latent.png", "marginals.png", "curves.png"
+EXPLORE = "explore.html"  # the page that decodes in the browser
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
-PICTURES = (RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, CURVES)  # no run has them all
-FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, *PICTURES)
+# No run has all of these.
+PICTURES = (RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, MARGINALS, CURVES)
+FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, EXPLORE, *PICTURES)
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 
 

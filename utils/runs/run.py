@@ -246,7 +246,7 @@ class Run:
     def draw(self) -> None:
         """Write the pictures."""
         metrics = self.folder.read_metrics()  # another rank may not see them yet
-        for name, figure in self.runtime.draw(self.model, self.splits["test"], self.config, metrics).items():
+        for name, figure in self.runtime.draw(self.model, self.splits, self.config, metrics).items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
 
 

@@ -19,9 +19,9 @@ RUN_ERRORS = (OptionError, DatasetError, ResultsError, MachineError, NonFiniteEr
 
 Evaluation = dict[str, dict[str, Any]]  # what evaluation.json holds
 
-# Makes matplotlib's figures by the names of their files, of a model in evaluation mode, its test split, its
-# configuration, and the lines of its metrics.
-Drawing = Callable[[VAE, Dataset, RunConfig, list[dict[str, Any]]], dict[str, Any]]
+# Makes matplotlib's figures by the names of their files, of a model in evaluation mode, its splits, its configuration,
+# and the lines of its metrics.
+Drawing = Callable[[VAE, dict[str, Dataset], RunConfig, list[dict[str, Any]]], dict[str, Any]]
 
 
 @dataclass(frozen=True)

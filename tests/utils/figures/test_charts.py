@@ -1,36 +1,99 @@
 import numpy as np
+import pytest
 
-from utils.figures.charts import latent_histogram, scatter_panels, training_curves
-from utils.figures.style import DPI
+from utils.figures.charts import Plane, View, density_panels, latent_histogram, scatter_views, training_curves
+from utils.figures.style import DPI, SPLIT_COLORS
 
 
-def test_curves_have_a_panel_for_each_term_and_a_line_for_each_split():
-    metrics = [
-        {"epoch": epoch, "step": epoch, "split": split, "loss": 1 / epoch, "alpha": 0.1, "seconds": 1.0}
-        for epoch in (1, 2, 3)
-        for split in ("train", "test")
+def records(split, epochs=3, **values):
+    """Lines of metrics, with these values at the first epoch and ever smaller ones."""
+    return [
+        {"split": split, "epoch": epoch, "step": epoch, "seconds": 1.0, **{k: v / epoch for k, v in values.items()}}
+        for epoch in range(1, epochs + 1)
     ]
-    figure = training_curves(metrics, title="t")
-    assert [axes.get_title() for axes in figure.axes] == ["loss", "alpha"]
+
+
+def test_curves_have_a_panel_per_term_with_the_names_that_people_use():
+    metrics = records("train", loss=1.0, kl_to_prior=0.5) + records("test", loss=2.0, kl_to_prior=0.5)
+    figure = training_curves(metrics, about="a")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "between p and N, weight α"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [1, 1 / 2, 1 / 3]
     assert figure.dpi == DPI
+    assert "a" in [text.get_text() for text in figure.texts]
 
 
-def test_a_scatter_shows_every_point_of_its_class():
-    points, labels = np.random.default_rng(0).random((20, 3)), np.arange(20) % 2
-    figure = scatter_panels({"data": (points, labels), "samples": (points[:7], None)}, axis="x", title="t")
-    by_class, all_of_them = figure.axes
-    assert [collection.get_label() for collection in by_class.collections] == ["class 0", "class 1"]
-    for label, collection in enumerate(by_class.collections):
-        assert np.array_equal(collection.get_offsets(), points[labels == label, :2])
-    assert np.array_equal(all_of_them.collections[0].get_offsets(), points[:7, :2])
-    assert by_class.get_xlim() == all_of_them.get_xlim()
+def test_the_colour_of_a_curve_tells_its_split_also_where_there_is_test_only():
+    figure = training_curves(records("train", loss=1.0) + records("test", loss=2.0, elbo=-1.0), about="a")
+    loss, elbo = figure.axes[:2]
+    assert [line.get_color() for line in loss.lines] == [SPLIT_COLORS["train"], SPLIT_COLORS["test"]]
+    assert [line.get_color() for line in elbo.lines] == [SPLIT_COLORS["test"]]
+
+
+def test_whole_numbers_and_epochs_have_whole_ticks():
+    metrics = [{"split": "test", "epoch": epoch, "active_units": 8 + epoch} for epoch in (1, 2)]
+    (axes,) = training_curves(metrics, about="a").axes
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        ticks = [tick for tick in axis.get_majorticklocs() if low <= tick <= high]
+        assert ticks and all(tick == int(tick) for tick in ticks)
+
+
+def points_of(axes):
+    """The points of each class in a cloud, by what the legend calls it."""
+    return {cloud.get_label(): np.asarray(cloud.get_offsets()) for cloud in axes.collections}
+
+
+def test_a_cloud_shows_every_point_of_its_class_before_those_of_the_prior():
+    rng = np.random.default_rng(0)
+    points, prior, labels = rng.random((20, 2)), rng.random((7, 2)), np.arange(20) % 2
+    views = [View(points, prior, ("x", "y")), View(points, np.empty((0, 2)), ("x", "y"), "samples", classless=True)]
+    figure = scatter_views(views, {"class": labels}, title="t")
+    by_class, all_of_them = map(points_of, figure.axes)
+    assert list(by_class) == ["prior p(z)", "class 0", "class 1"]
+    assert np.array_equal(by_class["prior p(z)"], prior)
+    for label in range(2):
+        assert np.array_equal(by_class[f"class {label}"], points[labels == label])
+    assert np.array_equal(all_of_them["q(z)"], points)
+
+
+def test_several_factors_have_a_column_each_and_those_of_many_values_a_scale():
+    rng = np.random.default_rng(0)
+    views = [View(rng.random((40, 2)), rng.random((5, 2)), ("x", "y")) for _ in range(2)]
+    classes = {"shape": np.arange(40) % 3, "orientation": np.arange(40)}
+    axes = np.reshape(scatter_views(views, classes, title="t").axes, (2, 2))
+    assert [panel.get_title(loc="left") for panel in axes[0]] == ["shape", "orientation"]
+    for panel in axes[:, 1]:
+        assert np.array_equal(panel.collections[-1].get_array(), np.arange(40))
+    assert [text.get_text() for text in axes[0, 0].get_legend().get_texts()] == ["0", "1", "2"]
+
+
+def test_a_plane_is_drawn_with_the_latents_of_its_images():
+    canvas = np.random.default_rng(0).random((30, 30, 3))
+    plane = Plane(canvas, np.array([-1.0, 0.0, 1.0]), np.array([2.0, 0.0, -2.0]))
+    axes = scatter_views([View(np.zeros((3, 2)), np.zeros((3, 2)), ("x", "y"))], {}, plane=plane, title="t").axes[-1]
+    assert np.array_equal(axes.images[0].get_array(), canvas)
+    assert list(zip(axes.get_yticks(), (text.get_text() for text in axes.get_yticklabels()))) == [
+        (5, "2.0"),
+        (15, "0.0"),
+        (25, "-2.0"),
+    ]
 
 
 def test_a_histogram_counts_every_latent():
     z, labels = np.random.default_rng(0).standard_normal(50), np.arange(50) % 2
-    axes = latent_histogram(z, labels, np.zeros(50), title="t").axes[0]
-    heights = [sum(bar.get_height() for bar in container) for container in axes.containers]
+    figure = latent_histogram(z, labels, np.zeros(50), title="t")
+    heights = [sum(bar.get_height() for bar in container) for container in figure.axes[0].containers]
     assert heights == [25, 25]
-    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"class 0", "class 1", "prior p(z)"}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"class 0", "class 1", "prior p(z)"}
+
+
+def test_marginals_are_densities():
+    rng = np.random.default_rng(0)
+    panels = {name: (rng.standard_normal(500), rng.standard_normal(900)) for name in "abcdefg"}
+    figure = density_panels(panels, title="t", about="a")
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title(loc="left") for axes in shown] == list("abcdefg")
+    for axes in shown:
+        bars = axes.containers[0]
+        assert sum(bar.get_height() * bar.get_width() for bar in bars) == pytest.approx(1, abs=0.02)

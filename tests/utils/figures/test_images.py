@@ -1,55 +1,68 @@
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from pictures import pixels
-from utils.figures.images import image_grid, image_panels, tile
-from utils.figures.style import DPI
+from utils.figures.images import GAP, Tiles, image_grid, image_panels, tile
+from utils.figures.style import BETWEEN
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_grid_shows_every_image_in_its_place(channels):
     images = np.random.default_rng(0).random((2, 3, channels, 4, 4), dtype=np.float32)
-    canvas = tile(images, gap=2).reshape(10, 16, -1)
+    canvas = tile(images, zoom=2)
+    assert canvas.shape == (2 * 8 + GAP, 3 * 8 + 2 * GAP, 3)
     for row in range(2):
         for column in range(3):
-            part = canvas[6 * row : 6 * row + 4, 6 * column : 6 * column + 4]
-            assert np.array_equal(part, images[row, column].transpose(1, 2, 0))
-    assert (canvas[4:6] == 0.5).all()
+            top, left = (8 + GAP) * row, (8 + GAP) * column
+            part = canvas[top : top + 8 : 2, left : left + 8 : 2]
+            assert np.array_equal(part, np.broadcast_to(images[row, column].transpose(1, 2, 0), part.shape))
+            assert np.array_equal(part, canvas[top + 1 : top + 8 : 2, left + 1 : left + 8 : 2])
+
+
+def test_what_is_between_images_is_no_grey():
+    canvas = tile(np.zeros((2, 1, 1, 4, 4), dtype=np.float32))
+    assert canvas[4 : 4 + GAP] == pytest.approx(np.broadcast_to(to_rgb(BETWEEN), (GAP, 4, 3)))
+    assert len(set(to_rgb(BETWEEN))) == 3
+
+
+def find(picture, part):
+    """Where in a picture a part of it begins: rows and columns from its upper left corner."""
+    height, width = part.shape[:2]
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (height, width, 3))[:, :, 0]
+    return np.argwhere((np.abs(windows - part) < 0.01).all((2, 3, 4)))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_picture_keeps_every_pixel(channels):
-    """The first image, 32x32, is drawn at twice its size, below the title and right of the labels, top row up."""
+    """Images of 32x32 are three times as large, below titles and right of labels, the uppermost row first."""
     images = np.random.default_rng(0).random((1, 2, channels, 32, 32), dtype=np.float32)
-    picture = pixels(image_grid(images, title="title", row_labels=["row"], column_labels=["a", "b"]))
-    shown = picture[35 : 35 + 64 : 2, 110 : 110 + 64 : 2]
-    expected = np.broadcast_to(images[0, 0].transpose(1, 2, 0), (32, 32, 3))
-    assert np.abs(shown - expected).max() < 0.01
-    assert picture.shape[:2] == (35 + 64 + 30, 110 + 132 + 10)
-    assert picture[:35].min() < 0.5, "the title is there"
-    assert picture[35:99, :110].min() < 0.5, "the row's label is there"
+    picture = pixels(image_grid(images, title="t", subtitle="s", row_labels=["row"], column_labels=["a", "b"]))
+    canvas = tile(images, zoom=3)
+    ((top, left),) = find(picture, canvas[:20, :20])
+    shown = picture[top : top + len(canvas), left : left + canvas.shape[1]]
+    assert np.abs(shown - canvas).max() < 0.01
+    for beside in (picture[:top], picture[top : top + 96, :left], picture[top + 96 :]):
+        assert beside.min() < 0.5, "titles are above, labels at the left and below"
 
 
-def test_panels_of_images_keep_their_pixels_and_labels():
+def test_panels_stand_beside_each_other_with_their_names_and_labels():
     rng = np.random.default_rng(0)
-    first, second = rng.random((3, 4, 1, 64, 64)), rng.random((2, 2, 3, 64, 64))
-    panels = {"KL": (first, ["a", "$z_{10}$", "a longer label"]), "MMD": (second, [])}
-    figure = image_panels(panels, title="mnist, bernoulli")
-    for axes, title, images in zip(figure.axes, ("KL", "MMD"), (first, second)):
-        assert axes.get_title() == title
-        assert np.array_equal(axes.images[0].get_array(), tile(images, gap=2))
-        width, height = (axes.get_position().size * figure.get_size_inches() * DPI).round(6)
-        rows, columns = images.shape[:2]
-        assert (width, height) == (66 * columns - 2, 66 * rows - 2), "a pixel is a pixel"
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a", "$z_{10}$", "a longer label"]
+    first, second = (rng.random(shape).astype(np.float32) for shape in ((3, 4, 1, 64, 64), (2, 2, 3, 64, 64)))
+    panels = [Tiles(first, "KL", ["a", "$z_{10}$", "a longer label"]), Tiles(second, "MMD")]
+    figure = image_panels(panels, title="latents", subtitle="mnist, bernoulli")
+    picture = pixels(figure)
+    places = [find(picture, tile(panel.images, zoom=2)[:16, :16])[0] for panel in panels]
+    assert places[0][0] == places[1][0] and places[0][1] + 4 * (128 + GAP) < places[1][1]
+    texts = {text.get_text(): text.get_window_extent() for text in figure.texts}
+    height = picture.shape[0]
+    assert all(min(box.x0, box.y0) >= 0 and box.x1 <= picture.shape[1] for box in texts.values())
+    assert texts["a longer label"].x1 <= places[0][1] and texts["MMD"].x0 == pytest.approx(places[1][1], abs=2)
+    assert height - texts["MMD"].y0 <= places[1][0]
+    assert texts["latents"].y0 >= texts["mnist, bernoulli"].y1 >= texts["KL"].y1
+
+
+def test_a_picture_is_wide_enough_for_its_title():
+    figure = image_grid(np.zeros((1, 1, 1, 32, 32), np.float32), title="a title that is wider than one small image")
     figure.draw_without_rendering()
-    places = [axes.get_tightbbox() for axes in figure.axes]
-    assert places[0].x0 >= 0 and places[0].x1 < places[1].x0
-    (title,) = figure.texts
-    assert title.get_text() == "mnist, bernoulli"
-    assert max(place.y1 for place in places) <= title.get_window_extent().y0 < figure.bbox.y1
-
-
-def test_small_images_in_panels_are_enlarged_by_a_whole_number():
-    figure = image_panels({"": (np.zeros((1, 1, 1, 24, 24)), [])}, title="")
-    assert figure.axes[0].images[0].get_array().shape == (72, 72)
+    assert figure.texts[0].get_window_extent().x1 <= figure.bbox.x1

@@ -24,7 +24,8 @@ FILE = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
 IMAGES = int(np.prod(FACTOR_SIZES))
 TRAIN_IMAGES = IMAGES * 9 // 10
 SPLIT_SEED = 2017
-ORIENTATION = 2  # the column of the factors
+FACTORS = ("shape", "scale", "orientation", "position x", "position y")
+ORIENTATION = FACTORS.index("orientation")  # the column of the factors
 
 PROBE = 4096  # images whose digest stands for the rendered set
 CHUNK = 4096  # images read from the official file at once: 16 MB
@@ -75,6 +76,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
         split=split,
         images=PackedImages(torch.from_numpy(packed), (1, SIDE, SIDE)),
         factors=torch.from_numpy(factors),
+        factor_names=FACTORS,
         source=source,
         sha256=sha256,
     )

@@ -1,0 +1,134 @@
+"""The page decodes as PyTorch does, and does what it is asked for."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import main as command_line
+import vae
+from browser import opened
+from small_runs import SMALL
+from utils.explore.decoders import describe
+from utils.runs.folder import EXPLORE, ResultsError
+from vae.models import build_model
+
+SCRIPT = Path(command_line.__file__).parent / "utils" / "explore" / "decoder.js"
+DECODE = "return arguments[0].map((z) => Array.from(decoders[arguments[1]].decode(z)))"
+FEW = {name: str(value) for name, value in SMALL.items()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A grid of two small runs with its page."""
+    root = tmp_path_factory.mktemp("results")
+    small = [word for name, value in FEW.items() for word in (f"--{name.replace('_', '-')}", value)]
+    flags = "-d digits -l KL dGJS -e 1 --no-cuda --no-progress-bar --explore".split()
+    command_line.main(["pair", *flags, *small, "--results-dir", str(root)], draw=None)
+    return root / "pair"
+
+
+def rounded(path):
+    """The model of a run with the weights that the page has."""
+    model, _, _ = vae.load(path)
+    model.decoder.half().float()
+    return model
+
+
+def test_the_page_decodes_as_pytorch_does_with_the_same_rounded_weights(folder):
+    z = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)) * 2
+    with opened(folder / EXPLORE) as browser:
+        names = browser.execute_script("return content.models.map((model) => model.name)")
+        assert names == ["KL", "dGJS α = 0.5"]
+        for number, run in enumerate(("loss-KL", "loss-dGJS")):
+            found = torch.tensor(browser.execute_script(DECODE, z.tolist(), number)).view(6, 32, 32)
+            with torch.inference_mode():
+                expected = rounded(folder / run).decode(z)[:, 0]
+            assert (found - expected).abs().max() < 1 / 255
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 64, 64), (3, 64, 64)])
+def test_images_of_every_size_and_colour_are_decoded(shape, tmp_path):
+    torch.manual_seed(0)
+    model = build_model(shape, latent_dim=2).eval()
+    model.decoder.half().float()
+    (tmp_path / "decoder.html").write_text(
+        f"<script>{SCRIPT.read_text()}</script>"
+        f"<script>const decoders = [new Decoder({json.dumps(describe(model))})]</script>"
+    )
+    z = torch.randn(2, 2)
+    with opened(tmp_path / "decoder.html") as browser:
+        found = torch.tensor(browser.execute_script(DECODE, z.tolist(), 0)).view(2, *shape[1:], shape[0])
+    with torch.inference_mode():
+        assert (found.permute(0, 3, 1, 2) - model.decode(z)).abs().max() < 1 / 255
+
+
+def test_people_move_pick_draw_and_interpolate(folder):
+    with opened(folder / EXPLORE) as browser:
+        z = lambda: browser.execute_script("return panels.map((panel) => Array.from(panel.z))")  # noqa: E731
+        means = browser.execute_script("return [0, 1].map((n) => panels.map((panel) => Array.from(panel.mean(n))))")
+        assert z() == means[0], "the first image is picked"
+        browser.find_element("css selector", "#strip button:nth-child(2)").click()
+        assert z() == means[1]
+        assert "posterior mean of test image 2, class " in browser.find_element("id", "state").text
+        browser.execute_script("between.value = 0.25; between.dispatchEvent(new Event('input'))")
+        expected = torch.lerp(torch.tensor(means[0]), torch.tensor(means[1]), 0.25)
+        torch.testing.assert_close(torch.tensor(z()), expected)
+        browser.find_element("id", "draw").click()
+        first, second = z()
+        assert first == second, "both decode the same draw"
+        slider = browser.find_element("css selector", ".panel .slider input")
+        index = browser.execute_script("return panels[0].sliders[0].index")
+        slider.send_keys("\ue010")  # the End key
+        assert [own[index] for own in z()] == [pytest.approx(float(slider.get_attribute("max")), abs=0.01)] * 2
+        browser.find_element("id", "centre").click()
+        assert z() == [[0, 0, 0]] * 2
+
+
+def test_a_click_on_the_map_picks_the_image_there(folder):
+    with opened(folder / EXPLORE) as browser:
+        browser.execute_script(
+            "const map = panels[1].map, box = map.getBoundingClientRect(), [x, y] = panels[1].place(panels[1].mean(4));"
+            "const scale = box.width / map.width;"
+            "map.dispatchEvent(new MouseEvent('click', {clientX: box.left + x * scale, clientY: box.top + y * scale}))"
+        )
+        assert "test image 5, class" in browser.find_element("id", "state").text
+
+
+def test_dimensions_are_sorted_by_their_kl_and_the_unused_are_folded_away(folder):
+    text = (folder / EXPLORE).read_text()
+    content = json.loads(re.search(r'id="content">(.*?)</script>', text, re.DOTALL)[1])
+    for model in content["models"]:
+        kl = [dimension["kl"] for dimension in model["dimensions"]]
+        assert kl == sorted(kl, reverse=True)
+    with opened(folder / EXPLORE) as browser:
+        browser.execute_script("content.models[0].dimensions[2].used = false; panels[0].choose(0);")
+        assert len(browser.find_elements("css selector", ".panel:first-child .used .slider")) <= 2
+        assert "unused" in browser.find_element("css selector", ".panel:first-child summary").text
+
+
+def test_the_page_fits_a_telephone(folder):
+    with opened(folder / EXPLORE, width=390) as browser:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_a_decoder_with_another_layer_is_refused_in_one_line():
+    model = build_model((1, 32, 32), latent_dim=2)
+    model.decoder.layers.insert(1, nn.Tanh())
+    with pytest.raises(ResultsError, match="a layer Tanh, which the page does not know: it knows linear layers"):
+        describe(model)
+
+
+def test_vectors_are_refused_in_one_line():
+    with pytest.raises(ResultsError, match=r"data of shape \(2,\): the page shows images"):
+        describe(build_model((2,), 1, "normal"))
+
+
+def test_an_experiment_without_a_run_that_has_ended_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit:
+        command_line.main(["nothing", "--explore", "--results-dir", str(tmp_path)])
+    assert exit.value.code == 2
+    assert "nothing does not exist" in capsys.readouterr().err

@@ -1,0 +1,245 @@
+const content = JSON.parse(document.getElementById("content").textContent);
+const decoders = content.models.map((model) => new Decoder(model));
+const [strip, between, state] = ["strip", "between", "state"].map((id) => document.getElementById(id));
+const sheet = new Image();
+const picked = { now: null, before: null };  // test images
+let drawn = 0;  // draws from the prior so far
+
+for (const model of content.models) {
+  model.size = model.dimensions.length;
+  model.means = halves(model.means);
+  model.draws = halves(model.draws);
+}
+const row = (values, size, number) => values.subarray(number * size, (number + 1) * size);
+const labelOf = (number) => (content.labels ? content.labels[number] : 0);
+
+// Half of the page: a model with a latent of its own.
+class Panel {
+  constructor(choice) {
+    this.section = document.getElementById("panel").content.cloneNode(true).firstElementChild;
+    const find = (selector) => this.section.querySelector(selector);
+    [this.original, this.decoded, this.map] = [".original", ".decoded", ".map"].map((name) => find(`${name} canvas`));
+    const select = find("select");
+    content.models.forEach((model, number) => select.add(new Option(model.name, number)));
+    select.hidden = content.models.length < 3;
+    select.value = choice;
+    select.addEventListener("change", () => { this.choose(Number(select.value)); update(); });
+    this.map.addEventListener("click", (event) => pick(this.nearest(event)));
+    this.map.addEventListener("mousemove", (event) => { this.map.title = describeImage(this.nearest(event)); });
+    document.getElementById("panels").append(this.section);
+    this.choose(choice);
+  }
+
+  choose(number) {
+    this.model = content.models[number];
+    this.decoder = decoders[number];
+    this.z = Float32Array.from(this.model.centre);
+    const { dimensions, name, about, color } = this.model;
+    const find = (selector) => this.section.querySelector(selector);
+    find(".name").textContent = content.models.length < 3 ? name : "";
+    find(".about").textContent = about;
+    this.section.style.setProperty("--model", color);
+    this.axes = [dimensions[0], dimensions[Math.min(1, dimensions.length - 1)]];
+    find(".map figcaption").textContent = `Posterior means of test images by z${this.axes[0].index + 1} and `
+      + `z${this.axes[1].index + 1}, which have the most KL. The cross is z; a click picks an image.`;
+    this.sliders = [];
+    for (const used of [true, false]) {
+      const own = dimensions.filter((dimension) => dimension.used === used);
+      find(used ? ".used" : ".unused").replaceChildren(...own.map((dimension) => this.slider(dimension)));
+      find("details").hidden = own.length === 0;
+      find("summary").textContent = `${own.length} unused ${own.length === 1 ? "dimension" : "dimensions"}`;
+    }
+  }
+
+  slider({ index, kl, low, high }) {
+    const line = document.createElement("label"), input = document.createElement("input");
+    line.className = "slider";
+    Object.assign(input, { type: "range", min: low, max: high, step: 0.01 });
+    const [name, share, value] = ["span", "span", "output"].map((tag) => document.createElement(tag));
+    name.textContent = `z${index + 1}`;
+    share.textContent = `KL ${kl.toFixed(2)}`;
+    share.className = "kl";
+    line.append(name, share, input, value);
+    input.addEventListener("input", () => move(index, Number(input.value)));
+    this.sliders.push({ index, input, value });
+    return line;
+  }
+
+  show() {
+    const [height, width, channels] = this.model.shape;
+    const image = this.decoder.decode(this.z);
+    paint(this.decoded, image, height, width, channels);
+    for (const { index, input, value } of this.sliders) {
+      input.value = this.z[index];
+      value.textContent = this.z[index].toFixed(2);
+    }
+    this.compare(image, height, width, channels);
+    this.drawMap();
+  }
+
+  // The test image that was picked, and how far what is decoded is from it.
+  compare(image, height, width, channels) {
+    this.original.parentElement.style.visibility = picked.now === null ? "hidden" : "visible";
+    let caption = "decoded";
+    if (picked.now !== null) {
+      const pixels = pixelsOf(picked.now, height, width, channels);
+      paint(this.original, pixels, height, width, channels);
+      const error = image.reduce((sum, value, place) => sum + (value - pixels[place]) ** 2, 0);
+      caption += `, squared error ${error.toFixed(1)}`;
+    }
+    this.decoded.nextElementSibling.textContent = caption;
+  }
+
+  mean(number) {
+    return row(this.model.means, this.model.size, number);
+  }
+
+  // From latents to the map's pixels.
+  place(z) {
+    const { width, height } = this.map;
+    const [x, y] = this.axes.map(({ index, low, high }) => (z[index] - low) / (high - low));
+    return [20 + x * (width - 40), height - 20 - y * (height - 40)];
+  }
+
+  drawMap() {
+    const pen = this.map.getContext("2d"), style = getComputedStyle(document.documentElement);
+    pen.clearRect(0, 0, this.map.width, this.map.height);
+    for (let number = 0; number < content.count; number++) {
+      const [x, y] = this.place(this.mean(number));
+      pen.fillStyle = content.labels ? content.colors[labelOf(number) % content.colors.length] : this.model.color;
+      pen.beginPath();
+      pen.arc(x, y, 5, 0, 7);
+      pen.fill();
+    }
+    pen.strokeStyle = style.getPropertyValue("--ink");
+    pen.lineWidth = 3;
+    const [x, y] = this.place(this.z);
+    pen.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      pen.moveTo(x + 4 * dx, y + 4 * dy);
+      pen.lineTo(x + 16 * dx, y + 16 * dy);
+    }
+    pen.stroke();
+  }
+
+  nearest(event) {
+    const box = this.map.getBoundingClientRect(), scale = this.map.width / box.width;
+    const at = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+    let best = 0, least = Infinity;
+    for (let number = 0; number < content.count; number++) {
+      const [x, y] = this.place(this.mean(number)), distance = Math.hypot(x - at[0], y - at[1]);
+      if (distance < least) [best, least] = [number, distance];
+    }
+    return best;
+  }
+}
+
+function paint(canvas, values, height, width, channels) {
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const pen = canvas.getContext("2d"), pixels = pen.createImageData(width, height);
+  for (let cell = 0; cell < height * width; cell++) {
+    for (let color = 0; color < 3; color++) pixels.data[4 * cell + color] = 255 * values[cell * channels + (color % channels)] + 0.5;
+    pixels.data[4 * cell + 3] = 255;
+  }
+  pen.putImageData(pixels, 0, 0);
+}
+
+// A test image in the order (row, column, channel), cut from the sheet.
+function pixelsOf(number, height, width, channels) {
+  const canvas = new OffscreenCanvas(width, height), pen = canvas.getContext("2d");
+  const [left, top] = [(number % content.columns) * width, Math.floor(number / content.columns) * height];
+  pen.drawImage(sheet, left, top, width, height, 0, 0, width, height);
+  const { data } = pen.getImageData(0, 0, width, height);
+  return Float32Array.from({ length: height * width * channels }, (_, i) => data[4 * Math.floor(i / channels) + (i % channels)] / 255);
+}
+
+function describeImage(number) {
+  return `test image ${number + 1}` + (content.labels ? `, ${content.labelName} ${labelOf(number)}` : "");
+}
+
+function update(text) {
+  for (const panel of panels) panel.show();
+  for (const [number, button] of [...strip.children].entries()) button.setAttribute("aria-pressed", number === picked.now);
+  between.disabled = picked.now === null || picked.before === null;
+  if (text !== undefined) state.textContent = text;
+}
+
+// What people do
+
+function pick(number) {
+  if (number !== picked.now) picked.before = picked.now;
+  picked.now = number;
+  between.value = 1;
+  for (const panel of panels) panel.z.set(panel.mean(number));
+  update(`z is each model's posterior mean of ${describeImage(number)}.`);
+}
+
+function move(index, value) {
+  for (const panel of panels) if (index < panel.z.length) panel.z[index] = value;
+  update();
+}
+
+function interpolate(share) {
+  if (between.disabled) return;
+  for (const panel of panels) {
+    const from = panel.mean(picked.before), to = panel.mean(picked.now);
+    panel.z.forEach((_, j) => { panel.z[j] = from[j] + share * (to[j] - from[j]); });
+  }
+  update(`z is ${Math.round(100 * share)} % of the way from ${describeImage(picked.before)} to ${describeImage(picked.now)}.`);
+}
+
+function drawFromPrior() {
+  const own = drawn++ % (panels[0].model.draws.length / panels[0].model.size);
+  const shared = row(panels[0].model.draws, panels[0].model.size, own);
+  for (const panel of panels) panel.z.set(panel.model.size === shared.length ? shared : row(panel.model.draws, panel.model.size, own));
+  forget(`z is draw ${drawn} from the prior, the same for every model that has as many dimensions.`);
+}
+
+function forget(text) {
+  picked.now = picked.before = null;
+  update(text);
+}
+
+function play(start) {
+  const share = Math.min(1, (performance.now() - start) / 3000);
+  between.value = share;
+  interpolate(share);
+  if (share < 1) requestAnimationFrame(() => play(start));
+}
+
+between.addEventListener("input", () => interpolate(Number(between.value)));
+document.getElementById("play").addEventListener("click", () => { if (!between.disabled) play(performance.now()); });
+document.getElementById("draw").addEventListener("click", drawFromPrior);
+document.getElementById("centre").addEventListener("click", () => {
+  for (const panel of panels) panel.z.set(panel.model.centre);
+  forget("z is at the prior's mean.");
+});
+
+if (content.labels) {
+  const legend = document.getElementById("legend");
+  legend.append(`Colours on the maps, ${content.labelName}: `);
+  for (const label of [...new Set(content.labels)].sort((a, b) => a - b).slice(0, content.colors.length)) {
+    const entry = document.createElement("span");
+    entry.textContent = label;
+    entry.style.setProperty("--class", content.colors[label % content.colors.length]);
+    legend.append(entry);
+  }
+}
+
+const panels = content.models.slice(0, 2).map((_, number) => new Panel(number));
+sheet.addEventListener("load", () => {
+  strip.style.setProperty("--sheet", `url(${content.sheet})`);
+  const side = 48, scale = side / panels[0].model.shape[1];
+  for (let number = 0; number < content.count; number++) {
+    const button = document.createElement("button");
+    const [left, top] = [(number % content.columns) * side, Math.floor(number / content.columns) * side];
+    Object.assign(button.style, { backgroundSize: `${sheet.width * scale}px`, backgroundPosition: `-${left}px -${top}px` });
+    button.type = "button";
+    button.setAttribute("aria-label", describeImage(number));
+    button.addEventListener("click", () => pick(number));
+    strip.append(button);
+  }
+  pick(0);
+  document.body.dataset.ready = "yes";
+});
+sheet.src = content.sheet;
