@@ -172,6 +172,6 @@ def test_runs_are_made_and_then_reported(results, capsys):
         in capsys.readouterr().out
     )
     first = (results / "exp" / PAGE).read_bytes()
-    assert first.count(b"<img") == 1 + 2 * 3
+    assert first.count(b"<img") == 1 + 2 * 5
     command_line.main(["exp", "--report"])
     assert (results / "exp" / PAGE).read_bytes() == first

@@ -21,9 +21,9 @@ from utils.runs.folder import (
     CONFIG,
     EVALUATION,
     EVENTS,
+    EXPLORE,
     FILES,
     INTERPOLATIONS,
-    LATENT,
     METRICS,
     MODEL,
     RECONSTRUCTIONS,
@@ -40,7 +40,7 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(drawing):
     small = config(dataset="digits", evaluate_every=1, **flags)
     evaluation = run(small, drawing)
     folder = drawing.results_dir / "exp"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {LATENT, EVENTS})
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {EVENTS, EXPLORE})
     measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
     for values in (evaluation["train"], evaluation["test"], metrics_of(drawing.results_dir / "exp")[-1]):
         assert measures <= values.keys()
@@ -54,7 +54,7 @@ def test_a_run_leaves_a_complete_folder(drawing):
     evaluation = run(config(dataset="dsprites", loss="dGJS", GJS_A=0.3, evaluate_every=2), drawing)
     folder = drawing.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        set(FILES) - {CLASSES, INTERPOLATIONS, LATENT, EVENTS}
+        set(FILES) - {CLASSES, INTERPOLATIONS, EVENTS, EXPLORE}
     )
     assert all(path.stat().st_size for path in folder.iterdir())
 
@@ -95,9 +95,9 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(drawing, c
     made = RunConfig.from_flags("exp", flags)
     run(made, drawing)
     assert (made.latent_dim, made.rec_dist) == (1, "normal-diagonal")
-    absent = {"checkpoint-previous.pt", EVENTS, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
+    absent = {"checkpoint-previous.pt", EVENTS, EXPLORE, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
     assert files_of(drawing).keys() == set(FILES) - absent
-    assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, curves.png\n")
+    assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, marginals.png, curves.png\n")
     model, _, _ = vae.load(drawing.results_dir / "exp")
     assert saved_config(drawing.results_dir / "exp") == made
     assert model.sample(5).shape == (5, 2)
