@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     """A grid of two small runs with its page."""
     root = tmp_path_factory.mktemp("results")
     small = [word for name, value in FEW.items() for word in (f"--{name.replace('_', '-')}", value)]
-    flags = "-d digits -l KL dGJS -e 1 --no-cuda --no-progress-bar --explore".split()
+    flags = "-l KL dGJS -e 1 --no-cuda --no-progress-bar --explore".split()
     command_line.main(["pair", *flags, *small, "--results-dir", str(root)], draw=None)
     return root / "pair"
 
