@@ -65,6 +65,7 @@ class Command:
     runtime: Runtime
     mode: str | None = None
     preset: str | None = None
+    scale: str | None = None
     jobs: int = 1
     executor: str | None = None
     gpus_per_run: float | None = None
@@ -118,6 +119,8 @@ def check_command(command: Command) -> None:
         fail(f"--executor {executor} {want}")
     if executor and jobs > 1:
         fail(f"--jobs {jobs} is for this machine: with --executor, the cluster says how many runs are at work")
+    if command.scale and not command.preset:
+        fail(f"--scale {command.scale} is for a --preset: give one, or sizes and epochs of your own")
     if command.ensemble and not several:
         fail(f"--ensemble {want}")
     if command.ensemble and mode == "is_eval_only":
@@ -135,8 +138,14 @@ def carry_out(command: Command) -> None:
     if command.several:
         logs = runtime.results_dir / experiment / ".jobs"
         executor = command.executor and find_executor(command.executor, command.gpus_per_run or 0, logs)
-        way = {"jobs": command.jobs, "executor": executor, "ensemble": command.ensemble}
-        sweep(experiment, configurations(settings, command.preset, runtime.data_dir), runtime, **way, mode=mode)
+        way = {
+            "jobs": command.jobs,
+            "executor": executor,
+            "ensemble": command.ensemble,
+            "timed": bool(command.preset) and mode != "is_eval_only",
+        }
+        configs = configurations(settings, command.preset, runtime.data_dir, command.scale or "paper")
+        sweep(experiment, configs, runtime, **way, mode=mode)
     elif mode == "resume":
         resume(experiment, settings, runtime)
     elif mode == "is_eval_only":
@@ -146,12 +155,13 @@ def carry_out(command: Command) -> None:
 
 
 def write_pages(command: Command) -> None:
-    """Write the pages of an experiment that are asked for: the one to play with, and the report, which leads to it."""
+    """Write the pages of an experiment that are asked for: the one to play with, and the report, which leads to it
+    and which a preset ends with."""
     if rank():
         return
     if command.explore:
         write_explorer(command.experiment, command.runtime.results_dir, command.runtime.data_dir)
-    if command.report:
+    if command.report or command.preset:
         write_report(command.experiment, command.runtime.results_dir)
 
 

@@ -97,9 +97,11 @@ def test_a_preset_with_flags_of_ones_own(capsys, tmp_path):
     flags = "--preset beta -d digits -e 1 --betaH-B 2 4 --train-size 8 --test-size 8 --no-cuda".split()
     status, out, err = run_here(["beta", *flags, "--results-dir", tmp_path], capsys)
     assert (status, err) == (0, "")
-    assert out.endswith(f"results in {tmp_path / 'beta'}\n")
+    begins, *_, results, report = out.splitlines()
+    assert begins.startswith("2 runs, about ") and begins.endswith(" seconds on this machine")
+    assert results == f"results in {tmp_path / 'beta'}" and report.startswith("report of 2 of 2 runs in ")
     names = [f"dataset-digits_rec-dist-bernoulli_loss-betaH_betaH-B-{beta}" for beta in (2, 4)]
-    assert sorted(path.name for path in (tmp_path / "beta").iterdir()) == names
+    assert sorted(path.parent.name for path in (tmp_path / "beta").glob("*/config.json")) == names
     assert all((tmp_path / "beta" / name / EVALUATION).exists() for name in names)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.datasets import dataset_choices
-from utils.grids.presets import PRESETS
+from utils.grids.presets import PRESETS, SCALES
 from utils.runs.config import EvaluationSettings, ModelSettings
 from vae.losses import LOSSES
 from vae.models.networks import NETWORKS
@@ -115,6 +115,9 @@ def add_several(parser: Parser) -> None:
     group.add_argument(
         "--preset", choices=PRESETS, help=f"the runs of the paper's {', '.join(PRESETS)}; other flags change them"
     )
+    scales = "; ".join(f"{name}: {scale.summary}" for name, scale in SCALES.items())
+    text = f"with --preset, how large its runs are. {scales} (default: paper)"
+    group.add_argument("--scale", choices=SCALES, help=text)
     jobs = Option("jobs", 1, "runs at a time, in as many processes", int, minimum=1)
     add_options(group, [jobs], several=False)
     group.add_argument(

@@ -81,6 +81,8 @@ COMMANDS = {  # each begins its line with what it says
     "../exp --seed 0 1": "experiment name '../exp': expected one folder name",
     "exp --seed 0 1 --resume": "--resume is for one run: several go on where they stopped without it",
     "exp --seed 0 1 --is-eval-only": "results/exp/seed-0 has not ended: leave --is-eval-only out to train it",
+    "exp --scale quick": "--scale quick is for a --preset: give one, or sizes and epochs of your own",
+    "exp --preset beta --scale tiny": "argument --scale: invalid choice: 'tiny' (choose from",
     "exp --jobs 2": "--jobs 2 is for several runs: give a flag several values, or a --preset",
     "exp --seed 0 1 --jobs 0": "--jobs 0: expected a whole number (1 or more)",
     "exp --ensemble": "--ensemble is for several runs: give a flag several values, or a --preset",

@@ -11,13 +11,17 @@ from utils.runs.config import COMPOSED, RunConfig, flags_in_order, used_flags
 from vae.options import OptionError
 
 
-def configurations(given: dict[str, Any], preset: str | None = None, data_dir: str | Path = "") -> list[RunConfig]:
-    """The configuration of every run of a grid, or of a preset with flags given besides; data are below `data_dir`.
+def configurations(
+    given: dict[str, Any], preset: str | None = None, data_dir: str | Path = "", scale: str = "paper"
+) -> list[RunConfig]:
+    """The configuration of every run of a grid, or of a preset at a scale with flags given besides.
+
+    Data are below `data_dir`.
 
     A loss that does not use a flag runs once without it. Raises OptionError for a flag that no loss of the grid uses,
     and for whatever is wrong in any configuration.
     """
-    grids = preset_grids(preset, given) if preset else [{"loss": RunConfig.options()["loss"].default, **given}]
+    grids = preset_grids(preset, given, scale) if preset else [{"loss": RunConfig.options()["loss"].default, **given}]
     several = {name for grid in grids for name, value in grid.items() if isinstance(value, list)}
     configs: dict[str, RunConfig] = {}
     for flags in combinations(grids):

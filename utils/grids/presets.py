@@ -4,6 +4,7 @@ A preset is a few grids. A flag with a list is part of the names of the runs, ev
 that one data set after the other can go into the same folder; any other flag has one value for all runs that use it.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from vae.losses import LOSSES
@@ -29,10 +30,10 @@ PRESETS: dict[str, list[dict[str, Any]]] = {
         grid("mnist", loss=["KL", "rKL"]),
         grid("mnist", loss=["GJS", "dGJS"], GJS_A=ALPHAS),
     ],
-    "figure5": [
-        grid("mnist", "fashion", loss=["KL", "rKL"]),
-        grid("mnist", "fashion", loss=["MMD"], MMD_B=500),
-        grid("mnist", "fashion", loss=["GJS", "dGJS"], GJS_A=ALPHAS),
+    "figure5": [  # with the evidence
+        grid("mnist", "fashion", loss=["KL", "rKL"], importance_samples=100),
+        grid("mnist", "fashion", loss=["MMD"], MMD_B=500, importance_samples=100),
+        grid("mnist", "fashion", loss=["GJS", "dGJS"], GJS_A=ALPHAS, importance_samples=100),
     ],
     "lambda": [grid("mnist", loss=["GJS"], GJS_A=[0.1, 0.3, 0.5, 0.7, 0.9], GJS_B=[1, 2, 3, 4])],  # Appendix E
     "beta": [grid("mnist", loss=["betaH"], betaH_B=[0.25, 0.5, 0.75, 1, 2, 3, 4])],  # Appendix F
@@ -42,8 +43,37 @@ PRESETS: dict[str, list[dict[str, Any]]] = {
 EPOCHS, EPOCHS_OF = 100, {"dsprites": 50}
 
 
-def preset_grids(preset: str, given: dict[str, Any]) -> list[dict[str, Any]]:
-    """The grids of a preset, one data set after the other, with the flags given besides.
+@dataclass(frozen=True)
+class Scale:
+    """How large the runs of a preset are, and of lists in it which values are left."""
+
+    summary: str
+    settings: dict[str, Any]
+    settings_of: dict[str, dict[str, Any]] = field(default_factory=dict)  # of data sets that have others
+    lists: dict[str, list[float]] = field(default_factory=dict)
+
+    def of(self, dataset: str) -> dict[str, Any]:
+        """The settings on a data set."""
+        return self.settings_of.get(dataset, self.settings)
+
+
+SCALES = {
+    "quick": Scale(
+        "minutes for a figure: 10,000 images, 5 values of α, a larger lr",
+        {"epochs": 8, "train_size": 10_000, "test_size": 1000, "lr": 1e-3},
+        lists={"GJS_A": [0.1, 0.3, 0.5, 0.7, 0.9], "GJS_B": [1, 4], "betaH_B": [0.25, 1, 4]},
+    ),
+    "day": Scale(
+        "as in results/reference: 15 epochs",
+        {"epochs": 15},
+        {"dsprites": {"epochs": 10, "train_size": 100_000, "test_size": 10_000}},
+    ),
+    "paper": Scale("100 epochs, dSprites 50", {"epochs": EPOCHS}, {"dsprites": {"epochs": EPOCHS_OF["dsprites"]}}),
+}
+
+
+def preset_grids(preset: str, given: dict[str, Any], scale: str = "paper") -> list[dict[str, Any]]:
+    """The grids of a preset at a scale, one data set after the other, with the flags given besides.
 
     `loss` leaves only those losses. Any other flag replaces the value in the grids that have it; one that none has goes
     into all. Raises OptionError for a loss that the preset does not have.
@@ -54,18 +84,24 @@ def preset_grids(preset: str, given: dict[str, Any]) -> list[dict[str, Any]]:
         if name not in own:
             raise OptionError(f"--loss {name}: --preset {preset} has {', '.join(own)}")
     grids = [{**one, "loss": losses} for one in PRESETS[preset] if (losses := [x for x in one["loss"] if x in chosen])]
+    grids = [one | {name: own for name, own in SCALES[scale].lists.items() if is_list(one.get(name))} for one in grids]
     for name in given.keys() - {"loss"}:
         for one in [one for one in grids if name in one] or grids:
-            one[name] = as_list(given[name]) if isinstance(one.get(name), list) else given[name]
+            one[name] = as_list(given[name]) if is_list(one.get(name)) else given[name]
     datasets = dict.fromkeys(dataset for one in grids for dataset in as_list(one["dataset"]))
     return [
-        {"epochs": EPOCHS_OF.get(dataset, EPOCHS), **one, "dataset": [dataset]}
+        {**SCALES[scale].of(dataset), **one, "dataset": [dataset]}
         for dataset in datasets
         for one in grids
         if dataset in as_list(one["dataset"])
     ]
 
 
+def is_list(value: Any) -> bool:
+    """Whether there are several values."""
+    return isinstance(value, list)
+
+
 def as_list(value: Any) -> list[Any]:
     """Several values as they are, one as a list of one."""
-    return value if isinstance(value, list) else [value]
+    return value if is_list(value) else [value]

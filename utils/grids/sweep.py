@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from utils.datasets import portable_name
 from utils.datasets.record import check_same_data
+from utils.grids.duration import Forecast, in_words
 from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
@@ -52,24 +53,30 @@ def sweep(
     executor: Executor | None = None,
     ensemble: bool | None = None,
     mode: str | None = None,
+    timed: bool = False,
 ) -> None:
     """Carry out the runs in results/<experiment>/, in turn, or `jobs` at a time in as many processes.
 
     In an `ensemble` those that fit together are trained as one; None stands for that on a GPU, unless there are jobs.
     A run that has ended is skipped, one that has begun goes on; not so in the modes "overwrite" and "is_eval_only".
-    An executor, see utils.grids.executors, carries them out elsewhere.
+    An executor, see utils.grids.executors, carries them out elsewhere. It says how long they take if they are `timed`.
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
     Interrupted once all that are at work are saved.
     """
     runtime = replace(runtime, results_dir=experiment_folder(runtime.results_dir, experiment).path)
-    tally = Tally(configs, runtime, mode, queue=", once there is room" if executor else "")
+    pending, forecast = pending_runs(configs, runtime, mode)
+    if timed and pending:
+        how_long = duration(forecast, runtime, jobs, elsewhere=bool(executor or ensemble))
+        print(f"{len(pending)} runs{how_long}", flush=True)
+    queue = ", once there is room" if executor else ""
+    tally = Tally(configs, runtime, mode, queue, forecast if timed else None)
     executor = executor or local_executor(runtime, jobs, ensemble, mode)
-    pending = pending_runs(configs, runtime, mode)
     for config in configs:
         if config not in pending:
             tally.skip(config)
     if mode == "overwrite":  # now, and all of them: what is begun anew is then resumed as in any sweep
         clear(pending, runtime)
+    forecast.start()
     try:
         with closing(executor(partial(attempt, runtime=runtime, mode=mode), pending, tally.announce)) as outcomes:
             for config, outcome in outcomes:
@@ -82,8 +89,8 @@ def sweep(
 # Which runs are to be carried out
 
 
-def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> list[RunConfig]:
-    """The runs that are to be carried out, once nothing is found wrong with any.
+def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> tuple[list[RunConfig], Forecast]:
+    """The runs that are to be carried out, once nothing is found wrong with any, and what they have to do.
 
     Raises ResultsError and DatasetError.
     """
@@ -94,6 +101,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
     if mode == "is_eval_only" and (others := [c.experiment for c in configs if c.experiment not in ended]):
         raise ResultsError(f"{runtime.results_dir / others[0]} has not ended: leave --is-eval-only out to train it")
     pending = configs if mode else [config for config in configs if config.experiment not in ended]
+    forecast = Forecast()
     for data in dict.fromkeys(map(data_of, pending)):
         sharing = [config for config in configs if data_of(config) == data]
         splits = load_splits(sharing[0], runtime)
@@ -101,7 +109,15 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
             config.check_data_shape(splits["train"].image_shape)
             if config.experiment in begun:
                 check_same_data(begun[config.experiment].record["data"], splits)
-    return pending
+        forecast.add([config for config in sharing if config in pending], splits)
+    return pending, forecast
+
+
+def duration(forecast: Forecast, runtime: Runtime, jobs: int, *, elsewhere: bool) -> str:
+    """How long the runs take on this machine, in words; empty if they are not on its CPU, one by one."""
+    if elsewhere or choose_device(runtime.device).type != "cpu":
+        return ""
+    return f", {in_words(forecast.seconds(jobs))} on this machine"
 
 
 def begun_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> dict[str, SavedRun]:
@@ -209,6 +225,8 @@ class Tally:
     runtime: Runtime
     mode: str | None
     queue: str  # what is said of a run that has to wait for its turn
+    forecast: Forecast | None = None  # of those that are carried out, if what is left is to be said
+    over: list[str] = field(default_factory=list)  # those that have been
     ended: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -229,9 +247,16 @@ class Tally:
     def add(self, config: RunConfig, outcome: Outcome | None) -> None:
         """A run has ended."""
         succeeded, line = outcome or Outcome(False, "its process was killed, for want of memory perhaps")
-        self.say(config, f"{'ended' if succeeded else 'failed'}, {line}")
+        self.over.append(config.experiment)
+        self.say(config, f"{'ended' if succeeded else 'failed'}, {line}{self.time_left()}")
         self.ended += succeeded
         self.failed += [] if succeeded else [config.experiment]
+
+    def time_left(self) -> str:
+        """How long what is left takes, in words; empty if that is not to be said, or nothing is left."""
+        if self.forecast is None or len(self.over) == len(self.forecast.work):
+            return ""
+        return f"; {in_words(self.forecast.left(self.over))} left"
 
     def interrupted(self) -> Interrupted:
         """What to raise after Ctrl-C."""

@@ -133,9 +133,31 @@ def test_presets_are_the_papers_runs(preset, dataset, runs):
     assert {config.rec_dist for config in configs} == {"bernoulli"}
     assert all(config.epochs == (50 if config.dataset == "dsprites" else 100) for config in configs)
     assert len(configurations({"dataset": ["fashion", "digits"]}, preset)) == 2 * runs
+    assert {config.importance_samples for config in configs} == {100 if preset == "figure5" else 0}
     fashion = configurations({"dataset": "fashion", "rec_dist": "gaussian", "epochs": 1}, preset)
     assert len(fashion) == runs
     assert all(c.experiment.startswith("dataset-fashion_rec-dist-gaussian_loss-") and c.epochs == 1 for c in fashion)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_scale_makes_the_runs_of_a_preset_smaller_or_not(preset):
+    assert configurations({}, preset, scale="paper") == configurations({}, preset)
+    day = configurations({}, preset, scale="day")
+    assert [config.experiment for config in day] == names({}, preset)
+    for config in day:
+        sizes = (10, 100_000, 10_000) if config.dataset == "dsprites" else (15, None, None)
+        assert (config.epochs, config.train_size, config.test_size, config.lr) == (*sizes, 1e-4)
+    quick = configurations({}, preset, scale="quick")
+    assert {config.experiment for config in quick} < set(names({}, preset))
+    assert {(config.train_size, config.test_size, config.lr) for config in quick} == {(10_000, 1000, 1e-3)}
+    assert {config.loss for config in quick} == {config.loss for config in day}
+
+
+def test_flags_change_what_a_scale_has():
+    flags = {"GJS_A": [0.2, 0.25], "loss": ["GJS"], "epochs": 3, "lr": 0.5}
+    configs = configurations(flags, "figure3", scale="quick")
+    assert [config.loss_options["GJS_A"] for config in configs] == [0.2, 0.25]
+    assert {(config.epochs, config.lr, config.train_size) for config in configs} == {(3, 0.5, 10_000)}
 
 
 def test_table_1_has_every_row():

@@ -1,0 +1,108 @@
+"""How long runs take on this machine, from a timed stretch of training before they begin. It goes into no result.
+
+What a run has to do is counted in images that it trains on: a step on one takes three passes through the networks,
+evaluation takes one, and so does each of some draws of the evidence, which is spared most of the encoder.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import torch
+
+from utils.datasets import Dataset
+from utils.runs.config import RunConfig
+from vae.evaluation.evidence import MOST_IMAGES
+from vae.saved import build
+from vae.training.trainer import Reporter, Trainer
+
+SECONDS = 2.0  # that the stretch lasts
+BATCHES = 200  # that it has at most
+EVALUATED = 1 / 3  # of the time of an image that is trained on
+DRAWN = 1 / 8  # the same, of a draw of the evidence
+FURTHER = 5.0  # seconds of a run besides: its start, files and pictures
+
+
+class TimeUp(Exception):
+    """The stretch has lasted long enough."""
+
+
+class Stopwatch(Reporter):
+    """Counts images from the end of the first step on, which is slower than others, for so many seconds."""
+
+    def __init__(self, seconds: float):
+        self.until, self.images, self.begun, self.ended = seconds, 0, math.inf, math.inf
+
+    def advance(self, images: int) -> None:
+        self.ended = perf_counter()
+        if self.begun == math.inf:
+            self.begun = self.ended
+            return
+        self.images += images
+        if self.ended - self.begun > self.until:
+            raise TimeUp
+
+    @property
+    def images_per_second(self) -> float:
+        """How many images a second has been enough for; infinite if there was no more than a step."""
+        return self.images / (self.ended - self.begun) if self.images else math.inf
+
+
+def images_per_second(config: RunConfig, train: Dataset, threads: int, seconds: float = SECONDS) -> float:
+    """How fast such a run trains on the CPU with so many threads: a model that is thrown away, for some seconds."""
+    before, watch = torch.get_num_threads(), Stopwatch(seconds)
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model, loss = build(config, train.image_shape, len(train))
+            images = train.data.index_select(0, torch.arange(min(len(train), BATCHES * config.batch_size)))
+            Trainer(model, loss, images, config.training(compiled=False), reporter=watch).train_epoch()
+    except TimeUp:
+        pass
+    finally:
+        torch.set_num_threads(before)
+    return watch.images_per_second
+
+
+@dataclass
+class Forecast:
+    """What the runs of a sweep have to do, and how long that takes."""
+
+    work: dict[str, float] = field(default_factory=dict)  # by the name of a run, in values of images that it trains on
+    first: tuple[RunConfig, Dataset] | None = None  # a run, and what it trains on, until that is timed
+    begun: float = field(default_factory=perf_counter)
+
+    def add(self, configs: Sequence[RunConfig], splits: dict[str, Dataset]) -> None:
+        """Take up runs that share their data."""
+        train, test = (len(splits[name]) for name in ("train", "test"))
+        for config in configs:
+            evidence = DRAWN * min(test, MOST_IMAGES) * config.importance_samples
+            images = train * config.epochs + EVALUATED * (train + test) + evidence
+            self.work[config.experiment] = images * math.prod(splits["train"].image_shape)
+            self.first = self.first or (config, splits["train"])
+
+    def seconds(self, jobs: int) -> float:
+        """How long all take on the CPU, so many at a time: by a stretch of the first, on the threads of a job."""
+        config, train = self.first
+        self.first = None  # a data set may be large
+        speed = images_per_second(config, train, max(1, torch.get_num_threads() // jobs))
+        work = sum(self.work.values()) / math.prod(train.image_shape)
+        return (work / speed + FURTHER * len(self.work)) / min(jobs, len(self.work))
+
+    def start(self) -> None:
+        """The first run begins."""
+        self.begun = perf_counter()
+
+    def left(self, ended: Sequence[str]) -> float:
+        """How many seconds are left when these runs have ended, as long as what is left goes as what was done."""
+        done = sum(self.work[name] for name in ended)
+        return (perf_counter() - self.begun) * (sum(self.work.values()) - done) / done
+
+
+def in_words(seconds: float) -> str:
+    """About how long, such as "about 3 minutes"."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds > 1.5 * length:
+            return f"about {round(seconds / length)} {unit}"
+    return f"about {max(1, round(seconds))} seconds"
