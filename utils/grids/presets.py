@@ -60,7 +60,7 @@ class Scale:
 SCALES = {
     "quick": Scale(
         "minutes for a figure: 10,000 images, 5 values of α, a larger lr",
-        {"epochs": 8, "train_size": 10_000, "test_size": 1000, "lr": 1e-3},
+        {"epochs": 6, "train_size": 10_000, "test_size": 1000, "lr": 1e-3},
         lists={"GJS_A": [0.1, 0.3, 0.5, 0.7, 0.9], "GJS_B": [1, 4], "betaH_B": [0.25, 1, 4]},
     ),
     "day": Scale(
