@@ -14,7 +14,7 @@ from pages import DOCS, NOTEBOOKS, PAGES, README, ROOT, blocks, commands, flowin
 from reference_runs import REFERENCE
 from registries import OUR_LOSSES, set_free
 from utils.grids.grid import configurations
-from utils.grids.presets import PRESETS
+from utils.grids.presets import PRESETS, SCALES
 from utils.runs.config import RunConfig
 from vae.losses import LOSSES
 from vae.models.networks import NETWORKS
@@ -89,7 +89,7 @@ def read(flags):
     command = command_line.read_command(flags, None)
     command_line.check_command(command)
     if command.several:
-        return configurations(command.settings, command.preset)
+        return configurations(command.settings, command.preset, scale=command.scale or "paper")
     return [RunConfig.from_flags(command.experiment, command.settings)]
 
 
@@ -129,11 +129,13 @@ def test_the_defaults_of_a_run_are_those_it_tells():
 
 def test_the_presets_are_those_of_the_table():
     assert re.findall(r"^\| `(\w+)` \|", text_of(BY_NAME["sweeps"]), re.MULTILINE) == list(PRESETS)
+    scales = re.findall(r"^\| `--scale (\w+)` \|", text_of(BY_NAME["sweeps"]), re.MULTILINE)
+    assert scales == list(SCALES)
 
 
 def test_grids_have_as_many_runs_as_is_said():
     text = flowing(BY_NAME["sweeps"])
-    grid, preset = (own[2:] for own in commands(BY_NAME["sweeps"]) if "--jobs" in own and own[2] in ("skew", "table1"))
+    grid, preset = (own[2:] for own in commands(BY_NAME["sweeps"]) if "--jobs" in own and own[2] in ("skew", "fig3"))
     assert len(read(grid)) == 10 and "trains ten" in text
     assert f"trains {len(read(preset))} runs" in text
     assert f"The whole table is {len(read(['x', '--preset', 'table1']))} runs" in text
