@@ -21,7 +21,7 @@ def numbered(
         counts: how many examples there are, by the names of the arrays.
         place: what an error names before the array.
 
-    Errors:
+    Raises:
         DatasetError: another type, shape or number of labels, or negative ones that may be classes.
     """
     values = {key: _values(array, counts[key], f"{place}: {key}") for key, array in arrays.items()}

@@ -126,7 +126,7 @@ def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None =
             that are there.
         size: take the first `size` of the split in its fixed order; None takes all.
 
-    Errors:
+    Raises:
         DatasetError: unknown name or split, size beyond the split, a file missing, damaged or unobtainable.
     """
     if not is_dataset(name):

@@ -29,7 +29,7 @@ def split_indices(count: int, split: str, *, test: int, seed: int, name: str) ->
     Train is the first `count - test` of one permutation, test the rest. The permutation comes from NumPy's
     `RandomState`, whose stream is frozen for good (NEP 19), unlike that of `Generator`.
 
-    Errors:
+    Raises:
         DatasetError: a split would be empty.
     """
     if not 0 < test < count:

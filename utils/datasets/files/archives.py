@@ -45,7 +45,7 @@ def find_roles(path: Path) -> Roles:
 
     A name without a part is for training. Two arrays without names are the data and their labels.
 
-    Errors:
+    Raises:
         DatasetError: no archive, no array that is the data by its name, or two of the same meaning.
     """
     sizes = member_sizes(path)
@@ -104,7 +104,7 @@ def rewritten(path: Path, name: str, form: str = "{}") -> str:
 def member_sizes(path: Path) -> dict[str, int]:
     """How many bytes each array of an archive has, by name.
 
-    Errors:
+    Raises:
         DatasetError: no regular file, no archive, or one that is cut short.
     """
     if not path.is_file():
@@ -126,7 +126,7 @@ def member_sizes(path: Path) -> dict[str, int]:
 def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     """These arrays of an archive.
 
-    Errors:
+    Raises:
         DatasetError: one is damaged, or of objects, or takes more memory than there is.
     """
     names = list(names)
@@ -149,7 +149,7 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
 def kind_of(path: Path) -> str:
     """What an archive holds, "images" or "vectors", of which no more is read than it says of its first array.
 
-    Errors:
+    Raises:
         DatasetError: as of `find_roles`.
     """
     name = find_roles(path).data["train"]

@@ -37,7 +37,7 @@ def channels_first(images: np.ndarray, key: str, path: Path) -> np.ndarray:
 def white_value(images: np.ndarray, key: str, path: Path) -> int:
     """The value of integer images that is white, 255 or more; 1 of truth values and floating point.
 
-    Errors:
+    Raises:
         DatasetError: another type, or values out of its range; says how to bring them into it.
     """
     kind, place = images.dtype.kind, f"{path}: {key}"

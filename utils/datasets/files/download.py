@@ -42,7 +42,7 @@ def download(
         verify: looks at what was sent where no digest is published; raises an OSError that says what is wrong.
         missing: the names of all files that the data set lacks, this one among them, if there are more.
 
-    Errors:
+    Raises:
         DatasetError: the directory cannot be written to, or no mirror delivered; says which file to put
             where.
     """

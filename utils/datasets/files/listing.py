@@ -34,7 +34,7 @@ def files_below(folder: Path) -> Listing:
 
     A link to a folder is followed once all that needs no link is listed; one to a folder above is not.
 
-    Errors:
+    Raises:
         DatasetError: the root of a file system or another folder of the system's, or more than a million entries.
         OSError: the folder cannot be read.
     """

@@ -149,7 +149,7 @@ def square(picture: Image.Image, side: int, *, grey: bool, crop: int | None = No
         crop: side of the central square; None takes as much as there is.
         white: the value that becomes 255, where a pixel has 16 bits.
 
-    Errors:
+    Raises:
         Any exception: the file is damaged or cut short.
     """
     deep = is_deep(picture)

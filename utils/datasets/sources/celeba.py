@@ -38,7 +38,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     through once, without being unpacked; the images are kept in `data_dir/celeba/celeba_64.h5`. `sha256` is that
     of the split's images; decoders of JPEG may differ by a bit from one version to the next.
 
-    Errors:
+    Raises:
         DatasetError: a file is missing (they cannot be downloaded by a program) or is not the official one.
     """
     folder = data_dir / "celeba"

@@ -29,7 +29,7 @@ def load(name: str, split: str, data_dir: Path, size: int | None) -> Dataset:
     Values 0..16 become 0..255, and each pixel a block of 4x4: nothing is made up between them. A fifth of the images,
     by one permutation, is for testing.
 
-    Errors:
+    Raises:
         DatasetError: scikit-learn is not installed.
     """
     try:

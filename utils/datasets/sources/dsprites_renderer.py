@@ -32,7 +32,7 @@ def render(classes) -> np.ndarray:
         classes: integers (N, 5): shape, scale, orientation, posX, posY, as in the official `latents_classes`
             without colour. Orientation 39 is a full turn and draws the same picture as 0.
 
-    Errors:
+    Raises:
         ValueError: another shape or type, or a class out of bounds.
     """
     return np.unpackbits(render_packed(classes), axis=1).reshape(-1, SIDE, SIDE)

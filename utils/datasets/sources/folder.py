@@ -34,7 +34,7 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     splits; otherwise a tenth is for testing. Either way the order is a fixed permutation of the sorted names. `sha256`
     is that of the names and the bytes of all files of the split.
 
-    Errors:
+    Raises:
         DatasetError: no folder, no pictures, or some that are damaged.
     """
     if not path.is_dir():

@@ -141,7 +141,7 @@ def _place(source: Source, file: str, data_dir: Path) -> Path | None:
 def _in_its_place(source: Source, file: str, data_dir: Path) -> bytes | None:
     """The verified, uncompressed bytes of a file in its place; None if it is not there.
 
-    Errors:
+    Raises:
         DatasetError: it is damaged or another file.
     """
     path = _place(source, file, data_dir)

@@ -31,7 +31,7 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     Without an array for testing, a tenth is. Either way the order is a fixed permutation of the archive's. `sha256` is
     that of the file's digest and the indices of the split.
 
-    Errors:
+    Raises:
         DatasetError: not such an archive, or a damaged one.
     """
     roles = find_roles(path)
