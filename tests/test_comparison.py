@@ -23,6 +23,7 @@ COMPONENTS = [  # weight, variance, mean: the published script's, to the digits 
     (0.0124, 0.520, (0.545, 0.153)),
     (0.0083, 0.491, (-1.633, -0.118)),
 ]
+pytestmark = pytest.mark.slow
 every_divergence = pytest.mark.parametrize("name", DIVERGENCES)
 
 
@@ -64,7 +65,6 @@ def test_the_fit_of_maximum_likelihood_has_the_moments_of_the_target(p, fits):
     torch.testing.assert_close(std, p.variance.sqrt(), rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
 @every_divergence
 def test_no_other_gaussian_is_better(name, p, fits, value):
     """Neither one of a lattice over all means and standard deviations in question, nor one close by."""
@@ -84,7 +84,6 @@ def test_no_other_gaussian_is_better(name, p, fits, value):
         assert value(name, mean + step[:2], std + step[2:]) > best
 
 
-@pytest.mark.slow
 def test_divergences_by_sampling(p, fits, value):
     """At the fit by JS^G, from samples of p and q; 4 standard errors of each."""
     torch.manual_seed(0)

@@ -29,7 +29,7 @@ from utils.results.reading import read_groups
 sizes = "--train-size 16 --test-size 8 --epochs 1 --batch-size 8 --latent-dim 2 --no-progress-bar --device cpu".split()
 losses = "--loss KL {NAME} --{FLAG} 0.5 2".split()
 main.main(["own", "--dataset", "digits", *losses, *sizes, "--report"])
-groups = read_groups("results/own", dataset="digits", loss=["KL", "{NAME}"], {OPTION}=[0.5, 2.0])
+groups = read_groups("results/own", "table1", dataset="digits")  # as the notebook of rate and distortion does
 lines = rate_distortion(groups).axes[0].lines
 found = {{line.get_label(): [line.get_color(), len(line.get_xdata())] for line in lines}}
 print(json.dumps({{"lines": found, "colors": colors()}}))

@@ -19,6 +19,7 @@ from utils.results.groups import NOT_SHARED, RunGroup
 from utils.results.labels import INCIDENTAL, count_of, flag_label
 from utils.runs.config import RunConfig
 from utils.runs.folder import MODEL
+from vae.losses import LOSSES
 
 
 def read_groups(
@@ -31,15 +32,16 @@ def read_groups(
 ) -> list[RunGroup]:
     """The runs in the folder of a grid, one data set after the other; prints what they are, and what is missing.
 
-    The grid is a preset with flags, or flags alone, as on the command line. Runs with other losses than the grid's are
-    left out. `over` is a setting that runs of a group need not share. Given other groups in `like`, which these runs
-    are to be set beside, only runs that share their settings are read.
+    The grid is a preset with flags, or flags alone, as on the command line. Where losses are asked for, runs with
+    others are left out; else all that lie in the folder are read, with a loss of one's own too. `over` is a setting
+    that runs of a group need not share. Given other groups in `like`, which these runs are to be set beside, only runs
+    that share their settings are read.
     """
     if like is not None:
         flags |= {"dataset": list(dict.fromkeys(group.settings["dataset"] for group in like))}
     folder, planned = Path(folder), configurations(flags, preset)
     datasets = list(dict.fromkeys(config.dataset for config in planned))
-    groups = grouped(folder, {config.loss for config in planned}, over)
+    groups = grouped(folder, {config.loss for config in planned} if "loss" in flags else set(LOSSES), over)
     if like is not None:
         asked = [group.settings for group in like]
         groups = [group for group in groups if group.settings in asked]
@@ -79,6 +81,9 @@ def describe(group: RunGroup, folder: Path, preset: str | None, flags: dict[str,
         own = [run for run in group.runs if run.config.compile == compiled]
         print("   ", command(folder, {**flags, **own_flags(own, plain)}, preset))
     there = [identity(run.config, group) for run in group.runs]
+    losses = {config.loss for config in planned}
+    if besides := [run.config for run in group.runs if run.config.loss not in losses]:
+        print("    besides:", names(besides, besides))
     if missing := [config for config in planned if identity(config, group) not in there]:
         print("    not there yet:", names(missing, planned))
 

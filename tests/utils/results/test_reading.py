@@ -47,6 +47,18 @@ def test_runs_with_other_losses_than_the_grids_are_left_out(reference):
     assert {run.config.loss for run in group.runs} == {"KL", "GJS"}
 
 
+def test_a_loss_that_the_preset_does_not_have_is_read_where_no_losses_are_asked_for(copied, capsys):
+    folder = copied("table1")
+    for divergence in ("mmd", "energy"):
+        shutil.copytree(folder / "dataset-digits_rec-dist-gaussian_loss-KL", folder / divergence)
+        options = {"info_alpha": 0.0, "info_lambda": 500.0, "info_divergence": divergence}
+        change(folder / divergence, loss="InfoVAE", loss_options=options)
+    assert len(only(read_groups(folder, "table1")).runs) == 12
+    assert "\n    besides: InfoVAE (info-divergence = energy; info-divergence = mmd)\n" in capsys.readouterr().out
+    assert len(only(read_groups(folder, "table1", loss=["KL", "GJS"])).runs) == 3
+    assert "besides" not in capsys.readouterr().out
+
+
 def test_runs_with_other_settings_are_of_another_group(reference):
     each = read_groups(reference / "noise", **NOISE)
     assert [group.settings["noise"] for group in each] == [0.5, 1.0]
