@@ -18,14 +18,11 @@ if __name__ == "__main__" and STOPPABLE:  # until main begins, which has more to
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from utils.datasets import DatasetError
-from utils.explore import write_explorer
-from utils.figures.one_run import draw_run
 from utils.flags import UsageError, build_parser
 from utils.grids.executors import find_executor
 from utils.grids.grid import configurations
 from utils.grids.sweep import SweepFailed, sweep
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, is_out_of_memory
-from utils.report import write_report
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import ResultsError
@@ -38,6 +35,16 @@ from vae.means import NonFiniteError
 from vae.options import OptionError
 
 MODES = ("resume", "overwrite", "is_eval_only")
+
+# Figures and pages are imported where they are made: matplotlib takes as long as a third of PyTorch, and --help and
+# mistakes need neither.
+
+
+def draw_run(*of_run: Any) -> dict[str, Any]:
+    """The pictures of a run, see utils.figures.one_run."""
+    from utils.figures.one_run import draw_run as draw
+
+    return draw(*of_run)
 
 
 def main(arguments: list[str] | None = None, *, draw: Drawing | None = draw_run) -> None:
@@ -160,8 +167,12 @@ def write_pages(command: Command) -> None:
     if rank():
         return
     if command.explore:
+        from utils.explore import write_explorer
+
         write_explorer(command.experiment, command.runtime.results_dir, command.runtime.data_dir)
     if command.report or command.preset:
+        from utils.report import write_report
+
         write_report(command.experiment, command.runtime.results_dir)
 
 

@@ -1,6 +1,5 @@
 """How well classes found without labels agree with labels."""
 
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from vae.evaluation.information import contingency, entropy, mutual_information
@@ -11,6 +10,8 @@ def clustering_accuracy(clusters: Tensor, labels: Tensor) -> float:
 
     The map is found by the Hungarian method. Clusters beyond the number of labels stand for none.
     """
+    from scipy.optimize import linear_sum_assignment  # takes half a second
+
     counts = contingency(clusters.cpu(), labels.cpu()).numpy()
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum())
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import bootstrap
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
@@ -127,6 +126,8 @@ def effective_sample_size(log_weights: Tensor) -> Tensor:
 
 def bootstrap_interval(values: Tensor, seed: int) -> tuple[float, float]:
     """The 95 % percentile interval of the mean of values (N,), of 1000 resamples. A single value has no width."""
+    from scipy.stats import bootstrap  # takes a second
+
     if len(values) == 1:
         return values.item(), values.item()
     resampled = bootstrap(

@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 import torch
 
@@ -81,6 +80,8 @@ def _read(path: Path, recipe: str, split: str, form: Form) -> Cached | None:
     """A split of the cache; None if there is no cache, or none that can be used."""
     if not path.is_file():
         return None
+    import h5py  # where data are read: --help and mistakes need it not
+
     try:
         with h5py.File(path, "r", locking=False) as file:
             if file.attrs["recipe"] != recipe:
@@ -98,6 +99,8 @@ def _read(path: Path, recipe: str, split: str, form: Form) -> Cached | None:
 
 def _write(path: Path, recipe: str, splits: Splits, origin: str) -> Exception | None:
     """Write the cache under another name and give it its own once it is whole; what hindered it, if anything."""
+    import h5py
+
     part = path.with_name(f".{path.name}.part")  # one at a time, under the lock
     try:
         with h5py.File(part, "w", locking=False) as file:

@@ -8,7 +8,6 @@ translations of both samples) only. Shapes as in `vae.divergences.aggregate`.
 import functools
 
 import numpy as np
-from scipy.special import ndtri
 from torch import Tensor
 
 from vae.divergences.aggregate.pairs import check_samples
@@ -52,6 +51,8 @@ def squared_sliced_wasserstein_distance(z: Tensor, directions: Tensor, prior_sam
 @functools.cache
 def normal_quantile_means(count: int) -> tuple[list[float], float]:
     """Means of the quantile function of N(0, 1) over `count` equal parts of (0, 1), and its mean variance in them."""
+    from scipy.special import ndtri  # takes half a second
+
     edges = ndtri(np.linspace(0, 1, count + 1))
     density = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
     means = -count * np.diff(density)
