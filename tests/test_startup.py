@@ -1,4 +1,4 @@
-"""What the command line imports before it knows what to do: --help and mistakes do not wait for what they do not use."""
+"""What the command line imports before it knows what to do: --help and mistakes do not wait for more than they use."""
 
 import subprocess
 import sys
