@@ -67,8 +67,8 @@ def test_every_page_can_be_reached_from_the_readme():
 
 @every_page
 def test_every_command_can_be_given(page, monkeypatch, in_folder):
-    set_free(monkeypatch, LOSSES, "W2")
-    in_folder("wasserstein", own_divergence())
+    set_free(monkeypatch, LOSSES, "Fisher")
+    in_folder("fisher", own_divergence())
     set_free(monkeypatch, NETWORKS, "pooled")
     in_folder("pooled", *blocks(BY_NAME["networks"], "python"))
     for words in commands(page):

@@ -23,11 +23,11 @@ def test_it_is_read_in_five_minutes():
 
 
 def test_the_example_of_a_divergence_of_ones_own_works(monkeypatch, tmp_path):
-    (tmp_path / "wasserstein.py").write_text(own_divergence(), encoding="utf-8")
-    set_free(monkeypatch, LOSSES, "W2")
+    (tmp_path / "fisher.py").write_text(own_divergence(), encoding="utf-8")
+    set_free(monkeypatch, LOSSES, "Fisher")
     monkeypatch.syspath_prepend(tmp_path)
-    importlib.import_module("wasserstein")
-    loss = build_loss("W2", dataset_size=8, latent_dim=3, W2_B=2.0)
+    importlib.import_module("fisher")
+    loss = build_loss("Fisher", dataset_size=8, latent_dim=3, fisher_B=2.0)
     terms = loss(build_model((1, 32, 32), latent_dim=3), torch.rand(8, 1, 32, 32))
     assert terms.total.item() == pytest.approx((terms.reconstruction + 2 * terms.divergence).item())
 

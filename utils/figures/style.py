@@ -26,7 +26,7 @@ SQUARED_ERROR = "squared error per image"
 
 # Colours of losses that have chosen none. To normal and to colour-blind eyes they differ from each other and from the
 # chosen ones by 0.06 or more in Oklab; the nearest two that the paper's losses have differ by 0.076.
-FREE_COLORS = ("#0000b4", "#b4c3a5", "#3c2d00", "#9600ff", "#b42d00", "#2d0f78", "#005a87", "#875a5a")
+FREE_COLORS = ("#b4c3a5", "#3c2d00", "#2d0f78", "#005a87", "#875a5a")
 
 # Of classes without an order, ten of them; more have the colours of ORDERED.
 CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8c6d31", "#6a3d9a")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from vae.divergences import geometric_js_terms
+from vae.divergences import extended_geometric_js_divergence, geometric_js_terms
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
@@ -104,3 +104,21 @@ class LearntDualGeometricJSLoss(LearntGeometricJSLoss):
     batchable = True
     learns = "dGJS"
     dual = True
+
+
+@register("eGJS", display=Display("eJS$^G$", "#d296c3", 11))
+class ExtendedGeometricJSLoss(GeometricJSLoss):
+    """lambda eJS^G_alpha(q(z|x) || p(z)), in nats, of the geometric mixture as it is, not normalised (Nielsen 2025).
+
+    It is JS^G + e^-J - 1 + J, with J the skew Bhattacharyya divergence of the mixture's weight: KL(q||p) at alpha = 0
+    and KL(p||q) at 1 as in GJS, at alpha = 1/2 a quarter of Jeffreys less the squared Hellinger distance. How it is
+    derived stands in `vae.divergences.diagonal.geometric_js`. Source: arXiv:2508.05066.
+    """
+
+    summary = "extended JS^G, of the geometric mixture that is not normalised"
+    formula = "λ eJS^G_α(q‖p)"
+    batchable = True
+
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        divergence = extended_geometric_js_divergence(output.mean, output.logvar, self.alpha, skew=self.skew)
+        return self.weighted(divergence.mean())

@@ -1,6 +1,6 @@
-"""The Kullback-Leibler objectives: the evidence lower bound, its reverse, and the beta-VAE."""
+"""The Kullback-Leibler objectives: the evidence lower bound, its reverse, their sum, and the beta-VAE."""
 
-from vae.divergences import reverse_kl_divergence
+from vae.divergences import jeffreys_divergence, reverse_kl_divergence
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
@@ -43,3 +43,20 @@ class BetaVAELoss(KLLoss):
     def __init__(self, *, betaH_B: float, **sizes: int):
         super().__init__(**sizes)
         self.weight = betaH_B
+
+
+@register("Jeffreys", display=Display("Jeffreys", "#0000b4", 9))
+class JeffreysLoss(Loss):
+    """weight [KL(q(z|x) || p(z)) + KL(p(z) || q(z|x))], in nats; some authors halve the sum (Jeffreys 1946)."""
+
+    summary = "Jeffreys divergence: the sum of both KL divergences"
+    formula = "w [KL(q‖p) + KL(p‖q)]"
+    batchable = True
+    options = (Option("jeffreys_B", 1.0, "weight of the divergence", minimum=0),)
+
+    def __init__(self, *, jeffreys_B: float, **sizes: int):
+        super().__init__(**sizes)
+        self.weight = jeffreys_B
+
+    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
+        return self.weighted(jeffreys_divergence(output.mean, output.logvar).mean())

@@ -1,14 +1,28 @@
 """Every objective of the registry goes through the same tests; what is particular to one follows below."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 
 from registries import OUR_LOSSES, set_free
-from vae.divergences import kl_divergence, reverse_kl_divergence
+from vae.divergences import (
+    arithmetic_js_divergence,
+    bhattacharyya_divergence,
+    chi_squared_divergence,
+    extended_geometric_js_divergence,
+    geometric_js_divergence,
+    jeffreys_divergence,
+    kl_divergence,
+    renyi_divergence,
+    reverse_kl_divergence,
+    squared_hellinger_distance,
+    squared_wasserstein_distance,
+)
 from vae.losses import LOSSES, build_loss, register
-from vae.models import build_model
+from vae.losses.bounds import SampledBound
+from vae.models import VAEOutput, build_model
 from vae.options import Option
 
 SIZES = {"dataset_size": 8, "latent_dim": 3}
@@ -45,11 +59,14 @@ def test_total_is_reconstruction_plus_penalty(name, images):
     output = model(images)
     torch.manual_seed(2)
     terms = loss.terms(model, images, output)
-    torch.manual_seed(2)
-    penalty = loss.penalty(model, output)
     for key, value in terms.named().items():
         assert value.shape == (), key
         assert torch.isfinite(value), key
+    if isinstance(loss, SampledBound):
+        assert terms.divergence.equal(terms.total - terms.reconstruction)
+        return
+    torch.manual_seed(2)
+    penalty = loss.penalty(model, output)
     assert terms.total.equal(terms.reconstruction + penalty.value)
     assert terms.divergence.equal(penalty.divergence)
     assert terms.extras == penalty.extras
@@ -215,10 +232,24 @@ def test_values_out_of_bounds_are_refused(name):
         ("InfoVAE", {"info_alpha": 1.0, "info_divergence": "energy"}, "energy"),
         ("tGJS", {"GJS_A": 0.3}, "GJS"),
         ("tdGJS", {"GJS_A": 0.3}, "dGJS"),
+        ("eGJS", {"GJS_A": 0.0}, "KL"),
+        ("eGJS", {"GJS_A": 1.0}, "rKL"),
+        ("Renyi", {"renyi_order": 1.0}, "KL"),
+        ("Renyi", {"renyi_order": 1 - 1e-6}, "KL"),
+        ("Renyi", {"renyi_order": 1 + 1e-6}, "KL"),
+        ("Renyi", {"renyi_order": 0.25, "renyi_B": 0.75}, "Bhattacharyya"),
+        ("Renyi", {"renyi_order": 2.0, "renyi_B": 0.0}, "AE"),
+        ("Bhattacharyya", {"bhattacharyya_A": 1e-6, "bhattacharyya_B": 1e6}, "KL"),
+        ("Bhattacharyya", {"bhattacharyya_A": 1 - 1e-6, "bhattacharyya_B": 1e6}, "rKL"),
+        ("DIP", {"DIP_od": 0.0, "DIP_d": 0.0}, "KL"),
+        ("InfoVAE", {"info_alpha": 1.0, "info_lambda": 200.0, "info_divergence": "imq"}, "WAE"),
+        ("JS", {"JS_B": 0.0}, "AE"),
+        ("VR", {"VR_A": 0.0}, "IWAE"),
     ],
 )
 def test_special_cases_are_other_objectives(name, options, reference, model, images):
-    other = build_loss(reference, **SIZES, **({"GJS_A": 0.3} if reference.endswith("GJS") else {}))
+    of_reference = {"GJS": {"GJS_A": 0.3}, "dGJS": {"GJS_A": 0.3}, "Bhattacharyya": {"bhattacharyya_A": 0.75}}
+    other = build_loss(reference, **SIZES, **of_reference.get(reference, {}))
     ours = terms_of(build_loss(name, **SIZES, **options), model, images)
     assert ours.total.item() == pytest.approx(terms_of(other, model, images).total.item(), rel=1e-6)
 
@@ -237,11 +268,58 @@ def test_recorded_terms_make_up_the_divergence(name, model, images):
     assert terms.divergence.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["KL", "rKL"])
-def test_kl_is_the_mean_over_the_batch(name, model, images):
-    divergence = {"KL": kl_divergence, "rKL": reverse_kl_divergence}[name]
-    expected = divergence(*model.encode(images)).mean()
-    assert terms_of(build_loss(name, **SIZES), model, images).divergence.item() == pytest.approx(expected.item())
+OF_EACH_IMAGE = {
+    "KL": kl_divergence,
+    "rKL": reverse_kl_divergence,
+    "Jeffreys": jeffreys_divergence,
+    "Renyi": partial(renyi_divergence, order=0.5),
+    "Bhattacharyya": partial(bhattacharyya_divergence, alpha=0.5),
+    "Hellinger": squared_hellinger_distance,
+    "chi2": chi_squared_divergence,
+    "W2": squared_wasserstein_distance,
+    "GJS": partial(geometric_js_divergence, alpha=0.5),
+    "dGJS": partial(geometric_js_divergence, alpha=0.5, dual=True),
+    "eGJS": partial(extended_geometric_js_divergence, alpha=0.5),
+}
+
+
+@pytest.mark.parametrize("name", OF_EACH_IMAGE)
+def test_a_divergence_of_posteriors_is_the_mean_over_the_batch(name, model, images):
+    widen(model, -1.0)  # where chi-squared is finite
+    mean, logvar = model.encode(images)
+    expected = OF_EACH_IMAGE[name](mean, logvar).mean().item()
+    assert terms_of(build_loss(name, **SIZES), model, images).divergence.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["betaH", "Jeffreys", "Renyi", "Bhattacharyya", "Hellinger", "chi2", "W2", "SW", "JS"])
+def test_the_weight_is_on_the_divergence_alone(name, model, images):
+    weight = next(option.name for option in LOSSES[name].options if option.name.endswith("_B"))
+    terms = terms_of(build_loss(name, **SIZES, **{weight: 3.0}), model, images)
+    assert terms.total.item() == pytest.approx((terms.reconstruction + 3 * terms.divergence).item(), rel=1e-6)
+
+
+def test_jensen_shannon_by_samples_averages_to_the_one_by_quadrature():
+    torch.manual_seed(0)
+    loss = build_loss("JS", dataset_size=1, latent_dim=1, JS_A=0.3)
+    mean, logvar = torch.tensor([[1.5]]), torch.tensor([[-1.0]])
+    output = type("Output", (), {"mean": mean.expand(1000, 1), "logvar": logvar.expand(1000, 1)})
+    estimates = torch.stack([loss.penalty(None, output).divergence.double() for _ in range(100)])
+    exact = arithmetic_js_divergence(mean.double(), logvar.double(), 0.3)
+    assert (estimates.mean() - exact).abs() < 4 * estimates.std() / 10
+    assert estimates.std() / 10 < 0.01 * exact
+
+
+def test_dip_draws_the_covariance_of_the_aggregate_posterior_to_the_priors():
+    torch.manual_seed(0)
+    z, shrunk = torch.randn(4000, 2), torch.full((4000, 2), 0.5).log()
+    turned = torch.stack([z[:, 0], (z[:, 0] + z[:, 1]) / 2**0.5], dim=1)
+    model = build_model((2,), latent_dim=2, rec_dist="normal")
+    for kind, matched in (("I", z), ("II", z * 0.5**0.5)):
+        loss = build_loss("DIP", dataset_size=1, latent_dim=2, DIP_kind=kind)
+        outputs = [VAEOutput(mean, shrunk, mean, torch.empty(0)) for mean in (matched, turned)]
+        first, second = (loss.penalty(model, output).extras for output in outputs)
+        assert first["covariance"] < 0.01 < 0.9 < second["covariance"]
+        assert first["variance_gap"] < 0.01
 
 
 @pytest.mark.parametrize("name", ["tGJS", "tdGJS"])

@@ -5,9 +5,9 @@ theta . z, in one dimension, where optimal transport is sorting. In squared unit
 translations of both samples) only. Shapes as in `vae.divergences.aggregate`.
 """
 
-import functools
+import math
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from vae.divergences.aggregate.pairs import check_samples
@@ -41,19 +41,16 @@ def squared_sliced_wasserstein_distance(z: Tensor, directions: Tensor, prior_sam
     directions = directions / directions.norm(dim=-1, keepdim=True)
     quantiles = (z @ directions.mT).sort(dim=-2).values
     if prior_samples is None:
-        means, rest = normal_quantile_means(count)
-        return (quantiles - quantiles.new_tensor(means).unsqueeze(-1)).square().mean((-2, -1)) + rest
+        means, rest = (part.to(quantiles) for part in normal_quantile_means(count))
+        return (quantiles - means.unsqueeze(-1)).square().mean((-2, -1)) + rest
     if prior_samples.shape[-2] != count:
         raise ValueError(f"prior_samples must be as many as z, {count}, got {prior_samples.shape[-2]}")
     return (quantiles - (prior_samples @ directions.mT).sort(dim=-2).values).square().mean((-2, -1))
 
 
-@functools.cache
-def normal_quantile_means(count: int) -> tuple[list[float], float]:
+def normal_quantile_means(count: int) -> tuple[Tensor, Tensor]:
     """Means of the quantile function of N(0, 1) over `count` equal parts of (0, 1), and its mean variance in them."""
-    from scipy.special import ndtri  # takes half a second
-
-    edges = ndtri(np.linspace(0, 1, count + 1))
-    density = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
-    means = -count * np.diff(density)
-    return means.tolist(), 1 - float(np.mean(means**2))
+    edges = torch.special.ndtri(torch.linspace(0, 1, count + 1, dtype=torch.float64))
+    density = torch.exp(-edges.square() / 2) / math.sqrt(2 * math.pi)
+    means = -count * density.diff()
+    return means, 1 - means.square().mean()
