@@ -113,7 +113,7 @@ def add_several(parser: Parser) -> None:
     text = "Given several values, a flag above makes a grid: each combination is a run in EXPERIMENT/RUN/."
     group = parser.add_argument_group("several runs", text)
     group.add_argument(
-        "--preset", choices=PRESETS, help=f"the runs of the paper's {', '.join(PRESETS)}; other flags change them"
+        "--preset", choices=PRESETS, help=f"runs that belong together: {', '.join(PRESETS)}; other flags change them"
     )
     scales = "; ".join(f"{name}: {scale.summary}" for name, scale in SCALES.items())
     text = f"with --preset, how large its runs are. {scales} (default: paper)"

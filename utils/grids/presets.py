@@ -1,4 +1,7 @@
-"""The runs behind the tables and figures of the geometric Jensen-Shannon paper (Deasy et al. 2020), as grids of flags.
+"""Runs that belong together, as grids of flags.
+
+They are those behind the tables and figures of the geometric Jensen-Shannon paper (Deasy et al. 2020), and the zoo,
+which is every objective under one protocol.
 
 A preset is a few grids. A flag with a list is part of the names of the runs, even where one value is left of it, so
 that one data set after the other can go into the same folder; any other flag has one value for all runs that use it.
@@ -10,12 +13,48 @@ from typing import Any
 from vae.losses import LOSSES
 from vae.options import OptionError
 
+# What weighs the objectives of the zoo that have a weight.
+WEIGHTS = {
+    "betaH": "betaH_B",
+    "Jeffreys": "jeffreys_B",
+    "GJS dGJS eGJS": "GJS_B",
+    "JS": "JS_B",
+    "Renyi": "renyi_B",
+    "Bhattacharyya": "bhattacharyya_B",
+    "Hellinger": "hellinger_B",
+    "chi2": "chi2_B",
+    "W2": "W2_B",
+    "SW": "SW_B",
+    "MMD": "MMD_B",
+    "energy": "energy_B",
+    "InfoVAE": "info_lambda",
+    "WAE": "WAE_B",
+    "DIP": "DIP_od",
+    "CS": "CS_B",
+    "InfoCatVAE": "mi_weight",
+    "betaB": "betaB_G",
+    "factor": "factor_G",
+    "btcvae": "btcvae_B",
+}
 ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 
 
 def grid(*datasets: str, loss: list[str], **options: Any) -> dict[str, Any]:
     """One grid on those data sets. The paper's MNIST numbers come from training with bernoulli, the default."""
     return {"dataset": list(datasets), "rec_dist": ["bernoulli"], "loss": loss, **options}
+
+
+def zoo(*losses: str, **options: Any) -> dict[str, Any]:
+    """One grid of the zoo: Gaussian likelihood, 15 epochs, two seeds."""
+    shared = {"rec_dist": ["gaussian"], "epochs": 15, "seed": [1, 2]}
+    return grid("mnist", "fashion", loss=list(losses), **shared, **options)
+
+
+def zoo_of_weights(losses: str, weight: str) -> dict[str, Any]:
+    """Its grid of objectives with a weight: a quarter of the default, the default, and four times it."""
+    names = losses.split()
+    (default,) = (option.default for option in LOSSES[names[0]].options if option.name == weight)
+    return zoo(*names, **{weight: [default / 4, default, 4 * default]})
 
 
 PRESETS: dict[str, list[dict[str, Any]]] = {
@@ -37,6 +76,10 @@ PRESETS: dict[str, list[dict[str, Any]]] = {
     ],
     "lambda": [grid("mnist", loss=["GJS"], GJS_A=[0.1, 0.3, 0.5, 0.7, 0.9], GJS_B=[1, 2, 3, 4])],  # Appendix E
     "beta": [grid("mnist", loss=["betaH"], betaH_B=[0.25, 0.5, 0.75, 1, 2, 3, 4])],  # Appendix F
+    "zoo": [
+        zoo("AE", "KL", "rKL", "tGJS", "tdGJS", "IWAE", "VR", "CatVAE"),
+        *(zoo_of_weights(losses, weight) for losses, weight in WEIGHTS.items()),
+    ],
 }
 
 # The paper does not say for how long it trained; these are the epochs of its authors' later runs.

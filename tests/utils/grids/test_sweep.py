@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import main as command_line
+from registries import OUR_LOSSES
 from utils.datasets import DatasetError
 from utils.grids.grid import configurations
 from utils.grids.presets import PRESETS
@@ -169,6 +170,15 @@ def test_table_1_has_every_row():
     assert configs[prefix + "betaH"].loss_options == {"betaH_B": 4.0}
     assert configs[prefix + "MMD"].loss_options == {"MMD_B": 500.0}
     assert configs[prefix + "dGJS_GJS-A-0.3"].loss_options == {"GJS_A": 0.3, "GJS_B": 1.0, "GJS_invA": True}
+
+
+def test_the_zoo_has_every_objective_with_three_weights_where_there_is_one():
+    configs = configurations({}, "zoo")
+    assert {config.loss for config in configs} == set(OUR_LOSSES)
+    assert {(config.rec_dist, config.epochs) for config in configs} == {("gaussian", 15)}
+    assert len(configs) == 2 * 2 * (8 + 22 * 3)  # data sets and seeds; without and with a weight
+    hellinger = configurations({"seed": 1, "dataset": "mnist", "loss": "Hellinger"}, "zoo")
+    assert [config.loss_options["hellinger_B"] for config in hellinger] == [25, 100, 400]
 
 
 def test_flags_change_a_preset():
