@@ -18,7 +18,7 @@ class ArithmeticJSLoss(Loss):
     A posterior that hardly overlaps with the prior costs the most there is, and its gradient vanishes.
     """
 
-    summary = "Jensen-Shannon divergence proper, by samples of q and p; at most log 2 for each image at α = ½"
+    summary = "Jensen-Shannon divergence proper, by samples of q and p; at most log 2 at α = ½"
     formula = "w JS_α(q, p)"
     swept = "JS_A"
     options = (

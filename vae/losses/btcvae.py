@@ -19,7 +19,7 @@ class TotalCorrelationLoss(AnnealedLoss):
     KL(q(z|x)||p(z)). As in the code of Deasy et al. the last grows over the first reg_anneal steps.
     """
 
-    summary = "beta-TCVAE: mutual information, total correlation and the dimensions' KL, each weighted"
+    summary = "beta-TCVAE: mutual information, total correlation and KL of dimensions, weighted"
     formula = "A I(x; z) + B TC(z) + G Σⱼ KL(q(zⱼ)‖p(zⱼ))"
     options = (
         Option("btcvae_A", 1.0, "weight of the mutual information", minimum=0),

@@ -97,7 +97,7 @@ class InfoVAELoss(AggregateLoss):
     lower bound, alpha + lambda = 1 the beta-VAE with beta = lambda, alpha = 1 the discrepancy alone with weight lambda.
     """
 
-    summary = "the whole InfoVAE objective; D is MMD², also with the kernel of WAE, or the energy distance"
+    summary = "the whole InfoVAE objective; D is MMD², that of WAE or the energy distance"
     formula = "(1−α) KL(q‖p) + (α+λ−1) D(q(z), p(z))"
     batchable = True
     options = (

@@ -48,8 +48,20 @@ def test_every_likelihood_offers_what_is_asked_of_it_in_these_shapes(name, outpu
         assert likelihood.log_prob(output, images.round()).shape == (5,)
         assert likelihood.information(output).shape == output.shape
         assert (likelihood.information(output) >= 0).all()
-        if name not in FOR_IMAGES:
-            assert likelihood.sample(output).shape == output.shape
+        assert likelihood.sample(output).shape == output.shape
+
+
+@pytest.mark.parametrize("name", FOR_IMAGES)
+def test_samples_of_images_have_the_moments_of_the_density(name):
+    torch.manual_seed(0)
+    likelihood, output = build_likelihood(name, (1, 4, 4)), torch.tensor([-2.0, 0.5]).repeat(50_000, 1)
+    mean = output[0].sigmoid()
+    variance = {"bernoulli": mean * (1 - mean), "gaussian": 0.5, "laplace": 2 / 9}[name] * torch.ones(2)
+    samples = likelihood.sample(output)
+    torch.testing.assert_close(samples.mean(0), mean, atol=4 * (variance.max().item() / 50_000) ** 0.5, rtol=0)
+    torch.testing.assert_close(samples.var(0), variance, atol=0, rtol=0.04)
+    if name == "laplace":
+        assert (samples - mean).abs().mean().item() == pytest.approx(1 / 3, rel=0.02)
 
 
 def test_an_unknown_likelihood_is_refused_in_one_line():

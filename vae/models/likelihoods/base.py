@@ -44,9 +44,12 @@ class Likelihood(nn.Module, ABC):
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         """The reconstruction term of each pixel, in the shape of images."""
 
+    @abstractmethod
     def sample(self, output: Tensor) -> Tensor:
-        """Draw x ~ p(x|z) from the global random stream, in the shape of output; asked of likelihoods of vectors."""
-        raise NotImplementedError(f"{type(self).__name__} has no samples: pictures of images show their mean")
+        """Draw x ~ p(x|z), of the normalised density, from the global random stream, in the shape of output.
+
+        Data of which the model is the source; pictures of images show the mean.
+        """
 
     @abstractmethod
     def information(self, output: Tensor) -> Tensor:

@@ -13,5 +13,9 @@ class Bernoulli(Likelihood):
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(output, images, reduction="none")
 
+    def sample(self, output: Tensor) -> Tensor:
+        """Draw binary images x ~ p(x|z) from the global random stream, in the shape of output."""
+        return self.mean(output).bernoulli()
+
     def information(self, output: Tensor) -> Tensor:
         return sigmoid_slope(output)

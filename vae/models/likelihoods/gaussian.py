@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,6 +17,10 @@ class Gaussian(Likelihood):
 
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         return functional.mse_loss(self.mean(output), images, reduction="none")
+
+    def sample(self, output: Tensor) -> Tensor:
+        """Draw x ~ p(x|z), not kept in [0, 1], from the global random stream, in the shape of output."""
+        return self.mean(output) + math.sqrt(0.5) * torch.randn_like(output)
 
     def information(self, output: Tensor) -> Tensor:
         return 2 * sigmoid_slope(output).square()

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,6 +17,11 @@ class Laplace(Likelihood):
 
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         return 3 * functional.l1_loss(self.mean(output), images, reduction="none")
+
+    def sample(self, output: Tensor) -> Tensor:
+        """Draw x ~ p(x|z), not kept in [0, 1], from the global random stream, in the shape of output."""
+        distance, side = torch.empty_like(output).exponential_(3), torch.rand_like(output) - 0.5
+        return self.mean(output) + distance * side.sign()
 
     def information(self, output: Tensor) -> Tensor:
         return 9 * sigmoid_slope(output).square()
