@@ -17,6 +17,8 @@ import torch
 
 from vae.losses import LOSSES, Loss, build_loss
 from vae.models import VAE
+from vae.models.full_covariance import with_full_posterior
+from vae.models.priors import PRIORS
 
 CONFIG, MODEL = "config.json", "model.pt"
 END_OF_ZIP = b"PK\5\6"  # begins the last 22 bytes of an archive without a comment, of which the last two are 0
@@ -69,11 +71,17 @@ def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Loss]:
 def build(config: Any, image_shape: tuple[int, ...], dataset_size: int) -> tuple[VAE, Loss]:
     """The model and the loss that a configuration describes: the options and sizes of each, and the likelihood.
 
-    One without a network, of a version that had no other, has the usual one of the images.
+    One without a network, of a version that had no other, has the usual one of the images; one without a prior or a
+    posterior has the loss's prior and a diagonal posterior.
     """
     network = {"network": getattr(config, "network", None), **getattr(config, "network_options", {})}
     sizes = (image_shape, config.latent_dim, config.rec_dist)
     model = LOSSES.find(config.loss).build_model(*sizes, config.loss_options, **network)
+    if getattr(config, "posterior", "diagonal") == "full":
+        model = with_full_posterior(model)
+    if name := getattr(config, "prior", None):
+        sizes = {"latent_dim": config.latent_dim, "components": config.prior_components, "data_shape": image_shape}
+        model.prior = PRIORS.find(name)(encoder=model.encoder, **sizes)
     loss = build_loss(config.loss, dataset_size=dataset_size, latent_dim=config.latent_dim, **config.loss_options)
     return model, loss
 

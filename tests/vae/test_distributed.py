@@ -1,5 +1,7 @@
 """Training shared by two ranks is training by one, to rounding: every objective, and evaluation."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.distributed as group
@@ -8,9 +10,10 @@ import torch.multiprocessing as processes
 import vae.inputs
 from vae.distributed import RankLost, average_gradients, exchange, gather, rank, ranks, share, together
 from vae.evaluation.evaluator import Evaluator
-from vae.losses import LOSSES, build_loss
+from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
 from vae.random import seed_everything
+from vae.saved import build
 from vae.training.settings import TrainingSettings
 from vae.training.trainer import Trainer
 
@@ -25,12 +28,16 @@ CASES = {
     "perceptrons": ("KL", {"network": "mlp", "hidden_units": 5}, "bernoulli", 0.0),
     "a residual network": ("GJS", {"network": "resnet", "width": 4}, "bernoulli", 0.0),
     "vectors": ("MMD", {}, "normal-diagonal", 0.0),
+    "vamp": ("KL", {}, "bernoulli", 0.0, {"prior": "vamp", "prior_components": 3}),
+    "mixture": ("MMD", {}, "bernoulli", 0.0, {"prior": "mixture"}),
+    "full": ("GJS", {}, "bernoulli", 0.0, {"posterior": "full"}),
 }
+LATENTS = {"prior": None, "prior_components": None, "posterior": "diagonal"}
 
 
 def train(case):
     """Weights, records and an evaluation, in float64: two epochs of batches of 7, 7 and 1 images."""
-    name, options, rec_dist, noise = CASES[case]
+    name, options, rec_dist, noise, *latents = CASES[case]
     generator = torch.Generator().manual_seed(0)
     if LIKELIHOODS[rec_dist].data == "images":
         data = torch.randint(0, 256, (15, 1, 32, 32), dtype=torch.uint8, generator=generator)
@@ -40,8 +47,10 @@ def train(case):
     options = LOSSES.resolve_options(name, {key: options[key] for key in options.keys() - network.keys()})
     latent_dim = LOSSES[name].fixed_latent_dim(options) or 3
     seed_everything(1, 0)
-    model = LOSSES[name].build_model(tuple(data.shape[1:]), latent_dim, rec_dist, options, **network).double()
-    loss = build_loss(name, dataset_size=len(data), latent_dim=latent_dim, **options).double()
+    chosen = {"loss": name, "loss_options": options, "latent_dim": latent_dim, "rec_dist": rec_dist, **LATENTS}
+    chosen |= {"network": network.pop("network", None), "network_options": network}
+    config = SimpleNamespace(**chosen | dict(*latents))
+    model, loss = (part.double() for part in build(config, tuple(data.shape[1:]), len(data)))
     trainer = Trainer(model, loss, data, TrainingSettings(batch_size=7, lr=1e-3, seed=1, noise=noise))
     records = list(trainer.train(2))
     evaluation = Evaluator(model, loss, batch_size=7, seed=1, noise=noise).evaluate(data)

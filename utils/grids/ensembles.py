@@ -27,11 +27,13 @@ T = TypeVar("T")
 
 
 def ensembles(configs: list[RunConfig]) -> list[list[RunConfig]]:
-    """The runs, those together that can be trained as one. A run whose loss is not `batchable` is by itself."""
+    """The runs, those together that can be trained as one. A run whose loss is not `batchable` is by itself,
+    and so is one whose prior draws in training, or whose posterior has a full covariance."""
     found: list[list[RunConfig]] = []
     growing: dict[Any, list[RunConfig]] = {}
     for config in configs:
-        batchable = LOSSES[config.loss].batchable
+        usual = config.prior in (None, "standard") and config.posterior == "diagonal"
+        batchable = LOSSES[config.loss].batchable and usual
         shared = repr([getattr(config, field.name) for field in fields(config) if field.name not in FREE_TO_DIFFER])
         members = growing.get(shared, [])
         if not members or not batchable or (len(members) + 1) * config.batch_size > MOST_IMAGES:

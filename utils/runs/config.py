@@ -13,6 +13,7 @@ from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experim
 from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
 from vae.models.networks import NETWORKS, check_shape
+from vae.models.priors import PRIORS
 from vae.options import OptionError, Settings, flag_of, setting
 from vae.registry import Registry
 from vae.training.settings import TrainingSettings
@@ -38,6 +39,16 @@ class ModelSettings(Settings):
     loss: str = setting("GJS", "training objective, see below")
     network: str = setting("burgess", "encoder and decoder, see below; of vectors it is mlp")
     latent_dim: int = setting(10, "dimensions of z", minimum=1, maximum=10_000)
+    prior: str | None = setting(
+        None, "prior p(z) (default: that of the loss, N(0, I) for most)", choices=tuple(PRIORS.in_order())
+    )
+    prior_components: int | None = setting(
+        None,
+        "components of --prior mixture (default: 10), pseudo-inputs of vamp (default: 100)",
+        minimum=1,
+        maximum=10_000,
+    )
+    posterior: str = setting("diagonal", "covariance of q(z|x)", choices=("diagonal", "full"))
     epochs: int = setting(30, "passes over the training images", minimum=1)
 
 
@@ -78,6 +89,7 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields:
             if options != registry.resolve_options(chosen, options):
                 raise OptionError(f"options {options}: expected all of --{part} {chosen}, see from_flags")
         self.check_loss()
+        self.check_latents()
         self.check_data()
 
     def check_loss(self) -> None:
@@ -90,6 +102,19 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields:
             raise OptionError(f"--compile: --loss {self.loss} cannot be compiled: leave it out")
         if loss.batch_statistic and self.batch_size < 2:
             raise OptionError(f"--batch-size 1: --loss {self.loss} compares the images of a batch: expected 2 or more")
+
+    def check_latents(self) -> None:
+        """Raise OptionError for a prior or a posterior that the loss, or each other, does not go with."""
+        loss = LOSSES[self.loss]
+        if self.prior and loss.priors is not None and self.prior not in loss.priors:
+            known = f"it knows {', '.join(loss.priors)} only" if loss.priors else "it has a prior of its own"
+            raise OptionError(f"--prior {self.prior}: --loss {self.loss} cannot be computed with it, {known}")
+        if self.prior_components and self.prior in (None, "standard"):
+            raise OptionError(f"--prior-components {self.prior_components}: expected --prior mixture or vamp besides")
+        if self.posterior == "full" and not loss.full_covariance:
+            raise OptionError(f"--posterior full: --loss {self.loss} is for diagonal ones only: leave it out")
+        if self.posterior == "full" and self.prior == "vamp":
+            raise OptionError("--posterior full: --prior vamp is a mixture of diagonal ones: leave one of them out")
 
     def check_data(self) -> None:
         """Raise OptionError for a setting that the kind of data does not go with."""

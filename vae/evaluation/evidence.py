@@ -24,7 +24,6 @@ from vae.inputs import add_noise, to_network
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.models.likelihoods.bernoulli import Bernoulli
-from vae.models.priors.mixture import gaussian_mixture
 from vae.random import Stream, stream_seed
 
 # Proposals, by the share of the draws that come from each part.
@@ -216,7 +215,7 @@ def prior_sampling(model: VAE, images: Tensor, outputs: Tensor) -> Tensor:
 
 def posterior(model: VAE, images: Tensor, inputs: Tensor) -> Distribution:
     """q(z|inputs), for each of N images."""
-    return gaussian_mixture(*model.posterior(inputs))
+    return model.posterior_distribution(inputs)
 
 
 def prior(model: VAE, images: Tensor, inputs: Tensor) -> Distribution:

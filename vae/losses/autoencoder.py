@@ -11,6 +11,7 @@ class AutoencoderLoss(Loss):
     summary = "no regulariser; z is still sampled (the paper's authors call it VAE)"
     formula = "0"
     batchable = True
+    full_covariance = True
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         return self.weighted(output.mean.new_zeros(()))

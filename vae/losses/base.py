@@ -76,6 +76,11 @@ class Loss(nn.Module, ABC):
     learnt_as: ClassVar[str | None] = None  # what it records the learnt value as, one of its extras
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
+    # The names of the priors that --prior may choose for it; None: any. All it needs of them is what Prior offers.
+    priors: ClassVar[tuple[str, ...] | None] = ("standard",)
+    # True: it takes the posterior by what an output's `divergences`, `parameters` and `draw` make of it, so that it is
+    # for posteriors with a full covariance too.
+    full_covariance: ClassVar[bool] = False
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
     # True: runs with this objective may be trained as one, see vae.training.ensemble. It can be if its model is a VAE,
     # and its terms need nothing but the networks' output, the prior, the likelihood, and parameters, buffers and

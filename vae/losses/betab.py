@@ -16,6 +16,8 @@ class CapacityLoss(AnnealedLoss):
     summary = "beta-VAE with a capacity C that grows"
     formula = "γ ∣KL(q‖p) − C∣"
     batchable = True
+    full_covariance = True
+    priors = None
     options = (
         Option("betaB_initC", 0.0, "capacity at the start, in nats", minimum=0),
         Option("betaB_finC", 25.0, "capacity at the end, in nats", minimum=0),

@@ -26,6 +26,7 @@ class SampledBound(Loss):
     `divergence` is again what is left.
     """
 
+    priors = None
     order: ClassVar[float] = 0.0  # alpha
 
     def __init__(self, *, bound_samples: int, **sizes: int):

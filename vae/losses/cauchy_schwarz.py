@@ -21,6 +21,7 @@ class CauchySchwarzLoss(Loss):
     summary = "Cauchy-Schwarz divergence to a learnt mixture of Gaussians"
     formula = "w D_CS(q, Σₖ pₖ/K)"
     batchable = True
+    priors = ("standard", "mixture", "vamp")
     options = (
         Option("components", 10, "components K of the prior", int, minimum=1, maximum=1_000),
         Option("CS_B", 1.0, "weight of the divergence", minimum=0),

@@ -37,6 +37,7 @@ class FactorLoss(AnnealedLoss):
         REG_ANNEAL,
     )
     batch_statistic = True
+    priors = None
 
     def __init__(self, *, latent_dim: int, factor_G: float, lr_disc: float, **options: int):
         super().__init__(latent_dim=latent_dim, **options)

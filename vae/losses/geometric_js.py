@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from vae.divergences import extended_geometric_js_divergence, geometric_js_terms
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
@@ -41,6 +40,7 @@ class GeometricJSLoss(Loss):
         ),
     )
     batchable = True
+    full_covariance = True
     swept = "GJS_A"
     dual: ClassVar[bool] = False
 
@@ -51,8 +51,8 @@ class GeometricJSLoss(Loss):
         self.skew = "paper" if GJS_invA else "nielsen"
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        to_posterior, to_prior = geometric_js_terms(
-            output.mean, output.logvar, self.alpha, dual=self.dual, skew=self.skew
+        to_posterior, to_prior = output.divergences.geometric_js_terms(
+            *output.parameters, self.alpha, dual=self.dual, skew=self.skew
         )
         to_posterior, to_prior = to_posterior.mean(), to_prior.mean()
         divergence = (1 - self.alpha) * to_posterior + self.alpha * to_prior
@@ -120,5 +120,5 @@ class ExtendedGeometricJSLoss(GeometricJSLoss):
     batchable = True
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        divergence = extended_geometric_js_divergence(output.mean, output.logvar, self.alpha, skew=self.skew)
-        return self.weighted(divergence.mean())
+        extended = output.divergences.extended_geometric_js_divergence
+        return self.weighted(extended(*output.parameters, self.alpha, skew=self.skew).mean())

@@ -1,8 +1,9 @@
 """InfoVAE and its members, which compare the aggregate posterior with the prior (Zhao et al. 2019, arXiv:1706.02262).
 
-The aggregate posterior q(z) = E_x q(z|x) is known by one z per example of a batch, always a sample. The prior's terms
-are in closed form, which spares the estimate the variance of a sampled prior. The estimate is the unbiased one, so that
-its mean over batches of any size is the discrepancy itself; it may be a little below zero.
+The aggregate posterior q(z) = E_x q(z|x) is known by one z per example of a batch, always a sample. The terms of the
+prior N(0, I) are in closed form, which spares the estimate the variance of a sampled prior; any other is known by as
+many draws. The estimate is the unbiased one, so that its mean over batches of any size is the discrepancy itself; it
+may be a little below zero.
 """
 
 from typing import ClassVar
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from vae.divergences import energy_distance, imq_mmd, maximum_mean_discrepancy
 from vae.losses.base import Display, Loss, Penalty, register
-from vae.models import VAE, VAEOutput, sample_posterior
+from vae.models import VAE, VAEOutput
+from vae.models.priors import StandardNormal
 from vae.options import Option
 
 DISCREPANCIES = {"mmd": maximum_mean_discrepancy, "energy": energy_distance, "imq": imq_mmd}
@@ -21,19 +23,23 @@ class AggregateLoss(Loss):
     """weight D(q(z), p(z)), with a discrepancy D of samples: one of DISCREPANCIES, or what `discrepancy_of` says."""
 
     batch_statistic = True
+    full_covariance = True
+    priors = None
     discrepancy: ClassVar[str]  # its name in DISCREPANCIES
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        return self.weighted(self.estimate(output))
+        return self.weighted(self.estimate(model, output))
 
-    def estimate(self, output: VAEOutput) -> Tensor:
+    def estimate(self, model: VAE, output: VAEOutput) -> Tensor:
         """The discrepancy of a batch, a scalar."""
-        return self.discrepancy_of(output.z if self.training else sample_posterior(output.mean, output.logvar))
+        z = output.z if self.training else output.draw()
+        closed = isinstance(model.prior, StandardNormal)
+        return self.discrepancy_of(z, None if closed else model.prior.sample(len(z)))
 
-    def discrepancy_of(self, z: Tensor) -> Tensor:
-        """That of draws of q(z), (N, latent_dim)."""
+    def discrepancy_of(self, z: Tensor, prior_samples: Tensor | None) -> Tensor:
+        """That of draws of q(z), (N, latent_dim), and as many of p(z), or None of N(0, I)."""
         # A last batch of one example holds no pair to average over: there the biased estimate has to do.
-        return DISCREPANCIES[self.discrepancy](z, unbiased=len(z) > 1)
+        return DISCREPANCIES[self.discrepancy](z, prior_samples, unbiased=len(z) > 1)
 
 
 @register("MMD", display=Display("MMD", "#009E73", 4))
@@ -113,5 +119,5 @@ class InfoVAELoss(AggregateLoss):
         self.discrepancy = info_divergence
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        discrepancy, kl = self.estimate(output), model.kl_divergence(output).mean()
+        discrepancy, kl = self.estimate(model, output), model.kl_divergence(output).mean()
         return Penalty(self.kl_weight * kl + self.weight * discrepancy, discrepancy, {"kl": kl})

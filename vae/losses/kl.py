@@ -1,6 +1,5 @@
 """The Kullback-Leibler objectives: the evidence lower bound, its reverse, their sum, and the beta-VAE."""
 
-from vae.divergences import jeffreys_divergence, reverse_kl_divergence
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
 from vae.options import Option
@@ -13,6 +12,8 @@ class KLLoss(Loss):
     summary = "the usual VAE: the evidence lower bound"
     formula = "KL(q‖p)"
     batchable = True
+    full_covariance = True
+    priors = None
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         return self.weighted(model.kl_divergence(output).mean())
@@ -25,9 +26,10 @@ class ReverseKLLoss(Loss):
     summary = "the KL divergence the other way round (alias fwdKL, the paper's authors' name)"
     formula = "KL(p‖q)"
     batchable = True
+    full_covariance = True
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        return self.weighted(reverse_kl_divergence(output.mean, output.logvar).mean())
+        return self.weighted(output.divergences.reverse_kl_divergence(*output.parameters).mean())
 
 
 @register("betaH", display=Display("β-VAE", "#CC79A7", 3))
@@ -52,6 +54,7 @@ class JeffreysLoss(Loss):
     summary = "Jeffreys divergence: the sum of both KL divergences"
     formula = "w [KL(q‖p) + KL(p‖q)]"
     batchable = True
+    full_covariance = True
     options = (Option("jeffreys_B", 1.0, "weight of the divergence", minimum=0),)
 
     def __init__(self, *, jeffreys_B: float, **sizes: int):
@@ -59,4 +62,4 @@ class JeffreysLoss(Loss):
         self.weight = jeffreys_B
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        return self.weighted(jeffreys_divergence(output.mean, output.logvar).mean())
+        return self.weighted(output.divergences.jeffreys_divergence(*output.parameters).mean())

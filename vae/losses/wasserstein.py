@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from vae.divergences import squared_sliced_wasserstein_distance, squared_wasserstein_distance
+from vae.divergences import squared_sliced_wasserstein_distance
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.losses.infovae import AggregateLoss
 from vae.models import VAE, VAEOutput
@@ -20,6 +20,7 @@ class WassersteinLoss(Loss):
     summary = "squared Wasserstein distance"
     formula = "w W₂²(q, p)"
     batchable = True
+    full_covariance = True
     options = (Option("W2_B", 1.0, "weight of the distance", minimum=0),)
 
     def __init__(self, *, W2_B: float, **sizes: int):
@@ -27,7 +28,7 @@ class WassersteinLoss(Loss):
         self.weight = W2_B
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        return self.weighted(squared_wasserstein_distance(output.mean, output.logvar).mean())
+        return self.weighted(output.divergences.squared_wasserstein_distance(*output.parameters).mean())
 
 
 @register("SW", display=Display("SW$_2^2$", "#783c69", 17))
@@ -50,5 +51,6 @@ class SlicedWassersteinLoss(AggregateLoss):
         super().__init__(**sizes)
         self.weight, self.directions = SW_B, SW_directions
 
-    def discrepancy_of(self, z: Tensor) -> Tensor:
-        return squared_sliced_wasserstein_distance(z, torch.randn_like(z[:1].expand(self.directions, -1)))
+    def discrepancy_of(self, z: Tensor, prior_samples: Tensor | None) -> Tensor:
+        directions = torch.randn_like(z[:1].expand(self.directions, -1))
+        return squared_sliced_wasserstein_distance(z, directions, prior_samples)

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
+from vae import divergences
 from vae.distributed import gather, share
 from vae.divergences.numerics import widen
 from vae.inputs import to_network
 from vae.models.likelihoods import Likelihood, build_likelihood
 from vae.models.networks import Decoder, Encoder, build_network
 from vae.models.priors import Prior, StandardNormal
+from vae.models.priors.mixture import gaussian_mixture
 
 BATCH_SIZE = 200  # of a pass without gradients; of twice as many 64x64 images a feature map would be over 32 MiB
 
@@ -24,6 +28,20 @@ class VAEOutput(NamedTuple):
     logvar: Tensor  # posterior log-variance, (N, latent_dim)
     z: Tensor  # the latent that was decoded, (N, latent_dim)
     decoded: Tensor  # the decoder's output for this rank's share of z, in the shape of the data; see likelihood.mean
+
+    @property
+    def divergences(self) -> ModuleType:
+        """Where the divergences of such a posterior are: they take its parameters, and those of a Gaussian prior."""
+        return divergences
+
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        """The posterior as its divergences take it."""
+        return self.mean, self.logvar
+
+    def draw(self) -> Tensor:
+        """Draw one z per posterior, reparameterised, from the global random stream: (N, latent_dim)."""
+        return sample_posterior(self.mean, self.logvar)
 
 
 class VAE(nn.Module):
@@ -65,6 +83,10 @@ class VAE(nn.Module):
         """q(z|x) as a mixture of Gaussians: logits (N, K), means and log-variances (N, K, latent_dim); here K is 1."""
         mean, logvar = self.encode(images)
         return torch.zeros_like(mean[:, :1]), mean.unsqueeze(1), logvar.unsqueeze(1)
+
+    def posterior_distribution(self, images: Tensor) -> Distribution:
+        """q(z|x) of each image, as a distribution with batch_shape (N,)."""
+        return gaussian_mixture(*self.posterior(images))
 
     def decode(self, z: Tensor) -> Tensor:
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""

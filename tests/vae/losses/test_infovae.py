@@ -37,10 +37,11 @@ def test_batches_average_to_the_golden_value(case):
         torch.tensor(case.get("agg_logvar") or [case["logvar"]]),
     )
     loss = build_loss(GOLDEN[case["divergence"]], dataset_size=1, latent_dim=mean.shape[1])
+    model = build_model((2,), latent_dim=mean.shape[1], rec_dist="normal")
     values = []
     for _ in range(600):
         index = torch.randint(len(mean), (64,))
-        values.append(loss.penalty(None, output_of(mean[index], logvar[index])).divergence.double())
+        values.append(loss.penalty(model, output_of(mean[index], logvar[index])).divergence.double())
     values = torch.stack(values)
     assert (values.mean() - float(case["value"])).abs() < 4 * values.std() / 600**0.5
     assert values.std() / 600**0.5 < 0.02 * float(case["value"])

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from vae.models.priors.base import PRIORS
 from vae.models.priors.mixture import Mixture
 
+COMPONENTS = 10  # unless it is said how many
 LOGVAR_LIMIT = 2.0  # of a learnt component
 
 
@@ -33,19 +35,8 @@ class GaussianMixture(Mixture):
         mean, free = moments.chunk(2, dim=-1)
         return mean, LOGVAR_LIMIT * (free / LOGVAR_LIMIT).tanh()
 
-    def sample(self, count: int) -> Tensor:
-        """Draw `count` latents, each of a component drawn anew, from the global random stream: (count, latent_dim)."""
-        mean, logvar = self.components()
-        label = torch.randint(len(mean), (count,), device=mean.device)
-        return mean[label] + (0.5 * logvar[label]).exp() * torch.randn(count, self.latent_dim, device=mean.device)
 
-    def effective_components(self, z: Tensor) -> Tensor:
-        """How many components latents (N, latent_dim) tell apart: exp I(k; z), from 1 to K.
-
-        The mutual information is H(mean of p(k|z)) - mean of H(p(k|z)) over the latents. It is 0, and the number 1,
-        both where one component has taken all latents and where the components have become the same.
-        """
-        log_share = self.component_log_prob(z).log_softmax(-1)
-        share = log_share.exp()
-        information = torch.special.entr(share.mean(0)).sum() + (share * log_share).sum(-1).mean()
-        return information.exp()
+@PRIORS.register("mixture", place=2)
+def mixture(*, latent_dim: int, components: int | None, **model) -> GaussianMixture:
+    """A mixture of Gaussians whose means and log-variances are parameters."""
+    return GaussianMixture(components or COMPONENTS, latent_dim, network=False)

@@ -30,6 +30,23 @@ class Mixture(Prior):
         each = self.component_log_prob(z)
         return each.logsumexp(-1) - math.log(each.shape[-1])
 
+    def sample(self, count: int) -> Tensor:
+        """Draw `count` latents, each of a component drawn anew, from the global random stream: (count, latent_dim)."""
+        mean, logvar = self.components()
+        label = torch.randint(len(mean), (count,), device=mean.device)
+        return mean[label] + (0.5 * logvar[label]).exp() * torch.randn(count, self.latent_dim, device=mean.device)
+
+    def effective_components(self, z: Tensor) -> Tensor:
+        """How many components latents (N, latent_dim) tell apart: exp I(k; z), from 1 to K.
+
+        The mutual information is H(mean of p(k|z)) - mean of H(p(k|z)) over the latents. It is 0, and the number 1,
+        both where one component has taken all latents and where the components have become the same.
+        """
+        log_share = self.component_log_prob(z).log_softmax(-1)
+        share = log_share.exp()
+        information = torch.special.entr(share.mean(0)).sum() + (share * log_share).sum(-1).mean()
+        return information.exp()
+
     def mean_and_sd(self) -> tuple[Tensor, Tensor]:
         """The mean and the standard deviation of each dimension, each (latent_dim,)."""
         mean, logvar = self.components()

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from vae.divergences import kl_divergence
+from vae.models.priors.base import PRIORS
 from vae.models.priors.mixture import Mixture
+from vae.options import OptionError
 
 
 class StandardNormal(Mixture):
@@ -24,3 +26,11 @@ class StandardNormal(Mixture):
     def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...)."""
         return kl_divergence(mean, logvar)
+
+
+@PRIORS.register("standard", place=1)
+def standard(*, latent_dim: int, components: int | None, **model) -> StandardNormal:
+    """N(0, I), of which there is nothing to choose."""
+    if components is not None:
+        raise OptionError(f"--prior-components {components}: --prior standard has none: leave it out")
+    return StandardNormal(latent_dim)

@@ -1,0 +1,69 @@
+"""Runs with a prior or a posterior that is chosen: they train, resume, are loaded, sampled and measured."""
+
+import pytest
+import torch
+
+import vae
+from small_runs import config, files_of
+from utils.grids.ensembles import ensembles
+from utils.runs.evaluate import evaluate_only
+from utils.runs.folder import EVALUATION, MODEL
+from utils.runs.run import resume, run
+from vae.options import OptionError
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"loss": "KL", "prior": "vamp", "prior_components": 5},
+        {"loss": "SW", "prior": "mixture"},
+        {"loss": "tGJS", "posterior": "full"},
+        {"loss": "betaH", "posterior": "full", "prior": "mixture", "dataset": "mixture2d"},
+    ],
+    ids=lambda chosen: " ".join(map(str, chosen.values())),
+)
+def test_a_run_resumes_to_the_same_bits_and_is_measured(chosen, runtime):
+    run(config("whole", epochs=3, importance_samples=10, **chosen), runtime)
+    run(config(epochs=2, importance_samples=10, **chosen), runtime)
+    resume("exp", {"epochs": 3}, runtime)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+    again = evaluate_only("exp", {"importance_samples": 10}, runtime)
+    assert again["test"]["evidence"]["mean"] > -1e5
+    model, _, saved = vae.load(runtime.results_dir / "exp")
+    assert {name: saved[name] for name in chosen} == chosen
+    assert model.sample(3).isfinite().all()
+    torch.manual_seed(0)
+    assert len(model.prior.sample(7)) == 7
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            {"loss": "GJS", "prior": "vamp"},
+            "--prior vamp: --loss GJS cannot be computed with it, it knows standard only",
+        ),
+        (
+            {"loss": "CatVAE", "prior": "standard", "latent_dim": None},
+            "--prior standard: .*, it has a prior of its own",
+        ),
+        ({"loss": "KL", "prior_components": 5}, "--prior-components 5: expected --prior mixture or vamp besides"),
+        ({"loss": "KL", "prior": "normal"}, "--prior normal: expected one of standard, mixture, vamp"),
+        ({"loss": "DIP", "posterior": "full"}, "--posterior full: --loss DIP is for diagonal ones only"),
+        (
+            {"loss": "KL", "prior": "vamp", "posterior": "full"},
+            "--posterior full: --prior vamp is a mixture of diagonal",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(flags, message):
+    with pytest.raises(OptionError, match=f"^{message}"):
+        config(**flags)
+
+
+def test_runs_with_a_prior_that_draws_or_with_a_full_covariance_train_by_themselves():
+    usual = [config(f"run{seed}", loss="KL", seed=seed) for seed in range(3)]
+    others = [config("vamp", loss="KL", prior="vamp"), config("full", loss="KL", posterior="full")]
+    assert [len(members) for members in ensembles([*usual, *others])] == [3, 1, 1]
