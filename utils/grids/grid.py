@@ -1,7 +1,6 @@
 """From flags to the configurations of a grid, and the names of its runs."""
 
 import re
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,28 @@ def configurations(
 
 def combinations(grids: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every combination of the values in the grids, once, less the flags that only others' losses or networks use."""
-    whole = []
-    for grid in grids:
-        names = sorted(grid, key=flags_in_order().index)
-        for values in product(*(as_list(grid[name]) for name in names)):
-            flags = dict(zip(names, values))
-            composed = {part: registry.name_of(flags[part]) for part, registry in COMPOSED.items() if part in flags}
-            whole.append((flags | composed, used_flags(composed)))
-    optional = set().union(*(used for _, used in whole))
-    kept = (tuple((n, v) for n, v in flags.items() if n in used or n not in optional) for flags, used in whole)
-    return [dict(flags) for flags in dict.fromkeys(kept)]
+    optional = set().union(*(used_flags(parts) for grid in grids for parts in combined(grid, list(COMPOSED), set())))
+    names = flags_in_order()
+    found = [flags for grid in grids for flags in combined(grid, sorted(grid, key=names.index), optional)]
+    return [dict(flags) for flags in dict.fromkeys(tuple(flags.items()) for flags in found)]
+
+
+def combined(grid: dict[str, Any], names: list[str], optional: set[str]) -> list[dict[str, Any]]:
+    """Every combination of the values of these names in a grid; of those that are optional, where they are used.
+
+    Losses and networks come before the flags that they use, so that flags of others never multiply.
+    """
+    found: list[dict[str, Any]] = [{}]
+    for name in (name for name in names if name in grid):
+        registry, grown = COMPOSED.get(name), []
+        for flags in found:
+            parts = {part: flags[part] for part in COMPOSED if part in flags}
+            if name in optional and name not in used_flags(parts):
+                grown.append(flags)
+            else:
+                grown += [flags | {name: registry.name_of(v) if registry else v} for v in as_list(grid[name])]
+        found = grown
+    return found
 
 
 def run_name(flags: dict[str, Any]) -> str:
