@@ -25,7 +25,7 @@ COMPOSED: dict[str, Registry] = {"loss": LOSSES, "network": NETWORKS}
 RECORDED = ("data", "git_revision", "versions", "machine", "compiled", "resumed_with", "ended_after")
 DATA_KINDS = {"name": str, "source": str, "sha256": dict, "image_shape": list, "train_images": int}  # of its "data"
 
-EVALUATION_OPTIONS = ("is_metrics", "importance_samples")  # what --is-eval-only may set anew
+EVALUATION_OPTIONS = ("is_metrics", "importance_samples", "sampler")  # what --is-eval-only may set anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,11 @@ class EvaluationSettings(Settings):
         False, "measure disentanglement too, over all images of a data set whose factors are known"
     )
     importance_samples: int = setting(0, "estimate log p(x) of the test images too, with N draws of z each", minimum=0)
+    sampler: str | None = setting(
+        None,
+        "sample from a density fitted to the latents of training images too: gmm, ten Gaussians, by scikit-learn",
+        choices=("gmm",),
+    )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
 from vae.evaluation.evaluator import Evaluator
 from vae.evaluation.evidence import MOST_IMAGES, estimate_evidence
+from vae.evaluation.sampler import fit_mixture
 from vae.losses import Loss
 from vae.models import VAE
 
@@ -52,12 +53,20 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime) -> Evaluation:
     """What evaluation.json holds: of each split, its quantities; where asked, test's evidence, and disentanglement."""
     judge = evaluator(model, loss, config)
+    if config.sampler:
+        model.sampler = fit_mixture(model, splits["train"].data, seed=config.seed, noise=config.noise)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
     if config.importance_samples:
         data = splits["test"].data
         with image_bar("evidence", min(len(data), MOST_IMAGES), show=runtime.progress_bar) as bar:
             evaluation["test"]["evidence"] = estimate_evidence(
-                model, data, config.importance_samples, seed=config.seed, noise=config.noise, advance=bar.update
+                model,
+                data,
+                config.importance_samples,
+                seed=config.seed,
+                noise=config.noise,
+                sampler=model.sampler,
+                advance=bar.update,
             )
     if config.is_metrics:
         print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)

@@ -14,11 +14,12 @@ METRICS, EVALUATION = "metrics.jsonl", "evaluation.json"
 CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint.pt", "checkpoint-previous.pt"
 RECONSTRUCTIONS, SAMPLES, TRAVERSALS = "reconstructions.png", "samples.png", "traversals.png"
 CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with classes
+FITTED_SAMPLES = "samples-gmm.png"  # with --sampler gmm
 LATENT, MARGINALS, CURVES = "latent.png", "marginals.png", "curves.png"
 EXPLORE = "explore.html"  # the page that decodes in the browser
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 # No run has all of these.
-PICTURES = (RECONSTRUCTIONS, SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, MARGINALS, CURVES)
+PICTURES = (RECONSTRUCTIONS, SAMPLES, FITTED_SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, MARGINALS, CURVES)
 FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, EXPLORE, *PICTURES)
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 

@@ -33,7 +33,17 @@ def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
     config.check_data_shape(splits["train"].image_shape)
     if config.is_metrics and splits["train"].factors is None:
         raise OptionError(f"--is-metrics: --dataset {config.dataset} has no known factors to measure by: leave it out")
+    if config.sampler:
+        check_scikit_learn(config.sampler)
     return splits
+
+
+def check_scikit_learn(sampler: str) -> None:
+    """Raise OptionError if scikit-learn is missing, which fits the sampler."""
+    try:
+        import sklearn  # noqa: F401  (not a requirement)
+    except ImportError:
+        raise OptionError(f"--sampler {sampler}: scikit-learn is missing: pip install scikit-learn") from None
 
 
 def step_count(config: RunConfig, train: Dataset) -> int:

@@ -53,6 +53,7 @@ def estimate_evidence(
     *,
     seed: int,
     noise: float = 0.0,
+    sampler: Distribution | None = None,
     advance: Callable[[int], Any] = lambda images: None,
 ) -> dict[str, Any]:
     """The mean of log p(x) over a split, with its uncertainty, given images as bytes (N, C, H, W) or vectors (N, D).
@@ -71,13 +72,14 @@ def estimate_evidence(
     prior_sampling, prior_sampling_interval: plain Monte Carlo of as many draws from the prior, see `prior_sampling`.
         They are shared by 20 images, no more: with the same draws for all, the mean would depend on them by more than
         the interval, which is about images, could tell.
+    sampler_sampling, sampler_sampling_interval: likewise with draws from `sampler`, another source of latents, if any.
     importance_samples, images (how many examples), binarised (true or false).
 
     The seed fixes all other draws; `advance` is told of images as they are done. Raises NonFiniteError if the mean is
     not finite.
     """
     device = next(model.parameters()).device
-    estimates, from_prior, binarised = [], [], False
+    estimates, from_prior, from_sampler, binarised = [], [], [], False
     pixels = torch.Generator().manual_seed(stream_seed(0, Stream.BINARISATION))
     with measuring(device, seed, Stream.EVIDENCE):
         for start in range(0, min(len(data), MOST_IMAGES), BATCH_SIZE):
@@ -89,9 +91,11 @@ def estimate_evidence(
             log_weights = importance_log_weights(model, images, samples, inputs=add_noise(images, noise))
             estimates.append(torch.stack([log_evidence(log_weights), effective_sample_size(log_weights)]))
             from_prior.append(prior_sampling(model, images, decode_prior(model, samples)))
+            if sampler:
+                with torch.random.fork_rng([device] if device.type == "cuda" else []):  # all else stays as without
+                    from_sampler.append(prior_sampling(model, images, decode_draws(model, sampler.sample((samples,)))))
             advance(len(images))
     evidence, effective = torch.cat(estimates, dim=1).cpu()
-    by_prior = torch.cat(from_prior).cpu()
     if not evidence.mean().isfinite():
         raise NonFiniteError("the evidence is not finite")
     resampling = stream_seed(seed, Stream.EVIDENCE)
@@ -100,12 +104,18 @@ def estimate_evidence(
         "interval": list(bootstrap_interval(evidence, resampling)),
         "effective_sample_size": effective.mean().item(),
         "effective_sample_size_low": effective.quantile(LOW).item(),
-        "prior_sampling": by_prior.mean().item(),
-        "prior_sampling_interval": list(bootstrap_interval(by_prior, resampling)),
+        **plain_sampling("prior_sampling", from_prior, resampling),
+        **(plain_sampling("sampler_sampling", from_sampler, resampling) if sampler else {}),
         "importance_samples": samples,
         "images": len(evidence),
         "binarised": binarised,
     }
+
+
+def plain_sampling(name: str, parts: list[Tensor], resampling: int) -> dict[str, Any]:
+    """The mean over all examples of estimates by plain Monte Carlo, by that name, and its interval."""
+    estimates = torch.cat(parts).cpu()
+    return {name: estimates.mean().item(), f"{name}_interval": list(bootstrap_interval(estimates, resampling))}
 
 
 def log_evidence(log_weights: Tensor) -> Tensor:
@@ -194,10 +204,14 @@ def log_joint(model: VAE, images: Tensor, z: Tensor) -> Tensor:
     return log_likelihood.view(z.shape[:2]) + model.prior.log_prob(z)
 
 
-@torch.no_grad()
 def decode_prior(model: VAE, samples: int) -> Tensor:
     """The decoder's outputs for as many draws from the prior, of the global random stream."""
-    z = model.prior.sample(samples)
+    return decode_draws(model, model.prior.sample(samples))
+
+
+@torch.no_grad()
+def decode_draws(model: VAE, z: Tensor) -> Tensor:
+    """The decoder's outputs for latents (K, latent_dim)."""
     return torch.cat([model.decoder(some) for some in z.split(DECODED)])
 
 

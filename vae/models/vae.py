@@ -52,6 +52,7 @@ class VAE(nn.Module):
     """
 
     mixed_precision: bool = False  # see run
+    sampler: Distribution | None = None  # another source of latents than the prior, where one has been fitted
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: Prior, likelihood: Likelihood):
         super().__init__()
@@ -107,9 +108,9 @@ class VAE(nn.Module):
         return self.in_batches(lambda batch: self.decode(self.encode(to_network(batch.to(device)))[0]), images)
 
     @torch.no_grad()
-    def sample(self, count: int) -> Tensor:
-        """The mean images of `count` latents drawn from the prior, in [0, 1]: (count, C, H, W)."""
-        return self.in_batches(self.decode, self.prior.sample(count))
+    def sample(self, count: int, source: Distribution | None = None) -> Tensor:
+        """The mean images of `count` latents drawn from the prior, or another source, in [0, 1]: (count, C, H, W)."""
+        return self.in_batches(self.decode, source.sample((count,)) if source else self.prior.sample(count))
 
     def in_batches(self, function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         """What a function makes of its inputs, in evaluation mode and in the memory of one batch and the result."""

@@ -1,13 +1,17 @@
 """Runs with a prior or a posterior that is chosen: they train, resume, are loaded, sampled and measured."""
 
+import sys
+from dataclasses import replace
+
 import pytest
 import torch
 
 import vae
 from small_runs import config, files_of
+from utils.figures.one_run import draw_run
 from utils.grids.ensembles import ensembles
 from utils.runs.evaluate import evaluate_only
-from utils.runs.folder import EVALUATION, MODEL
+from utils.runs.folder import EVALUATION, FITTED_SAMPLES, MODEL
 from utils.runs.run import resume, run
 from vae.options import OptionError
 
@@ -61,6 +65,23 @@ def test_a_run_resumes_to_the_same_bits_and_is_measured(chosen, runtime):
 def test_what_does_not_go_together_is_refused_in_one_line(flags, message):
     with pytest.raises(OptionError, match=f"^{message}"):
         config(**flags)
+
+
+def test_samples_of_what_is_fitted_to_latents_are_beside_those_of_the_prior(runtime):
+    pytest.importorskip("sklearn")
+    plain = run(config("plain", importance_samples=10), runtime)
+    evaluation = run(config(importance_samples=10, sampler="gmm"), replace(runtime, draw=draw_run))
+    assert (runtime.results_dir / "exp" / FITTED_SAMPLES).stat().st_size
+    fitted = evaluation["test"]["evidence"]
+    assert fitted.items() > plain["test"]["evidence"].items()
+    assert fitted.keys() - plain["test"]["evidence"].keys() == {"sampler_sampling", "sampler_sampling_interval"}
+    assert evaluate_only("plain", {"importance_samples": 10, "sampler": "gmm"}, runtime) == evaluation
+
+
+def test_a_sampler_that_is_not_installed_is_asked_for_in_one_line(runtime, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(OptionError, match="^--sampler gmm: scikit-learn is missing: pip install scikit-learn$"):
+        run(config(dataset="mixture2d", sampler="gmm"), runtime)
 
 
 def test_runs_with_a_prior_that_draws_or_with_a_full_covariance_train_by_themselves():

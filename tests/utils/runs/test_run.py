@@ -23,6 +23,7 @@ from utils.runs.folder import (
     EVENTS,
     EXPLORE,
     FILES,
+    FITTED_SAMPLES,
     INTERPOLATIONS,
     METRICS,
     MODEL,
@@ -40,7 +41,7 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(drawing):
     small = config(dataset="digits", evaluate_every=1, **flags)
     evaluation = run(small, drawing)
     folder = drawing.results_dir / "exp"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {EVENTS, EXPLORE})
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {EVENTS, EXPLORE, FITTED_SAMPLES})
     measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
     for values in (evaluation["train"], evaluation["test"], metrics_of(drawing.results_dir / "exp")[-1]):
         assert measures <= values.keys()
@@ -54,7 +55,7 @@ def test_a_run_leaves_a_complete_folder(drawing):
     evaluation = run(config(dataset="dsprites", loss="dGJS", GJS_A=0.3, evaluate_every=2), drawing)
     folder = drawing.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        set(FILES) - {CLASSES, INTERPOLATIONS, EVENTS, EXPLORE}
+        set(FILES) - {CLASSES, INTERPOLATIONS, EVENTS, EXPLORE, FITTED_SAMPLES}
     )
     assert all(path.stat().st_size for path in folder.iterdir())
 
@@ -96,6 +97,7 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(drawing, c
     run(made, drawing)
     assert (made.latent_dim, made.rec_dist) == (1, "normal-diagonal")
     absent = {"checkpoint-previous.pt", EVENTS, EXPLORE, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
+    absent |= {FITTED_SAMPLES}
     assert files_of(drawing).keys() == set(FILES) - absent
     assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, marginals.png, curves.png\n")
     model, _, _ = vae.load(drawing.results_dir / "exp")

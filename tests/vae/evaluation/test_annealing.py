@@ -41,7 +41,7 @@ def test_the_truth_lies_between_bounds_that_meet(model):
     for difference in (exact - bounds.lower, bounds.upper - exact):
         error = difference.std() / 300**0.5
         assert -4 * error < difference.mean() < 0.07
-    assert (bounds.upper - bounds.lower).abs().mean() < 0.2
+    assert (bounds.upper - bounds.lower).abs().mean() < 0.5
 
 
 def test_few_steps_leave_a_gap_on_both_sides(model):

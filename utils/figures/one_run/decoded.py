@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.distributions import Distribution
 
 from utils.datasets import Dataset
 from utils.figures.images import Tiles, image_grid, image_panels
@@ -48,17 +49,20 @@ def reconstructions(model: VAE, test: Dataset, posteriors: Posteriors, *, about:
 
 
 @torch.inference_mode()
-def samples(model: VAE, train: Dataset, *, about: str) -> Figure:
-    """Decoder means of latents drawn from the prior, beside the training images that are nearest to them.
+def samples(model: VAE, train: Dataset, *, about: str, source: Distribution | None = None) -> Figure:
+    """Decoder means of latents drawn from the prior, or from a source that was fitted to latents.
+
+    Beside them are the training images that are nearest to them.
 
     A model that draws what it has learnt by heart is found out by these.
     """
-    drawn = model.sample(SAMPLES_PER_SIDE**2)
+    drawn = model.sample(SAMPLES_PER_SIDE**2, source)
+    origin = "the prior" if source is None else "what was fitted to the latents"
     nearest, searched = nearest_images(drawn, train)
     of = f"of {searched:,}" if searched == len(train) else f"of the first {searched:,}"
     square = (SAMPLES_PER_SIDE, SAMPLES_PER_SIDE)
     panels = [
-        Tiles(to_numpy(drawn.unflatten(0, square)), "decoded draws of z from the prior"),
+        Tiles(to_numpy(drawn.unflatten(0, square)), f"decoded draws of z from {origin}"),
         Tiles(to_numpy(nearest.unflatten(0, square)), f"the nearest {of} training images, place by place"),
     ]
     return image_panels(panels, title="Samples, and whether they were learnt by heart", subtitle=about)

@@ -14,6 +14,7 @@ from utils.runs.config import RunConfig
 from utils.runs.folder import (
     CLASSES,
     CURVES,
+    FITTED_SAMPLES,
     INTERPOLATIONS,
     LATENT,
     MARGINALS,
@@ -44,6 +45,8 @@ def draw_run(
         LATENT: latent_map(model, posteriors, about=about),
         MARGINALS: marginals(model, posteriors, about=about),
     }
+    if model.sampler and splits["test"].vectors is None:
+        figures[FITTED_SAMPLES] = samples(model, splits["train"], about=about, source=model.sampler)
     return {**figures, CURVES: training_curves(metrics, about=about)} if metrics else figures
 
 
