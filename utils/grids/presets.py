@@ -45,8 +45,8 @@ def grid(*datasets: str, loss: list[str], **options: Any) -> dict[str, Any]:
 
 
 def zoo(*losses: str, **options: Any) -> dict[str, Any]:
-    """One grid of the zoo: Gaussian likelihood, 15 epochs, two seeds."""
-    shared = {"rec_dist": ["gaussian"], "epochs": 15, "seed": [1, 2]}
+    """One grid of the zoo: Gaussian likelihood, 15 epochs at any scale, two seeds, and the evidence."""
+    shared = {"rec_dist": ["gaussian"], "epochs": 15, "seed": [1, 2], "importance_samples": 100}
     return grid("mnist", "fashion", loss=list(losses), **shared, **options)
 
 
