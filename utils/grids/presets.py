@@ -127,7 +127,7 @@ def preset_grids(preset: str, given: dict[str, Any], scale: str = "paper") -> li
         if name not in own:
             raise OptionError(f"--loss {name}: --preset {preset} has {', '.join(own)}")
     grids = [{**one, "loss": losses} for one in PRESETS[preset] if (losses := [x for x in one["loss"] if x in chosen])]
-    grids = [one | {name: own for name, own in SCALES[scale].lists.items() if is_list(one.get(name))} for one in grids]
+    grids = [{name: left(value, SCALES[scale].lists.get(name)) for name, value in one.items()} for one in grids]
     for name in given.keys() - {"loss"}:
         for one in [one for one in grids if name in one] or grids:
             one[name] = as_list(given[name]) if is_list(one.get(name)) else given[name]
@@ -138,6 +138,11 @@ def preset_grids(preset: str, given: dict[str, Any], scale: str = "paper") -> li
         for one in grids
         if dataset in as_list(one["dataset"])
     ]
+
+
+def left(value: Any, kept: list[float] | None) -> Any:
+    """Of a list those values that are to be kept, if it is said which; any other value as it is."""
+    return [one for one in value if one in kept] if kept and is_list(value) else value
 
 
 def is_list(value: Any) -> bool:
