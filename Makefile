@@ -1,4 +1,4 @@
-# `make quickstart` sets up and runs the main job on data drawn on the spot; `make test` checks everything, and
+# `make quickstart` sets up, trains two models side by side and opens a page of them; `make test` checks everything, and
 # `make check`, in a minute, what is worth checking after every change.
 PYTHON ?= python3
 BIN = .venv/bin
@@ -9,12 +9,20 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadgroup
 .PHONY: quickstart check test lint pages
 .DELETE_ON_ERROR:
 
-# A run that was interrupted is resumed, one that has ended is left as it is.
+# On MNIST if it is there or can be had, else on dSprites, which are drawn on the spot. Runs that were interrupted go on,
+# those that have ended are left as they are.
+PAGE = results/quickstart/explore.html
+HAS_MNIST = import os; from utils.datasets import load_dataset; \
+	load_dataset("mnist", "train", os.environ.get("VAE_DATA") or "data", 1)
+
 quickstart: .venv/installed
-	@mode=; if [ -e results/quickstart/config.json ]; then mode=--resume; fi; \
-	$(BIN)/python main.py quickstart --dataset dsprites --loss dGJS --GJS-A 0.3 --lr 5e-4 \
-		--epochs 10 --train-size 20000 --test-size 2000 $$mode
-	@echo "Now open results/quickstart/traversals.png: each row shows what one latent dimension has learnt."
+	@data="dsprites --epochs 8 --train-size 6000"; \
+	if $(BIN)/python -c '$(HAS_MNIST)' > /dev/null 2>&1; then \
+		data="mnist --epochs 5 --train-size 10000 --rec-dist gaussian"; fi; \
+	$(BIN)/python main.py quickstart --loss KL dGJS --GJS-A 0.3 --lr 1e-3 --test-size 2000 \
+		--jobs 2 --report --explore --dataset $$data
+	@echo "Now open $(PAGE): what the two models make of the same images, and sliders to play with."
+	@$(BIN)/python -m webbrowser "file://$(CURDIR)/$(PAGE)" > /dev/null 2>&1 || true
 
 check: lint
 	$(PYTEST) -m "not slow"

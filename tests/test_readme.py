@@ -11,7 +11,7 @@ from pages import README as PAGE
 from pages import ROOT, blocks, own_divergence
 from registries import set_free
 from utils.flags import build_parser
-from utils.runs.config import RunConfig
+from utils.grids.grid import configurations
 from vae.losses import LOSSES, build_loss
 from vae.models import build_model
 
@@ -46,6 +46,8 @@ def test_the_example_of_loading_a_model_works(monkeypatch, tmp_path):
 
 def test_the_flags_of_quickstart_are_right():
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    flags = re.search(r"main.py (quickstart .*?) \$\$mode", recipe)[1].split()
-    parsed = vars(build_parser().parse_args(flags))
-    assert RunConfig.from_flags(parsed.pop("experiment"), parsed).dataset == "dsprites"
+    flags = re.search(r"main.py (quickstart .*?) \$\$data", recipe)[1]
+    for data in re.findall(r'data="(.*?)"', recipe):
+        parsed = vars(build_parser().parse_args(f"{flags} {data}".split()))
+        settings = {name: parsed[name] for name in parsed.keys() - {"experiment", "jobs", "report", "explore"}}
+        assert [config.loss for config in configurations(settings)] == ["KL", "dGJS"]

@@ -226,6 +226,33 @@ if (content.labels) {
   }
 }
 
+// Rows of images that every model decodes: what it makes of the same test images, and of the same draws of z.
+function showRows() {
+  const [height, width, channels] = content.models[0].shape, many = Math.min(12, content.count);
+  const numbers = Array.from({ length: many }, (_, number) => number);
+  addRow("test images", numbers.map((number) => pixelsOf(number, height, width, channels)));
+  for (const [own, model] of content.models.entries())
+    addRow(`reconstructed by ${model.name}`, numbers.map((number) => decoders[own].decode(row(model.means, model.size, number))));
+  for (const [own, model] of content.models.entries())
+    addRow(`z drawn from the prior, decoded by ${model.name}`, numbers.map((number) => decoders[own].decode(row(model.draws, model.size, number))));
+}
+
+function addRow(name, images) {
+  const [height, width, channels] = content.models[0].shape, gap = 1;
+  const figure = document.createElement("figure"), caption = document.createElement("figcaption");
+  const canvas = document.createElement("canvas"), one = document.createElement("canvas");
+  Object.assign(canvas, { width: images.length * (width + gap) - gap, height });
+  images.forEach((image, place) => {
+    paint(one, image, height, width, channels);
+    canvas.getContext("2d").drawImage(one, place * (width + gap), 0);
+  });
+  caption.textContent = name;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", name);
+  figure.append(caption, canvas);
+  document.getElementById("table").append(figure);
+}
+
 const panels = content.models.slice(0, 2).map((_, number) => new Panel(number));
 sheet.addEventListener("load", () => {
   strip.style.setProperty("--sheet", `url(${content.sheet})`);
@@ -239,6 +266,7 @@ sheet.addEventListener("load", () => {
     button.addEventListener("click", () => pick(number));
     strip.append(button);
   }
+  showRows();
   pick(0);
   document.body.dataset.ready = "yes";
 });

@@ -22,6 +22,7 @@ from utils.pages import data_address, render
 from utils.results.labels import count_of, run_label, table_order, told_flags
 from utils.runs.folder import EXPLORE, ResultsError, ResultsFolder, experiment_folder
 from vae.inputs import to_unit_interval
+from vae.losses import LOSSES
 from vae.random import Stream, seed_everything
 
 HERE = Path(__file__).parent
@@ -52,11 +53,41 @@ def write_page(folder: Path, runs: Sequence[SavedRun], test: Dataset) -> Path:
         HERE / "explore.css",
         [HERE / "decoder.js", HERE / "explore.js"],
         name=folder.name,
-        titles=[run_title(run.config) for run in runs],
+        runs=[summary_of(run) for run in runs],
+        common=common_settings(runs),
         content=json.dumps(content).replace("<", "\\u003c"),
     )
     ResultsFolder(folder).replace(EXPLORE, lambda file: file.write(page.encode()))
     return folder / EXPLORE
+
+
+def summary_of(run: SavedRun) -> dict[str, str]:
+    """What the page says of a run beside the others."""
+    test, loss = run.evaluation["test"], LOSSES[run.config.loss]
+    return {
+        "name": run_label(run.config, told_flags(run.config)),
+        "formula": loss.formula,
+        "summary": loss.summary,
+        "color": look_of(run.config.loss).color,
+        "squared_error": f"{test['squared_error']:.2f}",
+        "kl": f"{-test['elbo'] - test['reconstruction']:.2f}",
+        "used": f"{test['active_units']} of {run.config.latent_dim}",
+    }
+
+
+def common_settings(runs: Sequence[SavedRun]) -> str:
+    """The settings that runs share and that matter most, in words."""
+    first = runs[0].config
+    words = {
+        "dataset": first.dataset,
+        "rec_dist": f"trained with {first.rec_dist}",
+        "epochs": count_of(first.epochs, "epoch"),
+        "lr": f"learning rate {first.lr:g}",
+        "train_size": f"{first.train_size:,} training images" if first.train_size else "all training images",
+        "seed": f"seed {first.seed}",
+    }
+    shared = [name for name in words if len({getattr(run.config, name) for run in runs}) == 1]
+    return ", ".join(words[name] for name in shared)
 
 
 def chosen(runs: Sequence[SavedRun]) -> list[SavedRun]:
@@ -78,6 +109,7 @@ def describe_run(run: SavedRun, test: Dataset) -> dict[str, Any]:
     decoder = describe(model)
     seed_everything(run.config.seed, Stream.PICTURES)
     posteriors = read_posteriors(model, test, IMAGES, noise=run.config.noise)
+    seed_everything(0, Stream.PICTURES)  # the same draws from the same prior, whatever the seed of the run
     prior_mean, prior_sd = model.prior.mean_and_sd()
     return {
         **decoder,

@@ -1,29 +1,33 @@
 """report.html: what stands in the template page.html, with style and script from page.css and page.js."""
 
-import base64
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
-from utils.figures.style import colors
+from utils.figures.style import DPI, colors
 from utils.grids.commands import run_command
 from utils.grids.saved import SavedRun
+from utils.pages import data_address, render
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, CellKey, Findings, key_of, named_config
-from utils.report.tables import SPLITS
+from utils.report.tables import SPLITS, Replicates
+from utils.results.groups import Estimate
 from utils.results.labels import count_of, symbol_of
 from utils.results.paper_numbers import REMARKS
-from utils.runs.folder import PICTURES, RECONSTRUCTIONS, SAMPLES
+from utils.runs.folder import EXPLORE, PICTURES, RECONSTRUCTIONS, SAMPLES
 
-FIGURE_SCALE = 2  # pixels of a figure to one of the page, for sharp screens
+PAGE_DPI = 100  # of figures as the page shows them: their pixels are finer, for sharp screens
+WIDEST, SMALLER = 1100, 660  # pixels of a run's pictures in the page; the smaller where there are many runs
+MANY_RUNS = 8
+QUALITY = 50  # of their compression
 HERE = Path(__file__).parent
-TEMPLATES = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file within the page."""
+    """A picture within the page."""
 
     description: str
     address: str  # with the whole file in it
@@ -42,17 +46,21 @@ class RunPictures:
 def page(findings: Findings, figures: dict[str, bytes]) -> str:
     """The page of an experiment, with figures (PNG) by name."""
     chosen = [row.option for table in findings.tables for row in table.rows if row.chosen_on]
-    return TEMPLATES.get_template("page.html").render(
+    widest = SMALLER if len(findings.runs) > MANY_RUNS else WIDEST
+    return render(
+        HERE / "page.html",
+        HERE / "page.css",
+        [HERE / "page.js"],
         findings=findings,
-        figures=[picture(content, name, FIGURE_SCALE) for name, content in figures.items()],
+        figures=[figure_picture(content, name) for name, content in figures.items()],
         symbols=list(dict.fromkeys(map(symbol_of, chosen))),
         anchors=anchors(findings),
         colors=colors(),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        explorer=EXPLORE if (findings.folder / EXPLORE).exists() else None,
+        evidence={key_of(own): found for own in findings.replicates if (found := evidence_of(own))},
         CellKey=CellKey,
         key_of=key_of,
-        pictures=run_pictures,
+        pictures=lambda run: run_pictures(run, widest),
         run_command=lambda run: run_command(run.folder.path, named_config(run)),
         numbers_by_name=numbers_by_name,
         count_of=count_of,
@@ -66,18 +74,36 @@ def anchors(findings: Findings) -> dict[CellKey, str]:
     return found | {key: f"missing-{number}" for number, key in enumerate(findings.missing)}
 
 
-def run_pictures(run: SavedRun) -> RunPictures:
+def run_pictures(run: SavedRun, widest: int) -> RunPictures:
     """The pictures in the folder of a run: its reconstructions, or of vectors the samples, are what is seen at once."""
     paths = {name: run.folder / name for name in PICTURES if (run.folder / name).exists()}
-    found = {name: picture(path.read_bytes(), f"{name} of {path.parent.name}") for name, path in paths.items()}
-    first = [found[name] for name in (RECONSTRUCTIONS, SAMPLES) if name in found][:1]
-    return RunPictures(first, [found[name] for name in found if name not in (RECONSTRUCTIONS, SAMPLES)])
+    found = {name: compressed(path, f"{name} of {path.parent.name}", widest) for name, path in paths.items()}
+    first = next((found[name] for name in (RECONSTRUCTIONS, SAMPLES) if name in found), None)
+    return RunPictures([first] if first else [], [one for one in found.values() if one is not first])
 
 
-def picture(content: bytes, description: str, scale: int = 1) -> Picture:
-    """A PNG file, so many of its pixels to one of the page's."""
-    width, height = (int.from_bytes(content[start : start + 4], "big") // scale for start in (16, 20))
-    return Picture(description, f"data:image/png;base64,{base64.b64encode(content).decode()}", width, height)
+def compressed(path: Path, description: str, widest: int) -> Picture:
+    """A run's PNG file as the page has it: in the size in which it is shown, and with some loss; the file has none."""
+    with Image.open(path) as picture:
+        scale = min(PAGE_DPI / DPI, widest / picture.width)
+        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+        small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=QUALITY)
+    return Picture(description, data_address(buffer.getvalue(), "image/webp"), *size)
+
+
+def figure_picture(content: bytes, description: str) -> Picture:
+    """A figure (PNG), with its pixels finer than the page's."""
+    width, height = (int.from_bytes(content[start : start + 4], "big") * PAGE_DPI // DPI for start in (16, 20))
+    return Picture(description, data_address(content), width, height)
+
+
+def evidence_of(own: Replicates) -> Estimate | None:
+    """log p(x) of test images over the seeds that have it; None where none has."""
+    values = {run.config.seed: run.evaluation["test"].get("evidence") for run in own.ended}
+    found = {seed: evidence["mean"] for seed, evidence in values.items() if evidence}
+    return Estimate(found) if found else None
 
 
 def numbers_by_name(value: Any, name: str = "") -> list[tuple[str, str]]:

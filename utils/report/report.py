@@ -12,10 +12,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from utils.figures.over_options import estimates_figure
-from utils.figures.style import DPI, colors_by_label
+from utils.figures.style import colors_by_label
 from utils.grids.grid import run_name
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
-from utils.report.page import FIGURE_SCALE, page
+from utils.report.page import page
 from utils.report.tables import BASELINE, SPLITS, Cell, Replicates, Row, Table, families
 from utils.results.groups import Estimate
 from utils.results.labels import count_of, symbol_of
@@ -95,7 +95,7 @@ def spelled(option: str) -> str:
 def png(figure: Figure) -> bytes:
     """A figure as a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI * FIGURE_SCALE)
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

@@ -13,11 +13,12 @@ import vae
 from browser import opened
 from small_runs import SMALL
 from utils.explore.decoders import describe
-from utils.runs.folder import EXPLORE, ResultsError
+from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
 from vae.models import build_model
 
 SCRIPT = Path(command_line.__file__).parent / "utils" / "explore" / "decoder.js"
 DECODE = "return arguments[0].map((z) => Array.from(decoders[arguments[1]].decode(z)))"
+NAMES = ["KL", "dGJS α = 0.5"]
 FEW = {name: str(value) for name, value in SMALL.items()}
 
 
@@ -42,7 +43,7 @@ def test_the_page_decodes_as_pytorch_does_with_the_same_rounded_weights(folder):
     z = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)) * 2
     with opened(folder / EXPLORE) as browser:
         names = browser.execute_script("return content.models.map((model) => model.name)")
-        assert names == ["KL", "dGJS α = 0.5"]
+        assert names == NAMES
         for number, run in enumerate(("loss-KL", "loss-dGJS")):
             found = torch.tensor(browser.execute_script(DECODE, z.tolist(), number)).view(6, 32, 32)
             with torch.inference_mode():
@@ -86,6 +87,18 @@ def test_people_move_pick_draw_and_interpolate(folder):
         assert [own[index] for own in z()] == [pytest.approx(float(slider.get_attribute("max")), abs=0.01)] * 2
         browser.find_element("id", "centre").click()
         assert z() == [[0, 0, 0]] * 2
+
+
+def test_models_are_compared_on_the_same_images_and_draws(folder):
+    text = (folder / EXPLORE).read_text()
+    for run in ("loss-KL", "loss-dGJS"):
+        error = json.loads((folder / run / EVALUATION).read_text())["test"]["squared_error"]
+        assert f"<td>{error:.2f}</td>" in text
+    assert "λ JS*^G_α(q‖p)" in text and "The same for all: digits, trained with bernoulli, one epoch" in text
+    with opened(folder / EXPLORE) as browser:
+        rows = [canvas.get_attribute("aria-label") for canvas in browser.find_elements("css selector", "#table canvas")]
+    made = [f"{what} by {name}" for what in ("reconstructed", "z drawn from the prior, decoded") for name in NAMES]
+    assert rows == ["test images", *made]
 
 
 def test_a_click_on_the_map_picks_the_image_there(folder):

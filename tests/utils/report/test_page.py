@@ -26,7 +26,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
-        if tag not in ("img", "meta"):
+        if tag not in ("img", "meta", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -50,7 +50,7 @@ def test_the_page_shows_names_as_they_are_and_fetches_nothing(results):
     assert name in page.texts and "a<i>" in page.texts
     assert [attributes for tag, attributes in page.elements if tag == "script"] == [{}]
     addresses = [a for _, attributes in page.elements for key, a in attributes.items() if key in ("src", "href")]
-    assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
+    assert all(address.startswith(("data:image/webp;base64,", "#")) for address in addresses)
     assert sum(tag == "img" for tag, _ in page.elements) == 1
     anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     assert {address[1:] for address in addresses if address[0] == "#"} <= anchors
@@ -68,7 +68,9 @@ def test_the_page_has_the_pictures_of_each_run(results):
     report(results)
     alternatives = [a["alt"] for tag, a in Page((results / "exp" / PAGE).read_text()).elements if tag == "img"]
     expected = [
-        f"{name}.png of loss-{loss}" for loss in ("KL", "rKL") for name in ("reconstructions", "traversals", "curves")
+        f"{name}.png of loss-{loss}"
+        for loss in ("KL", "rKL")
+        for name in ("reconstructions", "samples", "traversals", "curves")
     ]
     assert alternatives == expected
 
@@ -172,6 +174,6 @@ def test_runs_are_made_and_then_reported(results, capsys):
         in capsys.readouterr().out
     )
     first = (results / "exp" / PAGE).read_bytes()
-    assert first.count(b"<img") == 1 + 2 * 5
+    assert first.count(b"<img") == 1 + 2 * 6
     command_line.main(["exp", "--report"])
     assert (results / "exp" / PAGE).read_bytes() == first
