@@ -28,7 +28,7 @@ from utils.figures.style import DPI, LINES, MARKER_SIZE, SQUARED_ERROR, family_l
 from utils.grids.saved import SavedRun
 from utils.results.groups import RunGroup, evaluated
 from utils.results.labels import learnt_option, swept_option, symbol_of
-from vae.evaluation.statistics import Estimate
+from vae.evaluation.statistics import FEWEST_SEEDS, Estimate
 from vae.losses import LOSSES
 
 LIMITS = ("KL", "rKL")  # what JS^G and its dual are at the ends of their skew
@@ -213,6 +213,8 @@ def history(run: SavedRun, *names: str) -> list[list[float]]:
 def evidence_figure(groups: Sequence[RunGroup], option: str = "GJS_A") -> Figure:
     """Figure 5: log p(x) of test images against an option, with 95 % intervals; bands for losses that do not sweep it.
 
+    Intervals are over seeds where there are enough, see `evidence_over`.
+
     Above is the importance-weighted estimate, below that of prior sampling, which the paper describes. Where estimates
     differ by more than INSET_FROM nats, an inset has those near KL(q‖p).
     """
@@ -238,21 +240,36 @@ def evidence_figure(groups: Sequence[RunGroup], option: str = "GJS_A") -> Figure
 
 
 def evidence_over(axes: Axes, group: RunGroup, option: str, mean: str, interval: str) -> None:
-    """An estimate of the evidence with its interval, each by its name in evaluation.json."""
+    """An estimate of the evidence with its interval, each by its name in evaluation.json.
+
+    The interval is over seeds where there are FEWEST_SEEDS, else that of each run, about the choice of images.
+    """
     families = [family for loss in group.losses for family in group.families(loss)]
     curves = [family for family in families if family.flag == option]
     for family in [family for family in families if family.flag != option]:
         label, color = family_look(family)
-        for evidence in evaluated(family.runs, "evidence"):
-            axes.axhspan(*evidence[interval], color=color, alpha=0.25, linewidth=0)
-            axes.axhline(evidence[mean], color=color, label=label)
+        for height, low, high in evidence_bars(family.runs, mean, interval):
+            axes.axhspan(low, high, color=color, alpha=0.25, linewidth=0)
+            axes.axhline(height, color=color, label=label)
     for family in curves:
         label, color = family_look(family)
-        means = [np.mean([one[mean] for one in evaluated(runs, "evidence")]) for runs in family.series.values()]
+        means = [evidence_estimate(runs, mean).mean for runs in family.series.values()]
         axes.plot(list(family.series), means, "o-", color=color, label=label, markersize=MARKER_SIZE)
         for value, runs in family.series.items():
-            for evidence in evaluated(runs, "evidence"):
-                low, high = evidence[interval]
-                bars = [[evidence[mean] - low], [high - evidence[mean]]]
-                axes.errorbar(value, evidence[mean], bars, fmt=".", color=color, markersize=3, capsize=3)
+            for height, low, high in evidence_bars(runs, mean, interval):
+                bars = [[height - low], [high - height]]
+                axes.errorbar(value, height, bars, fmt=".", color=color, markersize=3, capsize=3)
     option_axis(axes, option, [value for family in curves for value in family.series])
+
+
+def evidence_estimate(runs: Sequence[SavedRun], mean: str) -> Estimate:
+    """An estimate of the evidence over seeds."""
+    return Estimate({run.config.seed: run.evaluation["test"]["evidence"][mean] for run in runs})
+
+
+def evidence_bars(runs: Sequence[SavedRun], mean: str, interval: str) -> list[tuple[float, float, float]]:
+    """Height, low and high: of the mean over seeds where there are enough, else of each run."""
+    found = evidence_estimate(runs, mean)
+    if found.count >= FEWEST_SEEDS:
+        return [(found.mean, *found.interval)]
+    return [(one[mean], *one[interval]) for one in evaluated(runs, "evidence")]

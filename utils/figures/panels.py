@@ -1,11 +1,12 @@
 """Parts of figures of the numbers that runs have left in evaluation.json and metrics.jsonl: a column for each group.
 
 Full lines are of the test split and dashed ones of the training split, both at z = posterior mean; dotted ones with the
-same colour are the paper's. Where there are several seeds, a line goes through their means and each has its own dot.
+same colour are the paper's. Where there are several seeds, a line goes through their means and each has its own dot;
+where there are enough for an interval of use, a band has it.
 What is not there is not drawn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from utils.grids.saved import SavedRun
 from utils.results.groups import Family, RunGroup, Series, estimate, evaluated
 from utils.results.labels import symbol_of
 from utils.results.paper_numbers import PaperNumber, published
+from vae.evaluation.statistics import FEWEST_SEEDS, Estimate
 from vae.losses import LOSSES
 from vae.options import Option
 
@@ -58,12 +60,27 @@ def learners(group: RunGroup, loss: str | None = None) -> list[str]:
 
 def curve(axes: Axes, series: Series, quantity: str, split: str, label: str, color: Any, *, marker: str = "o") -> None:
     """A quantity of the evaluation over the values of a series: the mean over seeds, and a dot for each of several."""
-    means = [estimate(runs, quantity, split).mean for runs in series.values()]
+    found = {value: estimate(runs, quantity, split) for value, runs in series.items()}
     filling, label = (color, label) if split == "test" else ("white", None)
+    means = [one.mean for one in found.values()]
     axes.plot(list(series), means, LINES[split] + marker, color=color, mfc=filling, ms=MARKER_SIZE, label=label)
+    if split == "test":
+        seeds_band(axes, found, color)
     for value, runs in series.items():
         if len(runs) > 1:
             axes.plot([value] * len(runs), evaluated(runs, quantity, split), ".", color=color, markersize=3)
+
+
+def seeds_band(axes: Axes, found: Mapping[float, Estimate], color: Any) -> None:
+    """The 95 % intervals over seeds of those that have FEWEST_SEEDS: a bar for each, and a band between neighbours."""
+    enough = [one.count >= FEWEST_SEEDS for one in found.values()]
+    if not any(enough):
+        return
+    lows, highs = zip(*(one.interval if told else (one.mean, one.mean) for told, one in zip(enough, found.values())))
+    axes.fill_between(list(found), lows, highs, where=enough, color=color, alpha=0.2, linewidth=0)
+    for value, one, told in zip(found, found.values(), enough):
+        if told:
+            axes.vlines(value, *one.interval, color=color, linewidth=1.2)
 
 
 def published_curve(axes: Axes, series: Series, color: Any) -> None:
@@ -77,8 +94,10 @@ def baselines(axes: Axes, families: Iterable[Family], quantity: str, split: str)
     """A horizontal line for each family, at the mean over seeds of a quantity of the evaluation."""
     for family in families:
         label, color = family_look(family)
-        height = estimate(family.runs, quantity, split).mean
-        axes.axhline(height, color=color, linestyle=LINES[split], label=label if split == "test" else None)
+        found = estimate(family.runs, quantity, split)
+        axes.axhline(found.mean, color=color, linestyle=LINES[split], label=label if split == "test" else None)
+        if split == "test" and found.count >= FEWEST_SEEDS:
+            axes.axhspan(*found.interval, color=color, alpha=0.15, linewidth=0)
 
 
 def published_baselines(axes: Axes, families: Iterable[Family]) -> None:

@@ -88,6 +88,48 @@ def test_a_line_goes_through_the_means_over_seeds(reference, said, tmp_path):
     assert sorted(dots[1]) == [[0.5, second], [0.5, second + 10]]
 
 
+def with_seeds(folder, loss, offsets):
+    """Copies of a run with other seeds, whose errors and evidence are so much more."""
+    for seed, offset in enumerate(offsets):
+        other = shutil.copytree(folder / f"{PREFIX}{loss}", folder / f"{loss}-seed-{seed}")
+        config, evaluation = (json.loads((other / name).read_text()) for name in (CONFIG, EVALUATION))
+        (other / CONFIG).write_text(json.dumps({**config, "seed": seed}))
+        for split in ("train", "test"):
+            evaluation[split]["squared_error"] += offset
+        if "evidence" in evaluation["test"]:
+            evaluation["test"]["evidence"]["mean"] += offset
+        (other / EVALUATION).write_text(json.dumps(evaluation))
+
+
+def test_three_seeds_have_a_band_of_their_interval(reference, said, tmp_path):
+    folder = shutil.copytree(reference / "table1", tmp_path / "table1")
+    for loss in ("GJS_GJS-A-0.5", "KL"):
+        with_seeds(folder, loss, [1.0, -1.0])
+    axes = skew_figure([only(read_groups(folder, "table1", loss=["KL", "GJS"]))], "GJS").axes[0]
+    half = 4.302653 / 3**0.5  # Student's t with two degrees of freedom, and a standard deviation of 1
+    middle = said("GJS_GJS-A-0.5", "squared_error")
+    (bar,) = [one for one in axes.collections if hasattr(one, "get_segments")]
+    assert bar.get_segments()[0].tolist() == [[0.5, pytest.approx(middle - half)], [0.5, pytest.approx(middle + half)]]
+    (band,) = axes.patches
+    assert band.get_y() == pytest.approx(said("KL", "squared_error") - half)
+    assert band.get_height() == pytest.approx(2 * half)
+
+
+def test_the_evidence_of_three_seeds_has_their_interval(reference, said, tmp_path):
+    folder = shutil.copytree(reference / "table1", tmp_path / "table1")
+    for loss in ("GJS_GJS-A-0.1", "KL"):
+        with_seeds(folder, loss, [1.0, -1.0])
+    group = only(with_evidence(read_groups(folder, "table1", loss=["KL", "GJS"])))
+    axes = evidence_figure([group]).axes[0]
+    half, kl = 4.302653 / 3**0.5, said("KL", "evidence")["mean"]
+    assert heights(axes, colour("KL"), "-") == [pytest.approx(kl)]
+    (band,) = axes.patches
+    assert (band.get_y(), band.get_height()) == pytest.approx((kl - half, 2 * half))
+    first, second = (bar.lines[2][0].get_segments()[0] for bar in axes.containers)
+    assert first[:, 1] == pytest.approx(said("GJS_GJS-A-0.1", "evidence")["mean"] + np.array([-half, half]))
+    assert second[:, 1] == pytest.approx(said("GJS_GJS-A-0.5", "evidence")["interval"])  # of its images: a single seed
+
+
 def test_published_numbers_stand_beside_runs_with_the_same_likelihood_only(reference, tmp_path):
     folder = shutil.copytree(reference / "table1", tmp_path / "table1")
     for path in folder.glob(f"*/{CONFIG}"):
