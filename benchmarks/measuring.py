@@ -29,11 +29,14 @@ class Watched(NamedTuple):
     peak_mib: float
 
 
-def watch(command: list[Any]) -> Watched:
-    """Carry out a command and watch it. Ends this program if it fails, with the last line of what it says of that."""
+def watch(command: list[Any], environment: dict[str, str] | None = None) -> Watched:
+    """Carry out a command, in this environment or another, and watch it.
+
+    Ends this program if it fails, with the last line of what it says of that.
+    """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
         peak = 0.0
         while process.poll() is None:
             peak = max(peak, resident_mib(process.pid))
