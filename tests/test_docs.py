@@ -122,6 +122,13 @@ def test_the_table_of_objectives_is_the_registrys():
     assert table in text_of(BY_NAME["objectives"]), f"docs/objectives.md should hold this table:\n{table}"
 
 
+def test_every_room_is_in_the_layout():
+    rooms = [path.parent for name in ("vae", "utils") for path in (ROOT / name).glob("*/__init__.py")]
+    text = text_of(BY_NAME["layout"])
+    assert len(rooms) >= 10
+    assert [room for room in rooms if f"`{room.relative_to(ROOT)}/`" not in text] == []
+
+
 def test_the_defaults_of_a_run_are_those_it_tells():
     (told,) = re.findall(r"have the authors' defaults: `([^`]+)`", flowing(BY_NAME["runs"]))
     assert read(["x", *shlex.split(told)]) == read(["x"])
