@@ -177,6 +177,7 @@ def test_the_scores_of_classes_are_those_of_the_runs():
     assert f"an accuracy of {values[0]} and a mutual information of {values[1]}" in text
 
 
+@pytest.mark.slow
 def test_the_page_from_python_runs_from_top_to_bottom(in_folder):
     page = BY_NAME["python"]
     (command,) = (words[2:] for words in commands(page) if "main.py" in words)

@@ -93,6 +93,7 @@ def test_values_given_twice_are_one(capsys, tmp_path):
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["seed"] == 7
 
 
+@pytest.mark.slow
 def test_a_preset_with_flags_of_ones_own(capsys, tmp_path):
     flags = "--preset beta -d digits -e 1 --betaH-B 2 4 --train-size 8 --test-size 8 --no-cuda".split()
     status, out, err = run_here(["beta", *flags, "--results-dir", tmp_path], capsys)

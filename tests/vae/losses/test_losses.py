@@ -148,6 +148,7 @@ def test_alpha_at_and_next_to_its_ends_is_finite(name, logvar, alpha, nielsen, i
     check_finite(loss, model, images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_training_lowers_it(name, images):
     loss, model = make(name)

@@ -74,6 +74,7 @@ def make_trainer(loss, network):
     return Trainer(model, objective, IMAGES, TrainingSettings(batch_size=4, lr=1e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "network"), CASES)
 def test_every_loss_trains_with_every_network_goes_on_to_the_same_bits_and_is_evaluated(loss, network):
     whole, begun, resumed = (make_trainer(loss, network) for _ in range(3))
