@@ -16,8 +16,10 @@ def markdown_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterato
 
 
 def title(column: Column) -> str:
-    """A column by its data set and likelihood."""
-    return f"{TITLES.get(column.dataset, column.dataset)}, `{column.rec_dist}`"
+    """A column by its data set and likelihood, and by its size where not all images are trained on."""
+    config = column.runs[0].config
+    size = f", {config.epochs} epochs of {config.train_size:,} images" if config.train_size else ""
+    return f"{TITLES.get(column.dataset, column.dataset)}, `{column.rec_dist}`{size}"
 
 
 def number(values: Mapping[int, float], *remarks: str, digits: int = 2, sign: str = "") -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from utils.report.reference import BLOCKS, columns_of, filled
-from utils.results.cells import number
+from utils.results.cells import number, title
 from written_runs import write_grid
 
 FLAGS = {"loss": ["KL", "rKL", "GJS", "dGJS"], "GJS_A": [0.1, 0.3], "seed": [1, 1234]}
@@ -41,6 +41,14 @@ def test_columns_are_in_the_papers_order(reference):
         ("mnist", "bernoulli"),
         ("fashion", "gaussian"),
     ]
+
+
+def test_a_column_of_fewer_images_says_how_many(tmp_path):
+    flags = {"dataset": ["dsprites"], "loss": ["KL"], "epochs": 10, "train_size": 100_000}
+    write_grid(tmp_path / "table1", lambda config: 9.0, **flags)
+    (column,) = columns_of(["table1"], tmp_path)
+    assert title(column) == "dSprites, `bernoulli`, 10 epochs of 100,000 images"
+    assert "| KL | 9.00 (1) | 13.55 |" in BLOCKS["results"](tmp_path)
 
 
 def test_the_table_has_every_loss_beside_the_papers(reference):
