@@ -11,10 +11,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
-from tqdm import tqdm
-
 from utils.datasets.dataset import DatasetError
 from utils.datasets.registry import dataset_names
+from utils.machine.bars import bar
 from utils.machine.locks import locked, made
 
 CONNECT_SECONDS = 4  # until a mirror begins to answer; then the next one is tried
@@ -120,11 +119,10 @@ def _fetch(url: str, part: Path, digest: str | None) -> None:
     with _open(url) as response, part.open("wb") as file:
         length = response.length  # None if the mirror does not say
         name = urlsplit(url).path.rpartition("/")[2]
-        # disable=None: no bar unless stderr is a terminal, where it is wiped at the end.
-        with tqdm(total=length, desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        with bar(total=length, desc=name, unit="B", unit_scale=True) as shown:
             while chunk := response.read(CHUNK_BYTES):
                 file.write(chunk)
-                bar.update(len(chunk))
+                shown.update(len(chunk))
         size = file.tell()
     if length is not None and size != length:
         raise OSError(f"broke off after {size} of {length} bytes")

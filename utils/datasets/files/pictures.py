@@ -6,9 +6,10 @@ Pillow has many exceptions for files that are damaged, of every kind: whoever re
 import io
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -26,7 +27,6 @@ NEW_SUBFILE_TYPE = 254
 
 Result = TypeVar("Result")
 
-
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs goes to standard error
 
 
@@ -35,13 +35,12 @@ def quiet() -> Iterator[None]:
     """What Pillow says of pictures kept to ourselves: warnings, and what libtiff writes to standard error by itself."""
     with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")
-        with suppress(OSError):  # standard error is closed
-            standard_error = os.dup(2)
+        if sys.__stderr__ is not None:  # else 2 may be any file
+            standard_error, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
             stack.callback(os.close, standard_error)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            stack.callback(os.close, nowhere)
             stack.callback(os.dup2, standard_error, 2)
             os.dup2(nowhere, 2)
+            os.close(nowhere)
         yield
 
 

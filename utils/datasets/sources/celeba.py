@@ -10,13 +10,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.datasets.dataset import Dataset, DatasetError
 from utils.datasets.files.cache import Splits, cached
 from utils.datasets.files.download import file_digest
 from utils.datasets.files.pictures import open_picture, square
 from utils.datasets.registry import first, register
+from utils.machine.bars import bar
 
 PAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 ARCHIVE, PARTITION = "img_align_celeba.zip", "list_eval_partition.txt"
@@ -73,7 +73,7 @@ def _prepare(folder: Path) -> tuple[Splits, str]:
 def _images(archive: zipfile.ZipFile, photos: list[str]) -> np.ndarray:
     """These photographs, 178x218 each, as squares: uint8 (N, 3, 64, 64)."""
     images = np.empty((len(photos), 3, SIDE, SIDE), dtype=np.uint8)
-    for position, photo in enumerate(tqdm(photos, desc=ARCHIVE, unit=" images", disable=None, leave=False)):
+    for position, photo in enumerate(bar(photos, desc=ARCHIVE, unit=" images")):
         content = archive.read(f"img_align_celeba/{photo}")
         images[position] = square(open_picture(io.BytesIO(content), ("JPEG",)), SIDE, grey=False)
     return images

@@ -11,7 +11,6 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.datasets.dataset import Dataset, DatasetError
 from utils.datasets.files.cache import Splits, cached
@@ -19,6 +18,7 @@ from utils.datasets.files.download import download, file_digest
 from utils.datasets.files.pictures import open_picture, square
 from utils.datasets.registry import SPLITS, first, register
 from utils.datasets.splits import split_indices
+from utils.machine.bars import bar
 
 ARCHIVE = "rendered_chairs.tar"
 MIRRORS = (f"https://www.di.ens.fr/willow/research/seeing3Dchairs/data/{ARCHIVE}",)
@@ -94,7 +94,7 @@ def _images(path: Path) -> np.ndarray:
         # Members are read as streams, whatever their names and kinds, and only regular files with the names of
         # renders: nothing in the archive decides where anything is written.
         with tarfile.open(path, "r|") as archive:
-            for member in tqdm(archive, desc=path.name, unit=" files", disable=None, leave=False):
+            for member in bar(archive, desc=path.name, unit=" files"):
                 match = MEMBER.fullmatch(member.name)
                 if match and member.isreg() and member.size <= MEMBER_BYTES:
                     chairs.setdefault(match[1], {})[match[2]] = _image(archive.extractfile(member).read(), member.name)

@@ -2,13 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from utils.datasets.dataset import Dataset, DatasetError
 from utils.datasets.files.headers import FORMATS, Picture, pictures_in
@@ -18,6 +17,7 @@ from utils.datasets.files.pictures import WHITE, check_size, square, use_picture
 from utils.datasets.notes import class_note, counted, few, image_notes, left_out_note, shape_note
 from utils.datasets.registry import SPLITS, first, register_path
 from utils.datasets.splits import split_indices, tested_part
+from utils.machine.bars import bar
 
 SMALL, LARGE = 32, 64
 SPLIT_SEED = 2020
@@ -72,15 +72,10 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     )
 
 
-def _bar(files: Collection, name: str) -> Iterable:
-    """A progress bar over files."""
-    return tqdm(files, desc=name, unit=" files", disable=None, leave=False)
-
-
 def _pictures(listing: Listing, path: Path, name: str) -> list[Picture]:
     """All pictures of a folder in the order of their names and pages; other files are added to what is left out."""
     found = []
-    for file, place in _bar(listing.files.items(), name):
+    for file, place in bar(listing.files.items(), desc=name, unit=" files"):
         pictures = pictures_in(file, place)
         found += pictures
         if not pictures:
@@ -166,7 +161,7 @@ def _white(used: list[Picture], name: str) -> int:
     """The value that is white where a pixel has 16 bits: the greatest of as many bits as all such pictures use."""
     files = _by_file(picture for picture in used if picture.deep)
     greatest = 0 if files else WHITE
-    for pages in _bar(files.values(), name):
+    for pages in bar(files.values(), desc=name, unit=" files"):
         greatest = max(greatest, _greatest(pages[0].path, pages))
         if white_of(greatest) == WHITE:
             break
@@ -179,7 +174,7 @@ def _read(chosen: list[Picture], images: np.ndarray, name: str, *, grey: bool, w
     It counts page numbers and white too, where they are not what they are in a folder of single pictures of 8 bits.
     """
     digests, places = {}, {picture: place for place, picture in enumerate(chosen[: len(images)])}
-    for file, pages in _bar(_by_file(chosen).items(), name):
+    for file, pages in bar(_by_file(chosen).items(), desc=name, unit=" files"):
         content = pages[0].path.read_bytes()
         digests[file] = hashlib.sha256(content).digest()
         if wanted := [page for page in pages if page in places]:
@@ -195,7 +190,7 @@ def _read(chosen: list[Picture], images: np.ndarray, name: str, *, grey: bool, w
 def _refuse_broken(used: list[Picture], path: Path, name: str) -> None:
     """Raise a DatasetError that names the files that cannot be read, if there are any: every one is tried."""
     errors, files = {}, _by_file(used)
-    for file, pages in _bar(files.items(), name):
+    for file, pages in bar(files.items(), desc=name, unit=" files"):
         try:
             if pages[0].error:
                 raise pages[0].error
