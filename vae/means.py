@@ -1,6 +1,8 @@
 """Means of a loss's terms over many batches, variances of latents, and the watch for terms that are not finite."""
 
 import copy
+from operator import index
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,6 +60,19 @@ class Means:
         means = copy.copy(self)
         means.sums, means.first_bad = self.sums[:, index], self.first_bad[:, index]
         return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, to go on from; once there has been a batch."""
+        return {name: getattr(self, name) for name in ("names", "sums", "first_bad", "count", "batches")}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from such a state, on a device. Raises ValueError if it is none."""
+        for name, dtype in (("sums", torch.float64), ("first_bad", torch.int64)):
+            tensor = state[name]
+            if tensor.dtype != dtype or tensor.shape != (len(state["names"]),):
+                raise ValueError(f"the {name} of the means are {tensor.dtype} of shape {tuple(tensor.shape)}")
+            setattr(self, name, tensor.to(device))
+        self.names, self.count, self.batches = list(state["names"]), index(state["count"]), index(state["batches"])
 
     def values(self) -> dict[str, float]:
         """The means by name."""

@@ -25,3 +25,17 @@ def seed_everything(seed: int, stream: int) -> None:
 def stream_seed(seed: int, stream: int) -> int:
     """What a generator is to be seeded with, to give that stream of a seed."""
     return int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0])
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """Where PyTorch's global random streams stand that computing on a device draws from."""
+    state = {"cpu": torch.get_rng_state()}
+    return state if device.type == "cpu" else state | {"cuda": torch.cuda.get_rng_state(device)}
+
+
+def set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Let those streams go on from there; one that the state does not have stays as it is."""
+    if "cpu" in state:
+        torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

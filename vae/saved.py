@@ -19,6 +19,7 @@ from vae.losses import LOSSES, Loss, build_loss
 from vae.models import VAE
 from vae.models.full_covariance import with_full_posterior
 from vae.models.priors import PRIORS
+from vae.states import load_tensors_of
 
 CONFIG, MODEL = "config.json", "model.pt"
 END_OF_ZIP = b"PK\5\6"  # begins the last 22 bytes of an archive without a comment, of which the last two are 0
@@ -51,8 +52,8 @@ def load(folder: str | Path, device: torch.device | str = "cpu") -> tuple[VAE, L
     model, loss = build_saved(config, folder / CONFIG)
     state = load_tensors(folder / MODEL, remedy="restore it, or run again under another name")
     with refusing_misfits(folder / MODEL):
-        model.load_state_dict(state["model"])
-        loss.load_state_dict(state["loss"])
+        load_tensors_of(model, state["model"])
+        load_tensors_of(loss, state["loss"])
     return model.to(device).eval(), loss.to(device).eval(), config
 
 

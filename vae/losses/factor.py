@@ -11,6 +11,7 @@ from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
 from vae.losses.base import Display, LossTerms, Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
 from vae.options import Option
+from vae.states import load_averages
 
 HIDDEN_LAYERS = 6
 HIDDEN_UNITS = 1000
@@ -90,7 +91,7 @@ class FactorLoss(AnnealedLoss):
         return self.optimizer.state_dict()
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state)
+        load_averages(self.optimizer, state)
 
 
 def permute_coordinates(z: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from math import ceil
 from operator import index
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from vae.losses import Loss
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
 from vae.random import seed_everything
+from vae.states import load_averages, load_tensors_of
+from vae.training.position import Position
 from vae.training.settings import TrainingSettings
 from vae.training.step import OptimizerStep
 
@@ -63,7 +65,8 @@ class Trainer:
             torch.compiler.reset()
         self.take_step = OptimizerStep(self.terms, chain(model.parameters(), loss.trained_parameters()), settings)
         self.epoch = 0  # epochs done
-        self.step = 0  # optimiser steps done
+        self.step = 0  # optimiser steps done in them
+        self.position: Position | None = None  # in an epoch that has begun
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -85,28 +88,32 @@ class Trainer:
             yield self.train_epoch()
 
     def train_epoch(self) -> dict[str, float]:
-        """Train on every image once, in a new order, and return the epoch's record."""
+        """Train on every image once, in a new order, and return the epoch's record; or on the rest of one begun."""
         seed_everything(self.settings.seed, self.epoch + 1)
         self.model.train()
         self.loss.train()
-        means, batch_size = Means(), self.settings.batch_size
+        batch_size = self.settings.batch_size
+        order = torch.randperm(len(self.data)).to(self.data.device)
+        position = self.position = self.position or Position(self.data.device)
+        position.go_on()
+        means = position.means
         self.reporter.start_epoch(self.epoch + 1, len(self.data))
-        start = perf_counter()
+        if means.count:
+            self.reporter.advance(means.count)
         try:
-            order = torch.randperm(len(self.data)).to(self.data.device)
-            for batch, chosen in enumerate(order.split(batch_size), start=1):
+            for chosen in order.split(batch_size)[means.batches :]:
                 images = to_network(self.data.index_select(0, chosen))
                 inputs = add_noise(images, self.settings.noise)
                 terms = self.take_step(images, inputs, full=len(images) == batch_size)
                 self.loss.after_step()
                 means.add(terms, len(images))
-                if batch % CHECK_EVERY == 0:
+                if means.batches % CHECK_EVERY == 0:
                     means.check(self.epoch + 1, self.step)
                 self.reporter.advance(len(images))
             self.check_finite(means)
         finally:
             self.reporter.end_epoch()
-        return self.end_epoch(means, batch, perf_counter() - start)
+        return self.end_epoch(means, means.batches, position.seconds)
 
     def terms(self, images: Tensor, inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """What is minimised of a batch, of which the model sees the inputs, and all terms by name."""
@@ -124,6 +131,7 @@ class Trainer:
         """Count an epoch of so many steps as done, and return its record."""
         self.epoch += 1
         self.step += steps
+        self.position = None
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -133,18 +141,36 @@ class Trainer:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """All that training goes on from, between epochs."""
-        return {
+        """All that training goes on from, between epochs or between two batches of one."""
+        state = {
             "epoch": self.epoch,
             "step": self.step,
             "model": self.model.state_dict(),
             "loss": self.loss.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
+        within = self.position is not None and self.position.means.batches > 0
+        return state | ({"position": self.position.state_dict()} if within else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from such a state. Raises KeyError, RuntimeError, TypeError or ValueError if it is of another."""
-        self.model.load_state_dict(state["model"])
-        self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.step = index(state["epoch"]), index(state["step"])
+        """Go on from such a state. Raises LookupError, RuntimeError, TypeError or ValueError if it is of another.
+
+        What is not trained, the learning rate say, is as the settings have it, whatever the state says.
+        """
+        self.load_position(state)
+        load_tensors_of(self.model, state["model"])
+        load_tensors_of(self.loss, state["loss"])
+        load_averages(self.optimizer, state["optimizer"])
+
+    def load_position(self, state: dict[str, Any]) -> None:
+        """Stand where a state was left. Raises ValueError for a number of steps that these data do not take."""
+        self.epoch, self.step, self.position = index(state["epoch"]), index(state["step"]), None
+        batch_size, images = self.settings.batch_size, len(self.data)
+        if self.epoch < 0 or self.step != self.epoch * ceil(images / batch_size):
+            raise ValueError(f"{self.step} steps are not those of {self.epoch} epochs")
+        if "position" in state:
+            self.position = Position(self.data.device)
+            self.position.load_state_dict(state["position"])
+            means = self.position.means
+            if means.batches < 1 or means.count != min(means.batches * batch_size, images):
+                raise ValueError(f"{means.count} images are not those of {means.batches} batches")
