@@ -13,8 +13,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-STOPPABLE = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not so of a script's background process
-if __name__ == "__main__" and STOPPABLE:  # until main begins, which has more to say, Ctrl-C just ends the imports
+from utils.machine.console import escaped, make_sturdy
+from utils.machine.signals import endings, heed
+
+ENDINGS = endings()
+if __name__ == "__main__" and signal.SIGINT in ENDINGS:  # until main begins, which has more to say, Ctrl-C just ends it
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from utils.datasets import DatasetError
@@ -132,6 +135,8 @@ def check_command(command: Command) -> None:
         fail(f"--ensemble {want}")
     if command.ensemble and mode == "is_eval_only":
         fail("--ensemble is for training: --is-eval-only evaluates one model after the other, so leave it out")
+    if command.ensemble and command.runtime.checkpoint_minutes is not None:
+        fail("--checkpoint-minutes is for runs that train by themselves: with --ensemble, every epoch is saved")
     if command.ensemble and (executor or jobs > 1):
         fail(f"--ensemble and {way} exclude each other: give one of them")
 
@@ -196,18 +201,18 @@ def errors_in_one_line() -> Iterator[None]:
         fail(OUT_OF_MEMORY)
     except Interrupted as interruption:
         fail(str(interruption), status=130)
-    except KeyboardInterrupt:
-        fail("interrupted; what was saved before is untouched", status=130)
+    except KeyboardInterrupt as end:
+        fail(f"{str(end) or 'interrupted'}; what was saved before is untouched", status=130)
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
     """End with one line on standard error; of ranks that share a run, the first one's."""
     if not rank():
-        print(f"main.py: {message}", file=sys.stderr)
+        print(f"main.py: {escaped(message)}", file=sys.stderr)
     raise SystemExit(status)
 
 
 if __name__ == "__main__":
-    if STOPPABLE:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    make_sturdy()
+    heed(ENDINGS)
     main()

@@ -92,14 +92,17 @@ def test_killed_again_and_again_at_random_moments(tmp_path, uninterrupted):
     assert outcome(tmp_path) == uninterrupted, "of a process too"
 
 
-def test_ctrl_c_saves_and_names_the_command_that_goes_on(tmp_path, uninterrupted):
+@pytest.mark.parametrize("one", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_asks_a_run_to_end_saves_and_names_the_command_that_goes_on(one, tmp_path, uninterrupted):
     process = start(tmp_path, *RUN, "--checkpoint-every", "100")
     assert process.stdout.readline().startswith("epoch 1/12")
     assert process.stdout.readline().startswith("epoch 2/12")
-    process.send_signal(signal.SIGINT)
+    for _ in range(3):  # which mean no more than one
+        process.send_signal(getattr(signal, one))
     _, err = process.communicate()
     assert process.returncode == 130
     assert err.count("\n") == 1
+    assert err.startswith("main.py: interrupted; " if one == "SIGINT" else f"main.py: ended by {one}; ")
     command = f"python main.py exp --resume --results-dir {tmp_path}"
     assert f": {command}" in err
     assert not (tmp_path / "exp" / MODEL).exists()

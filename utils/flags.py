@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
+from unicodedata import category
 
 from utils.datasets import dataset_choices
 from utils.grids.presets import PRESETS, SCALES
@@ -145,15 +146,18 @@ def add_folder(parser: Parser) -> None:
     ):
         group.add_argument(name, action="store_true", help=text)
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
-    add_options(group, [every], several=False)
-    group.add_argument("--results-dir", type=Path, metavar="DIR", help="where experiments lie (default: results)")
+    minutes = Option("checkpoint_minutes", None, "and every M minutes, within an epoch too", float, above=0)
+    add_options(group, [every, minutes], several=False)
+    group.add_argument(
+        "--results-dir", type=folder_path, metavar="DIR", help="where experiments lie (default: results)"
+    )
 
 
 def add_machine(parser: Parser) -> None:
     """Add the flags of this machine."""
     group = parser.add_argument_group("the machine")
     group.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where data sets lie (default: $VAE_DATA if set, else data)"
+        "--data-dir", type=folder_path, metavar="DIR", help="where data sets lie (default: $VAE_DATA if set, else data)"
     )
     group.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (default: auto)")
     group.add_argument("--no-cuda", action="store_const", const="cpu", dest="device", help="the same as --device cpu")
@@ -171,6 +175,16 @@ def add_options(group: Any, options: Iterable[Option], *, several: bool = True) 
         number = {"nargs": "+", "action": OneOrSeveral} if several else {}
         kind = {"type": parser_of(option), "metavar": metavar}
         group.add_argument(*flags, dest=option.name, help=help_of(option), **kind, **number)
+
+
+def folder_path(text: str) -> Path:
+    """The folder that a text names, with ~ for the home directory."""
+    if any(category(c) in ("Cc", "Cf") for c in text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a folder: expected one without control characters")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"no home directory is known for the path {text}: write it in full") from None
 
 
 def help_of(option: Option) -> str:

@@ -9,7 +9,14 @@ from torch import Tensor
 
 
 class NonFiniteError(ArithmeticError):
-    """Training or evaluation met a number that is not finite; the message says which, where and when."""
+    """Training or evaluation met a number that is not finite; the message says which, where and when.
+
+    `step` is the number of the training step that it came from, counted from 1, where that is known.
+    """
+
+    def __init__(self, message: str, step: int | None = None):
+        super().__init__(message)
+        self.step = step
 
 
 class Means:
@@ -51,9 +58,8 @@ class Means:
             batch = min(b for b in bad if b)
             # The total is the sum of the others: name what made it so, where that is known.
             name = max((n for n, b in zip(self.names, bad) if b == batch), key=lambda n: n != "loss")
-            raise NonFiniteError(
-                f"the term {name} is not finite at step {first_step + batch} (epoch {epoch}, batch {batch})"
-            )
+            step = first_step + batch
+            raise NonFiniteError(f"the term {name} is not finite at step {step} (epoch {epoch}, batch {batch})", step)
 
     def of_member(self, index: int) -> "Means":
         """The means of one member, where terms are vectors with an element for each member of an ensemble."""

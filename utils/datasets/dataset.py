@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from utils.datasets.packed import PackedImages
+from utils.machine.console import escaped
 
 
 class DatasetError(Exception):
@@ -16,8 +17,7 @@ class DatasetError(Exception):
 
 def printable(text: str) -> str:
     """A text that quotes strangers' names, as one line that any console shows and no terminal obeys."""
-    line = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return escaped(" ".join(text.split()))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from utils.grids.grid import configurations, run_name
 from utils.grids.presets import EPOCHS, EPOCHS_OF, PRESETS
 from utils.runs.config import COMPOSED, RunConfig, default_options, flags_in_order, used_flags
 from utils.runs.folder import ResultsError
-from utils.runs.runtime import Runtime
+from utils.runs.runtime import Runtime, flag_words
 from vae.options import OptionError
 
 
@@ -132,7 +132,7 @@ def command(folder: Path, flags: dict[str, Any], preset: str | None = None) -> s
     """A command line with these flags, for the experiment of that folder."""
     words = ["python", "main.py", folder.name]
     if folder.parent != Runtime.results_dir:
-        words += ["--results-dir", str(folder.parent)]
+        words += flag_words("--results-dir", folder.parent)
     if preset:
         words += ["--preset", preset]
     for name, value in flags.items():
@@ -140,5 +140,5 @@ def command(folder: Path, flags: dict[str, Any], preset: str | None = None) -> s
         if isinstance(value, bool):
             words += [f"--{flag}" if value else f"--no-{flag}"]
         else:
-            words += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
+            words += flag_words(f"--{flag}", *(value if isinstance(value, list) else [value]))
     return shlex.join(words)

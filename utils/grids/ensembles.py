@@ -86,8 +86,8 @@ def attempt(step: Callable[[], T]) -> T | Exception:
     try:
         with silenced():
             return step()
-    except Interrupted:
-        raise KeyboardInterrupt from None
+    except Interrupted as interruption:
+        raise interruption.end from None
     except Exception as error:
         return error
 
@@ -120,10 +120,14 @@ def train_those_behind(running: list[Run], progress: Progress) -> dict[Run, Reco
     """Train the runs with the fewest epochs done for one, and give the record or the error of each.
 
     Those that are compiled and those that are not, where runs that go on are of both kinds, train one after the other.
+    A run that was left within an epoch trains the rest of it by itself.
     """
     epoch = min((run.trainer.epoch for run in running), default=0)
     behind = [run for run in running if run.trainer.epoch == epoch]
     records: dict[Run, Record | Exception] = {}
+    for run in [run for run in behind if run.trainer.position]:
+        behind.remove(run)
+        records[run] = attempt(run.trainer.train_epoch)
     for compiled in {run.trainer.compiled for run in behind}:
         alike = [run for run in behind if run.trainer.compiled == compiled]
         try:

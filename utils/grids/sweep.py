@@ -19,6 +19,7 @@ from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
 from utils.machine.processes import in_turn, side_by_side
+from utils.machine.signals import EndedAtOnce
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
@@ -63,7 +64,9 @@ def sweep(
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
     Interrupted once all that are at work are saved.
     """
-    runtime = replace(runtime, results_dir=experiment_folder(runtime.results_dir, experiment).path)
+    again = "the same command without --overwrite" if mode == "overwrite" else "the same command"
+    place = experiment_folder(runtime.results_dir, experiment).path
+    runtime = replace(runtime, results_dir=place, again=f"{again} goes on")
     pending, forecast = pending_runs(configs, runtime, mode)
     if timed and pending:
         how_long = duration(forecast, runtime, jobs, elsewhere=bool(executor or ensemble))
@@ -81,8 +84,8 @@ def sweep(
         with closing(executor(partial(attempt, runtime=runtime, mode=mode), pending, tally.announce)) as outcomes:
             for config, outcome in outcomes:
                 tally.add(config, outcome)
-    except KeyboardInterrupt:
-        raise tally.interrupted() from None
+    except KeyboardInterrupt as end:
+        raise tally.interrupted(end) from None
     tally.finish()
 
 
@@ -168,7 +171,7 @@ def local_executor(runtime: Runtime, jobs: int, ensemble: bool | None, mode: str
     if jobs > 1:
         return partial(side_by_side, jobs=jobs)
     if ensemble is None:
-        ensemble = device.type == "cuda"
+        ensemble = device.type == "cuda" and runtime.checkpoint_minutes is None
     if ensemble and mode != "is_eval_only":
         return partial(in_ensembles, runtime=runtime, overwrite=mode == "overwrite")
     return in_turn
@@ -199,8 +202,8 @@ def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> Outcome:
         if (runtime.results_dir / config.experiment / CONFIG).exists():  # one to be overwritten has been cleared
             return outcome_of(resume(config.experiment, config.flags(), runtime))
         return outcome_of(run(config, runtime, overwrite=mode == "overwrite"))
-    except Interrupted:
-        raise KeyboardInterrupt from None
+    except Interrupted as interruption:
+        raise interruption.end from None
     except Exception as error:
         return outcome_of(error)
 
@@ -258,13 +261,13 @@ class Tally:
             return ""
         return f"; {in_words(self.forecast.left(self.over))} left"
 
-    def interrupted(self) -> Interrupted:
+    def interrupted(self, end: KeyboardInterrupt) -> Interrupted:
         """What to raise after Ctrl-C."""
         done = f"{self.ended} of {len(self.configs)} runs have ended"
-        again = "the same command without --overwrite" if self.mode == "overwrite" else "the same command"
-        return Interrupted(
-            f"interrupted; {done}, what others have is saved up to their last whole epoch: {again} goes on"
-        )
+        others = "what others have is saved up to their last whole epoch"
+        if isinstance(end, EndedAtOnce):
+            done, others = f"at once; {done}", "others have what they had saved before"
+        return Interrupted(f"{str(end) or 'interrupted'}; {done}, {others}: {self.runtime.again}", end)
 
     def finish(self) -> None:
         """All runs have ended. Raises SweepFailed if some failed."""

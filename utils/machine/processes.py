@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 Task = Any
+OF_TERMINALS = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 def in_turn(
@@ -73,17 +74,18 @@ class Worker(NamedTuple):
 def start(work: Callable[[Task], Any], threads: int) -> Worker:
     """Start a process that carries out work(task) on each task it is sent.
 
-    Ctrl-C in a terminal is sent to every process there. The new one never sees it, because it is for this one to
-    interrupt the others, once each: a second interruption would end what the first is saving.
+    Ctrl-C in a terminal, and its closing, are told to every process there. The new one never sees it, because it is
+    for this one to interrupt the others, once each: a second interruption would end what the first is saving.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=begin, args=(work, threads, theirs), daemon=True)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the new process keeps
+    before = {one: signal.signal(one, signal.SIG_IGN) for one in OF_TERMINALS}  # which the new process keeps
     try:
         process.start()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     theirs.close()
     return Worker(process, ours)
 
@@ -101,7 +103,7 @@ def begin(work: Callable[[Task], Any], threads: int, connection: Connection) -> 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
     """Show nothing of what the block prints."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with open(os.devnull, "w", encoding="utf-8", errors="replace") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 

@@ -3,7 +3,6 @@
 import signal
 import time
 from types import FrameType
-from typing import NoReturn
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # as far as the system has them
 PATIENCE = 1.0  # seconds from the first signal in which others mean the same: a key held down, a batch system's second
@@ -44,9 +43,3 @@ def heed(which: list[signal.Signals]) -> None:
     requests = Requests()
     for one in which:
         signal.signal(one, requests)
-
-
-def ignore(*numbers: int) -> None:
-    """Take no notice of signals from now on."""
-    for number in numbers:
-        signal.signal(number, signal.SIG_IGN)

@@ -20,7 +20,7 @@ from utils.report.tables import BASELINE, SPLITS, Cell, Replicates, Row, Table, 
 from utils.results.groups import Estimate
 from utils.results.labels import count_of, symbol_of
 from utils.results.paper_numbers import REMARKS
-from utils.runs.folder import ResultsFolder, experiment_folder
+from utils.runs.folder import experiment_folder
 
 PAGE, TABLE, CSV = "report.html", "table.md", "table.csv"
 CSV_COLUMNS = (
@@ -37,12 +37,13 @@ def write_report(experiment: str, results_dir: Path) -> None:
 
     Raises ResultsError if there is no such experiment, a file of it is damaged, or the folder cannot be written to.
     """
-    folder = experiment_folder(results_dir, experiment).path
-    findings = read_findings(folder)
+    folder = experiment_folder(results_dir, experiment, again="--report writes it again")
+    findings = read_findings(folder.path)
+    folder.check_place()
     pictures = {name: png(figure) for name, figure in swept_figures(findings).items()}
     texts = {TABLE: markdown(findings), CSV: comma_separated(findings), PAGE: page(findings, pictures)}
-    for name, content in {**pictures, **{name: text.encode() for name, text in texts.items()}}.items():
-        ResultsFolder(folder).replace(name, lambda file, content=content: file.write(content))
+    for name, content in {**pictures, **{name: text.encode(errors="replace") for name, text in texts.items()}}.items():
+        folder.replace(name, lambda file, content=content: file.write(content))
     ended = len(findings.runs) - len(findings.unfinished)
     others = ", ".join([TABLE, CSV, *pictures])
     print(f"report of {ended} of {len(findings.runs)} runs in {folder / PAGE}, beside it {others}")

@@ -1,6 +1,7 @@
 """The evaluation of a run's model, and a saved model's anew."""
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import vae
@@ -28,7 +29,8 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
     not finite.
     """
     keep_freed_memory()
-    folder = open_folder(experiment, runtime)
+    folder = open_folder(experiment, replace(runtime, again="--is-eval-only evaluates again"))
+    folder.check_place()
     with folder.held():
         with together():
             saved, record = read_config(folder)

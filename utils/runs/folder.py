@@ -27,11 +27,12 @@ BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a
 class ResultsFolder:
     """The files of one run. Every file but metrics.jsonl is replaced atomically.
 
-    It is written to, unless it is another process that `writes` it: then it is only read here.
+    It is written to, unless it is another process that `writes` it: then it is only read here. Where writing fails,
+    `again` tells what goes on, or begins again, once that is put right.
     """
 
-    def __init__(self, path: Path, *, writes: bool = True):
-        self.path, self.writes = path, writes
+    def __init__(self, path: Path, *, writes: bool = True, again: str = "--resume goes on"):
+        self.path, self.writes, self.again = path, writes, again
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -103,12 +104,12 @@ class ResultsFolder:
 
     # Metrics
 
-    def append_metrics(self, record: dict[str, Any]) -> None:
-        """Add one line to metrics.jsonl, and make sure that it is on the disk."""
+    def append_metrics(self, *records: dict[str, Any]) -> None:
+        """Add lines to metrics.jsonl, and make sure that they are on the disk."""
         if not self.writes:
             return
         with self.writing(METRICS), open(self / METRICS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write("".join(json.dumps(record) + "\n" for record in records))
             file.flush()
             os.fsync(file.fileno())
 
@@ -190,12 +191,12 @@ class ResultsFolder:
         except OSError as error:
             raise ResultsError(
                 f"cannot write {self / name} ({error.strerror or error}): what was saved before is untouched; "
-                "put that right, then --resume goes on"
+                f"put that right, then {self.again}"
             ) from None
 
 
-def experiment_folder(results_dir: Path, name: str, *, writes: bool = True) -> ResultsFolder:
-    """The folder of an experiment, which lies in results_dir and nowhere else.
+def experiment_folder(results_dir: Path, name: str, **how: Any) -> ResultsFolder:
+    """The folder of an experiment, which lies in results_dir and nowhere else; `how` it is written, see ResultsFolder.
 
     Raises ResultsError for a name that is not one folder name, or that of a link.
     """
@@ -203,13 +204,15 @@ def experiment_folder(results_dir: Path, name: str, *, writes: bool = True) -> R
     path = results_dir / name
     if path.is_symlink():
         raise ResultsError(f"{path} is a link to {path.readlink()}: go there by --results-dir, or choose another name")
-    return ResultsFolder(path, writes=writes)
+    return ResultsFolder(path, **how)
 
 
 def check_experiment_name(name: str) -> None:
     """Raise ResultsError unless the name is one component of a path that names a folder."""
     forbidden = (
-        not isinstance(name, str) or name.startswith(".") or any(c in "/\\:" or not c.isprintable() for c in name)
+        not isinstance(name, str)
+        or name.startswith((".", "-"))
+        or any(c in "/\\:" or not c.isprintable() for c in name)
     )
     if forbidden or name != name.strip() or not 0 < len(name.encode()) <= 200:
         raise ResultsError(f"experiment name {name!r}: expected one folder name, such as mnist-dgjs")

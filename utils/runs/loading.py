@@ -12,7 +12,7 @@ from vae.options import OptionError
 
 def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     """The folder of a run, which the first rank writes and the others only read. Raises ResultsError for its name."""
-    return experiment_folder(runtime.results_dir, experiment, writes=rank() == 0)
+    return experiment_folder(runtime.results_dir, experiment, writes=rank() == 0, again=runtime.again)
 
 
 def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:

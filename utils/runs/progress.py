@@ -1,6 +1,7 @@
 """What a run shows while it trains: a progress bar within an epoch, and a line at the end of each."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from vae.training.trainer import Reporter
 class Progress(Reporter):
     """The Trainer's reporter: a bar within an epoch, unless it was declined, and a line after it."""
 
-    def __init__(self, epochs: int, *, bar: bool = True):
+    def __init__(self, epochs: int, *, bar: bool = True, after_batch: Callable[[], None] = lambda: None):
         self.epochs = epochs
         self.show = bar
+        self.after_batch = after_batch
         self.bar: tqdm | None = None
 
     def start_epoch(self, epoch: int, images: int) -> None:
@@ -25,6 +27,7 @@ class Progress(Reporter):
 
     def advance(self, images: int) -> None:
         self.bar.update(images)
+        self.after_batch()
 
     def end_epoch(self) -> None:
         self.bar.close()

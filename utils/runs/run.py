@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data, data_record
 from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
 from utils.machine.environment import MachineError, choose_device, environment, keep_freed_memory
+from utils.machine.signals import EndedAtOnce
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.runs.evaluate import evaluate, evaluator
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
@@ -124,11 +126,12 @@ class Run:
         self.environment = run_environment(device, compiled=compiled)
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = (part.to(device) for part in build(config, train.image_shape, len(train)))
-        self.progress = Progress(config.epochs, bar=runtime.progress_bar)
+        self.progress = Progress(config.epochs, bar=runtime.progress_bar, after_batch=self.after_batch)
         settings = config.training(compiled=compiled)
         self.trainer = Trainer(self.model, self.loss, train.data.to(device), settings, reporter=self.progress)
         self.resumed = False
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
+        self.saved_at = monotonic()
 
     def go_on_from(self, checkpoint: dict[str, Any] | None, record: dict[str, Any]) -> None:
         """Go on with the run that has left a checkpoint, unless it came to none, and a config.json.
@@ -172,18 +175,31 @@ class Run:
         if self.runtime.tensorboard:
             write_scalars(self.folder, self.folder.read_metrics(), afresh=True)
 
+    def after_batch(self) -> None:
+        """Write a checkpoint within an epoch, if one is due by time."""
+        minutes = self.runtime.checkpoint_minutes
+        if minutes is not None and monotonic() - self.saved_at >= 60 * minutes:
+            self.trainer.check_finite(self.trainer.position.means)
+            self.save(self.trainer.state_dict())
+
     def record_epoch(self, record: dict[str, float]) -> None:
-        """Write down an epoch that the trainer has done: a line in metrics.jsonl per split, and a checkpoint if due."""
+        """Write down an epoch that the trainer has done: a line in metrics.jsonl per split, and a checkpoint if due.
+
+        It is shown last, so that nothing is lost where that fails.
+        """
         epoch, config = record["epoch"], self.config
-        self.log({"epoch": epoch, "step": record["step"], "split": "train", **record})
+        records = [{"epoch": epoch, "step": record["step"], "split": "train", **record}]
         if config.evaluate_every and epoch % config.evaluate_every == 0:
             split = self.splits["test"]
             test = evaluator(self.model, self.loss, config).evaluate(split.data, split.labels)
-            self.log({"epoch": epoch, "step": record["step"], "split": "test", **test})
+            records.append({"epoch": epoch, "step": record["step"], "split": "test", **test})
+        self.folder.append_metrics(*records)
+        self.unsaved = self.trainer.state_dict()
         if epoch % self.runtime.checkpoint_every == 0 or self.done:
-            self.save(self.trainer.state_dict())
+            self.save(self.unsaved)
         else:
-            self.unsaved = copy.deepcopy(self.trainer.state_dict())
+            self.unsaved = copy.deepcopy(self.unsaved)
+        self.show(records)
 
     @property
     def done(self) -> bool:
@@ -209,33 +225,48 @@ class Run:
         """
         try:
             yield
-        except (KeyboardInterrupt, RankLost) as end:
+        except RankLost as end:
             self.save(self.unsaved)
-            again = resume_command(self.folder.path, self.runtime)
-            rest = f"{self.what_is_saved()}, what came after is lost: {again} goes on"
-            if isinstance(end, RankLost):
-                raise RankLost(f"{end}; {rest}") from None
-            raise Interrupted(f"interrupted; {rest}") from None
+            raise RankLost(f"{end}; {self.what_is_saved()}, {self.way_on()}") from None
+        except KeyboardInterrupt as end:
+            try:
+                self.save(self.unsaved)
+            except EndedAtOnce as second:
+                raise Interrupted(f"{second}, at once; {self.what_is_saved()}, {self.way_on()}", second) from None
+            raise Interrupted(f"{str(end) or 'interrupted'}; {self.what_is_saved()}, {self.way_on()}", end) from None
         except NonFiniteError as error:
-            raise NonFiniteError(f"{error}; {self.what_is_saved()}: start again with a smaller --lr") from None
+            remedy = "a smaller weight in --loss, or other data" if error.step == 1 else "a smaller --lr"
+            raise NonFiniteError(f"{error}; {self.what_is_saved()}: start again with {remedy}", error.step) from None
 
     def save(self, state: dict[str, Any] | None) -> None:
         """Write a checkpoint of a state, if there is one to save."""
         if state is not None:
             self.folder.save_checkpoint(state)
-        self.unsaved = None
+        self.unsaved, self.saved_at = None, monotonic()
 
     def what_is_saved(self) -> str:
         """How far the checkpoint reaches, in words."""
-        checkpoint = self.folder.load_checkpoint()
-        return f"the checkpoint holds epochs 1 to {checkpoint['epoch']}" if checkpoint else "no epoch is saved"
+        checkpoint = self.folder.load_checkpoint() if (self.folder / CONFIG).exists() else None
+        if checkpoint is None:
+            return "no epoch is saved"
+        done, position = checkpoint["epoch"], checkpoint.get("position")
+        part = f"{position['means']['batches']} batches of epoch {done + 1}" if position else ""
+        epochs = f"epochs 1 to {done}" if done else ""
+        return f"the checkpoint holds {' and '.join(filter(None, (epochs, part)))}"
 
-    def log(self, record: dict[str, Any]) -> None:
-        """Record one line of metrics and show it."""
-        self.folder.append_metrics(record)
+    def way_on(self) -> str:
+        """What is lost, and the command that goes on with the run; one that has not got so far is begun again."""
+        if not (self.folder / CONFIG).exists():
+            return "and nothing else of this run: the same command begins it again"
+        again = resume_command(self.folder.path, self.runtime, self.config.dataset)
+        return f"what came after is lost: {again} goes on"
+
+    def show(self, records: list[dict[str, Any]]) -> None:
+        """Show lines of metrics, as they are in the file."""
         if self.runtime.tensorboard:
-            write_scalars(self.folder, [record], afresh=False)
-        self.progress.epoch_line(record)
+            write_scalars(self.folder, records, afresh=False)
+        for record in records:
+            self.progress.epoch_line(record)
 
     def write_config(self, *, ended_after: int | None) -> None:
         """Write config.json: the configuration, what it was run with, and after how many epochs the run ended."""

@@ -180,11 +180,12 @@ def test_the_runs_of_an_ensemble_are_compiled_all_or_none(runtime, monkeypatch, 
 class Going:
     """Stands for a run."""
 
-    def __init__(self, epoch, compiled):
-        self.trainer = SimpleNamespace(epoch=epoch, compiled=compiled)
+    def __init__(self, epoch, compiled, position=None):
+        alone = {"position": position, "train_epoch": lambda: "alone"}
+        self.trainer = SimpleNamespace(epoch=epoch, compiled=compiled, **alone)
 
 
-def test_runs_that_go_on_compiled_and_others_train_one_after_the_other(trained, monkeypatch):
+def test_runs_that_go_on_compiled_and_others_and_within_an_epoch_train_one_after_the_other(trained, monkeypatch):
     class Ensemble:
         def __init__(self, trainers, progress):
             self.trainers = trainers
@@ -193,10 +194,10 @@ def test_runs_that_go_on_compiled_and_others_train_one_after_the_other(trained, 
             return [{"compiled": trainer.compiled} for trainer in self.trainers]
 
     monkeypatch.setattr(grid_ensembles, "Ensemble", Ensemble)
-    runs = [Going(2, True), Going(2, False), Going(2, True), Going(3, True)]
+    runs = [Going(2, True), Going(2, False), Going(2, True), Going(3, True), Going(2, True, "within an epoch")]
     progress = SimpleNamespace(ensemble_line=trained.append)
     records = train_those_behind(runs, progress)
-    assert records == {run: {"compiled": run.trainer.compiled} for run in runs[:3]}
+    assert records == {**{run: {"compiled": run.trainer.compiled} for run in runs[:3]}, runs[4]: "alone"}
     assert [len(records) for records in trained] == [1, 2]
 
 

@@ -410,21 +410,22 @@ def wait_until_free(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGHUP", "kill"])
 def test_a_killed_process_leaves_nobody_at_work_and_goes_on_to_the_same_bits(how, runtime):
     process = start(runtime.results_dir, "-e", "60", "--seed", "0", "1")
     runs = [runtime.results_dir / "exp" / f"seed-{seed}" for seed in (0, 1)]
     while not all((path / METRICS).exists() for path in runs):
         assert process.poll() is None
         time.sleep(0.02)
-    if how == "Ctrl-C":
-        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
-    else:
+    if how == "kill":
         process.kill()
+    else:
+        os.killpg(process.pid, getattr(signal, how))  # a terminal sends it to the whole group
     _, err = process.communicate()
-    if how == "Ctrl-C":
+    if how != "kill":
         assert process.returncode == 130
-        assert re.fullmatch(r"main.py: interrupted; . of 2 runs have ended, .*: the same command goes on\n", err)
+        told = "interrupted" if how == "SIGINT" else "ended by SIGHUP"
+        assert re.fullmatch(rf"main.py: {told}; . of 2 runs have ended, .*: the same command goes on\n", err)
     for path in runs:
         wait_until_free(path)
     assert not all(member.ended for member in saved_runs(runtime.results_dir / "exp"))

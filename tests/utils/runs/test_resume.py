@@ -13,6 +13,7 @@ from utils.datasets import DatasetError
 from utils.machine import compilation
 from utils.machine.compilation import missing_for_compile
 from utils.machine.environment import environment
+from utils.machine.signals import EndedAtOnce
 from utils.runs import run as experiment
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate_only
@@ -22,6 +23,7 @@ from utils.runs.runtime import Interrupted
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import OptionError
+from vae.training.step import OptimizerStep
 from vae.training.trainer import Trainer
 
 
@@ -69,6 +71,81 @@ def test_an_interrupted_run_resumes_to_the_same_bits(runtime, monkeypatch, error
     assert metrics_of(runtime.results_dir / "whole") == metrics_of(runtime.results_dir / "exp")
 
 
+def break_steps(monkeypatch, error, *, at_step):
+    """Make one of the optimiser's steps to come raise an error; gives the list of those that are taken."""
+    taken, take_step = [], OptimizerStep.__call__
+
+    def breaking(step, *batch, full):
+        if len(taken) + 1 == at_step:
+            raise error
+        taken.append(1)
+        return take_step(step, *batch, full=full)
+
+    monkeypatch.setattr(OptimizerStep, "__call__", breaking)
+    return taken
+
+
+@pytest.mark.parametrize("at_step", [1, 5, 8])
+@pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
+def test_a_run_saved_within_an_epoch_resumes_there_to_the_same_bits(runtime, monkeypatch, error, at_step):
+    small = {"epochs": 3, "loss": "tGJS", "evaluate_every": 1}
+    run(config("whole", **small), runtime)
+    with monkeypatch.context() as patch, pytest.raises((Interrupted, Crash)) as caught:
+        break_steps(patch, error(), at_step=at_step)
+        run(config(**small), replace(runtime, checkpoint_minutes=1e-9))
+    left = break_steps(monkeypatch, error(), at_step=10)
+    resume("exp", {}, runtime)
+    assert len(left) == 9 - (at_step - 1)
+    whole, resumed = files_of(runtime, "whole"), files_of(runtime)
+    assert whole[MODEL] == resumed[MODEL]
+    assert whole[EVALUATION] == resumed[EVALUATION]
+    assert metrics_of(runtime.results_dir / "whole") == metrics_of(runtime.results_dir / "exp")
+    if error is KeyboardInterrupt:
+        saved = {1: "no epoch is saved", 5: "epochs 1 to 1 and 1 batches of epoch 2", 8: "epochs 1 to 2 and 1 batches"}
+        assert saved[at_step] in str(caught.value)
+
+
+def test_what_is_not_finite_within_an_epoch_is_not_saved(runtime, monkeypatch):
+    take_step = OptimizerStep.__call__
+
+    def spoil(step, *batch, full):
+        terms = take_step(step, *batch, full=full)
+        step.optimizer.param_groups[0]["params"][0].data.fill_(float("nan"))
+        return terms
+
+    monkeypatch.setattr(OptimizerStep, "__call__", spoil)
+    with pytest.raises(NonFiniteError, match=r"not finite at the end of epoch 1; no epoch is saved"):
+        run(config(), replace(runtime, checkpoint_minutes=1e-9))
+
+
+def test_a_second_request_to_end_while_the_first_is_heeded_says_what_is_saved(runtime, monkeypatch):
+    save = ResultsFolder.save_checkpoint
+
+    def interrupted(folder, state):
+        if state["epoch"] == 2:
+            raise EndedAtOnce("ended by SIGTERM")
+        save(folder, state)
+
+    monkeypatch.setattr(ResultsFolder, "save_checkpoint", interrupted)
+    with pytest.raises(Interrupted, match=r"ended by SIGTERM, at once; the checkpoint holds epochs 1 to 1, .* goes on"):
+        run(config(), runtime)
+
+
+def test_an_interruption_while_an_old_run_is_cleared_does_not_promise_it(runtime, monkeypatch):
+    run(config(), runtime)
+    clear = ResultsFolder.clear
+
+    def interrupted(folder):
+        (folder / CONFIG).unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResultsFolder, "clear", interrupted)
+    with pytest.raises(Interrupted, match="^interrupted; no epoch is saved, .*: the same command begins it again$"):
+        run(config(), runtime, overwrite=True)
+    monkeypatch.setattr(ResultsFolder, "clear", clear)
+    run(config(), runtime, overwrite=True)
+
+
 def test_a_denoising_run_resumes_to_the_same_bits(runtime):
     run(config("whole", epochs=3, noise=0.5), runtime)
     run(config(epochs=2, noise=0.5), runtime)
@@ -88,9 +165,10 @@ def test_a_run_that_breaks_off_at_any_write_resumes_to_the_same_files(runtime, m
     writes, replace = [], ResultsFolder.replace
 
     def breaking(folder, name, write):
-        writes.append(name)
-        if len(writes) == at_write:
-            raise error()
+        if len(writes) != at_write:  # a checkpoint that was broken off by Ctrl-C is written once more
+            writes.append(name)
+            if len(writes) == at_write:
+                raise error()
         replace(folder, name, write)
 
     with monkeypatch.context() as patch:
