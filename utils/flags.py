@@ -1,7 +1,6 @@
 """The flags of the command line, made of the records of settings and of the losses' options."""
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from utils.grids.presets import PRESETS, SCALES
 from utils.runs.config import EvaluationSettings, ModelSettings
 from vae.losses import LOSSES
 from vae.models.networks import NETWORKS
-from vae.options import Option, OptionError, Settings
+from vae.options import Option, OptionError, Settings, nearest, plain
 from vae.registry import Registry
 from vae.training.settings import TrainingSettings
 
@@ -33,7 +32,44 @@ SHORT_FLAGS = {
     "lr": ["--learning-rate"],
     "reg_anneal": ["-a"],
 }
-MEANT = {"--alpha": "--GJS-A", "--beta": "--betaH-B", "--lambda": "--GJS-B"}  # as papers call them
+MEANT = {  # by what papers and other projects call it
+    name: flag
+    for flag, names in {
+        "--GJS-A": "alpha skew",
+        "--GJS-B": "lambda",
+        "--betaH-B": "beta kl-weight kld-weight kl-coeff kl-beta",
+        "--loss": "model objective method divergence algorithm",
+        "--rec-dist": "likelihood distribution recon-loss reconstruction-loss decoder-dist",
+        "--latent-dim": "z-dim zdim nz latent-size latent-dims code-size hidden-dim n-latent",
+        "--epochs": "n-epochs num-epochs max-epochs nepochs epoch",
+        "--batch-size": "bs batch train-batch-size n-batch",
+        "--seed": "random-seed manual-seed",
+        "--data-dir": "data data-path data-root dataroot root",
+        "--results-dir": "output output-dir out out-dir log-dir logdir save-dir model-dir checkpoint-dir",
+        "--device": "gpu gpus cuda use-cuda accelerator",
+        "--resume": "resume-from continue restore load load-checkpoint",
+        "--is-eval-only": "eval eval-only evaluate test test-only",
+        "--overwrite": "force clobber",
+        "--jobs": "parallel n-jobs",
+        "--evaluate-every": "eval-every eval-interval test-interval",
+        "--checkpoint-every": "save-every save-interval save-freq",
+        "--precision": "amp fp16 bf16 mixed-precision",
+        "--importance-samples": "iwae k-samples num-samples",
+        "--dataset": "data-set data-name task",
+    }.items()
+    for name in names.split()
+}
+INSTEAD = {  # of what there is nothing like
+    "optimizer": "Adam is the only one, and --lr its rate",
+    "optim": "Adam is the only one, and --lr its rate",
+    "num-workers": "images stay in memory, and no workers load them",
+    "workers": "images stay in memory, and no workers load them",
+    "dry-run": "--epochs 1 --train-size 100 --test-size 100 is a short run",
+    "debug": "--epochs 1 --train-size 100 --test-size 100 is a short run",
+    "config": "each setting has its flag; config.json has what a run was made with",
+    "log-interval": "each epoch has a line, and a bar within it",
+    "verbose": "each epoch has a line, and a bar within it",
+}
 
 
 class UsageError(Exception):
@@ -65,9 +101,10 @@ class Parser(argparse.ArgumentParser):
         message = message.replace("expected at least one argument", "expected one argument, or several")
         message = message.replace("required: experiment", "required: experiment, before the flags")
         if unknown := re.match(r"unrecognized arguments: (-[^ =]+)", message):
-            known = {flag.casefold(): flag for flag in self._option_string_actions} | MEANT
-            near = difflib.get_close_matches(unknown[1].casefold(), known, n=1)
-            message = f"there is no flag {unknown[1]}" + (f": did you mean {known[near[0]]}?" if near else "")
+            name = plain(unknown[1])
+            near = MEANT.get(name) or nearest(name, self._option_string_actions)
+            hint = f": did you mean {near}?" if near else f": {INSTEAD[name]}" if name in INSTEAD else ""
+            message = f"there is no flag {unknown[1]}{hint}"
         elif message.endswith((" True", " False")):
             message += ": a flag takes neither, --NAME turns it on and --no-NAME off"
         raise UsageError(f"{message} (python main.py --help lists every flag)")

@@ -9,7 +9,7 @@ from utils.datasets import Dataset, load_dataset
 from utils.figures.one_run import draw_run
 from utils.runs.config import RunConfig, read_config
 from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
-from utils.runs.run import run
+from utils.runs.run import resume, run
 from utils.runs.runtime import Drawing, Runtime
 from vae.models import VAE
 
@@ -30,19 +30,30 @@ def load_or_run(
 ) -> FinishedRun:
     """The run of that name or, where there is none, the run `otherwise`, which is carried out unless it is there.
 
+    Where it was interrupted, it goes on.
+
     `draw` makes its pictures then.
 
     Raises ResultsError if the run's files are damaged or it has not ended, DatasetError if its data are not there.
     """
     data_dir = Path(os.environ.get("VAE_DATA") or "data")
+    runtime = Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False, draw=draw)
     path = results_dir / experiment
     if not (path / CONFIG).exists():
         path = results_dir / otherwise.experiment
-        if not (path / CONFIG).exists():
-            run(otherwise, Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False, draw=draw))
+        carry_out(otherwise, runtime)
     folder = ResultsFolder(path)
     model, _, _ = vae.load(path)
     config, _ = read_config(folder)
     evaluation = folder.read_json(EVALUATION)
     test = load_dataset(config.dataset, "test", data_dir, config.test_size)
     return FinishedRun(path, config, model, evaluation, test)
+
+
+def carry_out(config: RunConfig, runtime: Runtime) -> None:
+    """Carry out a run, or the rest of it if it has begun; one that has ended is left as it is."""
+    folder = ResultsFolder(runtime.results_dir / config.experiment)
+    if not (folder / CONFIG).exists():
+        run(config, runtime)
+    elif read_config(folder)[1]["ended_after"] is None:
+        resume(config.experiment, {}, runtime)

@@ -5,7 +5,9 @@ A record of several is a dataclass on top of `Settings`, with one line for each:
     epochs: int = setting(30, "passes over the training images", minimum=1)
 """
 
+import difflib
 import math
+from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, get_args
@@ -18,6 +20,18 @@ class OptionError(ValueError):
 def flag_of(name: str) -> str:
     """The flag of a setting or an option: of GJS_A it is --GJS-A."""
     return "--" + name.replace("_", "-")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Of the known names the one that a mistyped name is nearest to, whatever the case; None if none is near."""
+    names = {plain(one): one for one in known}
+    near = difflib.get_close_matches(plain(name), names, n=1, cutoff=0.7)
+    return names[near[0]] if near else None
+
+
+def plain(name: str) -> str:
+    """A name as it is compared with others."""
+    return name.lstrip("-").replace("_", "-").casefold()
 
 
 @dataclass(frozen=True)

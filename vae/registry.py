@@ -4,14 +4,13 @@ A registry is a dictionary of names, and a package with one file for each family
 of its files, and a file registers what it defines, so that one new file is all that a new entry takes.
 """
 
-import difflib
 from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
 from sys import modules
 from typing import Any, TypeVar
 
-from vae.options import Option, OptionError, flag_of
+from vae.options import Option, OptionError, flag_of, nearest
 
 Entry = TypeVar("Entry")
 
@@ -62,9 +61,8 @@ class Registry(dict[str, Entry]):
             return name
         if name in self.refused:
             raise OptionError(f"{self.flag} {name} {self.refused[name]}")
-        names = {known.casefold(): known for known in self}
-        near = difflib.get_close_matches(name.casefold(), names, n=1)
-        hint = f"did you mean {names[near[0]]}? " if near else ""
+        near = nearest(name, self)
+        hint = f"did you mean {near}? " if near else ""
         raise OptionError(f"{self.flag} {name}: no such {self.noun}; {hint}choose from {', '.join(self)}")
 
     def find(self, name: str) -> Entry:

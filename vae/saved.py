@@ -1,14 +1,20 @@
 """The format of a saved model: the weights in model.pt, and beside them config.json, which says what they are of.
 
-A file of weights ends with a seal, the SHA-256 of all before it, so that damage never goes unnoticed. It is read
-without running anything that it may hold. PyTorch reads it too, by `torch.load(…, weights_only=True)`.
+A file of weights ends with what it is of, the part of config.json that weights depend on, so that another run's never
+pass for its own; and with a seal, the SHA-256 of all before it, so that damage never goes unnoticed. It is read without
+running anything that it may hold. PyTorch reads it too, by `torch.load(…, weights_only=True)`.
+
+Whatever is read is a regular file: a link, a pipe or a device is refused.
 """
 
+import errno
 import hashlib
 import io
 import json
+import os
+import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +26,13 @@ from vae.models import VAE
 from vae.models.full_covariance import with_full_posterior
 from vae.models.priors import PRIORS
 from vae.states import load_tensors_of
+from vae.training.settings import TrainingSettings
 
 CONFIG, MODEL = "config.json", "model.pt"
+MODEL_SETTINGS = ("loss", "network", "latent_dim", "rec_dist")  # what a model depends on, with their options
 END_OF_ZIP = b"PK\5\6"  # begins the last 22 bytes of an archive without a comment, of which the last two are 0
+
+Note = Callable[[str], None]
 
 
 class ResultsError(Exception):
@@ -39,18 +49,22 @@ class SavedConfig(dict[str, Any]):
         return SavedConfig(value) if isinstance(value, dict) else value
 
 
-def load(folder: str | Path, device: torch.device | str = "cpu") -> tuple[VAE, Loss, SavedConfig]:
+def load(
+    folder: str | Path, device: torch.device | str = "cpu", *, note: Note = lambda line: None
+) -> tuple[VAE, Loss, SavedConfig]:
     """The model and the loss of a run that has ended, in evaluation mode on a device, and its configuration.
 
-    Reads config.json and model.pt, and needs nothing else of the folder. Raises ResultsError if one is missing or
-    damaged, if they do not belong together, or if the run has not ended.
+    Reads config.json and model.pt, and needs nothing else of the folder. `note` is told, in one line, if model.pt is
+    of before such files said what they are of. Raises ResultsError if one is missing or damaged, if they do not belong
+    together, or if the run has not ended.
     """
     folder = Path(folder)
     if not (folder / CONFIG).exists():
         raise ResultsError(f"{folder} holds no saved model: expected the folder of a run, with {CONFIG} and {MODEL}")
     config = SavedConfig(read_json(folder / CONFIG, remedy="restore it, or take another run"))
     model, loss = build_saved(config, folder / CONFIG)
-    state = load_tensors(folder / MODEL, remedy="restore it, or run again under another name")
+    remedy = "restore it, or run again under another name"
+    state = load_tensors(folder / MODEL, remedy=remedy, config=config, note=note)
     with refusing_misfits(folder / MODEL):
         load_tensors_of(model, state["model"])
         load_tensors_of(loss, state["loss"])
@@ -97,13 +111,19 @@ def refusing_misfits(path: Path) -> Iterator[None]:
         raise ResultsError(f"{path} does not belong to the {CONFIG} beside it ({reason})") from None
 
 
-def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
-    """The object in a file of JSON. Raises ResultsError, with the remedy, if it is missing or damaged."""
+def read_json(
+    path: Path, *, remedy: str, check: Callable[[dict[str, Any]], None] = lambda content: None
+) -> dict[str, Any]:
+    """The object in a file of JSON. Raises ResultsError, with the remedy, if it is missing or damaged.
+
+    Damaged is also what `check` raises a ValueError for.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path).decode("utf-8"))
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__} instead of an object")
         to_json(content)  # what it refuses, infinity say, such a file has never held
+        check(content)
         return content
     except OSError as error:
         raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
@@ -116,14 +136,15 @@ def to_json(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def to_bytes(state: dict[str, Any]) -> bytes:
-    """What torch.save makes of a state, with a seal of all of it as the comment that ends a zip archive.
+def to_bytes(state: dict[str, Any], origin: dict[str, Any] | None = None) -> bytes:
+    """What torch.save makes of a state; then its origin as JSON, and a seal of all, as the comment that ends a zip.
 
     In memory, because on a full disk torch.save does not say what is wrong.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    content = buffer.getvalue()[:-2] + len(seal(b"")).to_bytes(2, "little")
+    told = json.dumps(origin).encode() if origin else b""
+    content = buffer.getvalue()[:-2] + (len(told) + len(seal(b""))).to_bytes(2, "little") + told
     return content + seal(content)
 
 
@@ -132,28 +153,54 @@ def seal(content: bytes) -> bytes:
     return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
 
 
-def load_tensors(path: Path, *, remedy: str) -> dict[str, Any]:
+def origin_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What weights are of: the part of a config.json that they depend on, and nothing that may change meanwhile."""
+    data = config["data"]
+    model = {name: config[name] for name in MODEL_SETTINGS if name in config}
+    model |= config["loss_options"] | config.get("network_options", {})
+    training = {name: config.get(name, option.default) for name, option in TrainingSettings.options().items()}
+    images = {"image_shape": data["image_shape"], "train_images": data["train_images"], "data": data["sha256"]["train"]}
+    return {**model, **training, **images}
+
+
+def check_origin(origin: dict[str, Any], config: Mapping[str, Any]) -> None:
+    """Raise ValueError unless weights of that origin are of the run that has this config.json."""
+    expected = origin_of(config)
+    for name, value in origin.items():
+        if value != expected.get(name):
+            raise ValueError(f"its {name} is {value}, not {expected.get(name)}")
+
+
+def load_tensors(
+    path: Path, *, remedy: str, config: Mapping[str, Any] | None = None, note: Note = lambda line: None
+) -> dict[str, Any]:
     """Read a file of `to_bytes`, or of torch.save itself, tensors and plain values only, into main memory.
 
     Raises ResultsError if it is missing or damaged: no bit of a sealed file changes without notice, nor of the tensors
-    in one without a seal.
+    in one without a seal. Given the config.json that it should belong to, raises one also if it says that it is of
+    another run; if it does not say of which it is, `note` is told.
     """
     try:
-        content = path.read_bytes()
-        check_whole(content)
+        content = read_regular(path)
+        origin = check_whole(content)
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise ValueError(f"it holds a {type(state).__name__} instead of a dictionary")
-        return state
     except OSError as error:
         raise ResultsError(f"{path} cannot be read ({error.strerror}): {remedy}") from None
     except Exception as error:  # of any kind: zipfile and PyTorch parse what the file says of itself
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ResultsError(f"{path} is damaged ({reason}): {remedy}") from None
+    if config is not None and origin is None:
+        note(f"note: {path} does not say which run it is of, as files of before did not: it is taken for this one's")
+    elif config is not None:
+        with refusing_misfits(path):
+            check_origin(origin, config)
+    return state
 
 
-def check_whole(content: bytes) -> None:
-    """Raise an error if a checksum in a file of weights is wrong, that of its seal or of a tensor."""
+def check_whole(content: bytes) -> dict[str, Any] | None:
+    """Raise an error if a checksum in a file of weights is wrong, that of its seal or of a tensor; give its origin."""
     size = len(content) - len(seal(b""))
     bare = content[-22:-18] == END_OF_ZIP and content[-2:] == b"\0\0"
     if not bare and content[size:] != seal(content[:size]):
@@ -163,3 +210,22 @@ def check_whole(content: bytes) -> None:
             raise ValueError("it is compressed, which torch.save does not do")
         if damaged := archive.testzip():  # torch.load does not verify the checksums
             raise ValueError(f"the checksum of {damaged} is wrong")
+        told = archive.comment[: -len(seal(b""))]
+        return json.loads(told) if told else None
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError for what is none, see `regular`."""
+    with open(path, "rb", opener=regular) as file:
+        return file.read()
+
+
+def regular(path: str, flags: int) -> int:
+    """An opener, see `open`, of regular files. Raises OSError for a link, a folder, a pipe or a device."""
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "it is a link, which is not followed", path)
+    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return handle

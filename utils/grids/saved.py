@@ -29,8 +29,21 @@ class SavedRun:
 
 
 def saved_runs(folder: Path) -> list[SavedRun]:
-    """The runs in the folder of a grid, by name. Raises ResultsError for a damaged config.json."""
-    return [read_run(path.parent) for path in sorted(folder.glob(f"*/{CONFIG}"))]
+    """The runs in the folder of a grid, by name. Raises ResultsError for a damaged config.json.
+
+    Links to other folders, and copies of runs that are there, are left out, with a line.
+    """
+    runs = []
+    for path in sorted(path.parent for path in folder.glob(f"*/{CONFIG}")):
+        if path.is_symlink():
+            print(f"note: {path} is left out: it is a link to {path.readlink()}")
+            continue
+        run = read_run(path)
+        if run.config.experiment != path.name and (folder / run.config.experiment / CONFIG).exists():
+            print(f"note: {path} is left out: it is a copy of {run.config.experiment}")
+        else:
+            runs.append(run)
+    return runs
 
 
 def experiment_runs(folder: Path) -> list[SavedRun]:

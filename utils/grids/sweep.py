@@ -24,7 +24,7 @@ from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.loading import load_splits
-from utils.runs.run import resume, run
+from utils.runs.run import resume, run, try_out
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 
 
@@ -95,7 +95,7 @@ def sweep(
 def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> tuple[list[RunConfig], Forecast]:
     """The runs that are to be carried out, once nothing is found wrong with any, and what they have to do.
 
-    Raises ResultsError and DatasetError.
+    Raises ResultsError and DatasetError, and what the first step of a run fails by that is to replace another.
     """
     if (runtime.results_dir / CONFIG).exists():
         raise ResultsError(f"{runtime.results_dir} is a single run: choose another name for several")
@@ -110,8 +110,11 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
         splits = load_splits(sharing[0], runtime)
         for config in sharing:
             config.check_data_shape(splits["train"].image_shape)
+            folder = ResultsFolder(runtime.results_dir / config.experiment)
             if config.experiment in begun:
                 check_same_data(begun[config.experiment].record["data"], splits)
+            elif mode == "overwrite" and (folder / CONFIG).exists():
+                try_out(config, replace(runtime, device="cpu"), folder, splits)
         forecast.add([config for config in sharing if config in pending], splits)
     return pending, forecast
 

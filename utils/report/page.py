@@ -22,6 +22,10 @@ PAGE_DPI = 100  # of figures as the page shows them: their pixels are finer, for
 WIDEST, SMALLER = 1100, 660  # pixels of a run's pictures in the page; the smaller where there are many runs
 MANY_RUNS = 8
 QUALITY = 50  # of their compression
+from utils.runs.folder import PICTURES, RECONSTRUCTIONS, SAMPLES, ResultsFolder
+
+PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
+FIGURE_SCALE = 2  # pixels of a figure to one of the page, for sharp screens
 HERE = Path(__file__).parent
 
 
@@ -104,6 +108,31 @@ def evidence_of(own: Replicates) -> Estimate | None:
     values = {run.config.seed: run.evaluation["test"].get("evidence") for run in own.ended}
     found = {seed: evidence["mean"] for seed, evidence in values.items() if evidence}
     return Estimate(found) if found else None
+    contents = {name: png_in(run.folder, name) for name in PICTURES}
+    found = {name: picture(png, f"{name} of {run.folder.path.name}") for name, png in contents.items() if png}
+    first = [found[name] for name in (RECONSTRUCTIONS, SAMPLES) if name in found][:1]
+    return RunPictures(first, [found[name] for name in found if name not in (RECONSTRUCTIONS, SAMPLES)])
+
+
+def png_in(folder: ResultsFolder, name: str) -> bytes | None:
+    """The content of a PNG file; None where there is none, with a line if there is something else."""
+    try:
+        content = folder.read(name)
+        if content.startswith(PNG) and len(content) > 24:
+            return content
+        reason = "it is no PNG file"
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = error.strerror
+    print(f"note: {folder / name} is left out of the page: {reason}")
+    return None
+
+
+def picture(content: bytes, description: str, scale: int = 1) -> Picture:
+    """A PNG file, so many of its pixels to one of the page's."""
+    width, height = (int.from_bytes(content[start : start + 4], "big") // scale for start in (16, 20))
+    return Picture(description, f"data:image/png;base64,{base64.b64encode(content).decode()}", width, height)
 
 
 def numbers_by_name(value: Any, name: str = "") -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 What the rest of utils has to know of the objectives and the networks, their flags and defaults, it knows from here.
 """
 
-import difflib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from vae.models.likelihoods import LIKELIHOODS
 from vae.models.networks import NETWORKS, check_shape
 from vae.models.priors import PRIORS
 from vae.options import OptionError, Settings, flag_of, setting
+from vae.options import OptionError, Settings, flag_of, nearest, setting
 from vae.registry import Registry
 from vae.training.settings import TrainingSettings
 
@@ -23,7 +23,6 @@ COMPOSED: dict[str, Registry] = {"loss": LOSSES, "network": NETWORKS}
 
 # What config.json holds beside the configuration.
 RECORDED = ("data", "git_revision", "versions", "machine", "compiled", "resumed_with", "ended_after")
-DATA_KINDS = {"name": str, "source": str, "sha256": dict, "image_shape": list, "train_images": int}  # of its "data"
 
 EVALUATION_OPTIONS = ("is_metrics", "importance_samples", "sampler")  # what --is-eval-only may set anew
 
@@ -223,13 +222,6 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
     """
     record = folder.read_json(CONFIG)
     try:
-        for name in ("git_revision", "versions", "machine"):
-            _ = record[name]
-        for name, kind in DATA_KINDS.items():
-            if not isinstance(record["data"][name], kind):
-                raise TypeError(f"the data's {name} is {record['data'][name]!r}")
-        if not isinstance(record["ended_after"], int | None):
-            raise TypeError(f"ended_after is {record['ended_after']!r}")
         return RunConfig.from_record(record), record
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ResultsError) as error:
         raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error!r})") from None
@@ -259,7 +251,6 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
 def check_dataset(name: str) -> None:
     """Raise OptionError unless there is such a data set."""
     if not is_dataset(name):
-        names = {choice.casefold(): choice for choice in dataset_choices()}
-        near = difflib.get_close_matches(name.casefold(), names, n=1)
-        hint = f"did you mean {names[near[0]]}? " if near else ""
+        near = nearest(name, dataset_choices())
+        hint = f"did you mean {near}? " if near else ""
         raise OptionError(f"--dataset {name}: {hint}choose from {', '.join(dataset_choices())}")

@@ -35,7 +35,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
         with together():
             saved, record = read_config(folder)
             config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
-            model, loss, _ = vae.load(folder.path, choose_device(runtime.device))
+            model, loss, _ = vae.load(folder.path, choose_device(runtime.device), note=print)
             splits = load_splits(config, runtime)
             check_same_data(record["data"], splits)
         evaluation = evaluate(model, loss, config, splits, runtime)

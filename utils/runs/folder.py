@@ -3,12 +3,13 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from utils.machine.locks import locked, made
-from vae.saved import CONFIG, MODEL, ResultsError, load_tensors, read_json, to_bytes, to_json
+from utils.runs.forms import CONFIG_FORM, EVALUATION_FORM, METRICS_FORM, check_form
+from vae.saved import CONFIG, MODEL, ResultsError, load_tensors, read_json, read_regular, regular, to_bytes, to_json
 
 METRICS, EVALUATION = "metrics.jsonl", "evaluation.json"
 CHECKPOINT, PREVIOUS_CHECKPOINT = "checkpoint.pt", "checkpoint-previous.pt"
@@ -21,6 +22,7 @@ EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks 
 # No run has all of these.
 PICTURES = (RECONSTRUCTIONS, SAMPLES, FITTED_SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, MARGINALS, CURVES)
 FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, EXPLORE, *PICTURES)
+FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 
 
@@ -33,6 +35,7 @@ class ResultsFolder:
 
     def __init__(self, path: Path, *, writes: bool = True, again: str = "--resume goes on"):
         self.path, self.writes, self.again = path, writes, again
+        self.origin: dict[str, Any] | None = None  # of what is saved, see vae.saved
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -90,6 +93,10 @@ class ResultsFolder:
             (self / name).unlink(missing_ok=True)
             (self / partial_name(name)).unlink(missing_ok=True)
 
+    def read(self, name: str) -> bytes:
+        """The content of a file. Raises OSError if it is missing, or is a link or anything else than a file."""
+        return read_regular(self / name)
+
     # JSON
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -100,7 +107,7 @@ class ResultsFolder:
     def read_json(self, name: str) -> dict[str, Any]:
         """Read config.json or evaluation.json. Raises ResultsError if it is missing or damaged."""
         remedy = "--is-eval-only makes it anew" if name == EVALUATION else "restore it, or choose another name"
-        return read_json(self / name, remedy=remedy)
+        return read_json(self / name, remedy=remedy, check=lambda content: check_form(content, FORMS[name]))
 
     # Metrics
 
@@ -108,7 +115,7 @@ class ResultsFolder:
         """Add lines to metrics.jsonl, and make sure that they are on the disk."""
         if not self.writes:
             return
-        with self.writing(METRICS), open(self / METRICS, "a", encoding="utf-8") as file:
+        with self.writing(METRICS), open(self / METRICS, "a", encoding="utf-8", opener=regular) as file:
             file.write("".join(json.dumps(record) + "\n" for record in records))
             file.flush()
             os.fsync(file.fileno())
@@ -116,17 +123,22 @@ class ResultsFolder:
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, but for what a crash has left of the last. Raises ResultsError for others."""
         path = self / METRICS
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        try:
+            lines = self.read(METRICS).splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ResultsError(f"{path} cannot be read ({error.strerror}): restore it") from None
         records = []
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
-                if not (isinstance(record, dict) and isinstance(record.get("epoch"), int) and "split" in record):
-                    raise ValueError("no record of an epoch")
+                check_form(record, METRICS_FORM)
                 records.append(record)
-            except (ValueError, RecursionError):
+            except (ValueError, RecursionError) as error:
                 if number < len(lines):
-                    raise ResultsError(f"line {number} of {path} is damaged: mend it, or take it out") from None
+                    said = f"line {number} of {path} is damaged ({error}): mend it, or take it out"
+                    raise ResultsError(said) from None
         return records
 
     def drop_metrics_after(self, epoch: int) -> None:
@@ -145,24 +157,28 @@ class ResultsFolder:
 
     def save_model(self, state: dict[str, Any]) -> None:
         """Write model.pt, {"model": …, "loss": …}."""
-        self.replace(MODEL, lambda file: file.write(to_bytes(state)))
+        self.replace(MODEL, lambda file: file.write(to_bytes(state, self.origin)))
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write checkpoint.pt and keep the one before it; there is a whole checkpoint.pt at every moment."""
         if not self.writes:
             return
-        if (self / CHECKPOINT).exists():
-            content = (self / CHECKPOINT).read_bytes()
+        with suppress(OSError):
+            content = self.read(CHECKPOINT)
             self.replace(PREVIOUS_CHECKPOINT, lambda file: file.write(content))
-        self.replace(CHECKPOINT, lambda file: file.write(to_bytes(state)))
+        self.replace(CHECKPOINT, lambda file: file.write(to_bytes(state, self.origin)))
 
-    def load_checkpoint(self) -> dict[str, Any] | None:
-        """Read checkpoint.pt, or None where there is none yet. Raises ResultsError if it is damaged or gone."""
+    def load_checkpoint(self, **expected: Any) -> dict[str, Any] | None:
+        """Read checkpoint.pt, or None where there is none yet. Raises ResultsError if it is damaged or gone.
+
+        What is expected of it is the config.json that it should belong to, see vae.saved.load_tensors.
+        """
         path, previous = self / CHECKPOINT, self / PREVIOUS_CHECKPOINT
         if not path.exists() and not previous.exists():
             return None
         remedy = f"to go on from the one before it: mv {previous} {path}, then --resume again"
-        return load_tensors(path, remedy=remedy if previous.exists() else "run again under another name")
+        remedy = remedy if previous.exists() else "run again under another name"
+        return load_tensors(path, remedy=remedy, **expected)
 
     def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> None:
         """Write a file under another name, make sure that it is on the disk, and give it its own name.

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -27,7 +27,7 @@ from vae.losses import LOSSES
 from vae.means import NonFiniteError
 from vae.options import OptionError
 from vae.random import Stream, seed_everything
-from vae.saved import build, refusing_misfits
+from vae.saved import build, origin_of, refusing_misfits
 from vae.training.trainer import Trainer
 
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
@@ -81,7 +81,23 @@ def new_run(
     """A run that is to begin in a folder, which is held. Nothing is written yet."""
     with together():
         folder.check_free(overwrite=overwrite)
-        return Run(config, runtime, folder, splits, compiled)
+        run = Run(config, runtime, folder, splits, compiled)
+        if overwrite and (folder / CONFIG).exists():
+            try_out(config, runtime, folder, run.splits)
+        return run
+
+
+def try_out(config: RunConfig, runtime: Runtime, folder: ResultsFolder, splits: dict[str, Dataset]) -> None:
+    """Take the first step of a run, and forget it: what it would fail by shows before anything is cleared for it."""
+    train = splits["train"]
+    batch = train.data.index_select(0, torch.arange(min(config.batch_size, len(train))))
+    few = {**splits, "train": replace(train, **{"images" if train.vectors is None else "vectors": batch})}
+    quiet = replace(runtime, progress_bar=False, checkpoint_minutes=None)
+    trial = Run(config, quiet, ResultsFolder(folder.path, writes=False), few, compiled=False)
+    try:
+        trial.trainer.train_epoch()
+    except NonFiniteError as error:
+        raise NonFiniteError(f"{error}; {folder.path} is as it was: {remedy_of(error)}") from None
 
 
 def resumed_run(
@@ -91,7 +107,7 @@ def resumed_run(
     with together():
         saved, record = read_config(folder)
         config = reconcile(saved, flags, changeable=CHANGEABLE)
-        checkpoint = folder.load_checkpoint()
+        checkpoint = folder.load_checkpoint(config=record, note=print)
         if checkpoint is None and record["ended_after"]:
             raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
         record.setdefault("compiled", False)
@@ -124,6 +140,7 @@ class Run:
         train = self.splits["train"]
         compiled = choose_compiled(config, device, step_count(config, train), compiled)
         self.environment = run_environment(device, compiled=compiled)
+        folder.origin = origin_of({**asdict(config), "data": data_record(self.splits)})
         seed_everything(config.seed, Stream.WEIGHTS)
         self.model, self.loss = (part.to(device) for part in build(config, train.image_shape, len(train)))
         self.progress = Progress(config.epochs, bar=runtime.progress_bar, after_batch=self.after_batch)
@@ -235,8 +252,7 @@ class Run:
                 raise Interrupted(f"{second}, at once; {self.what_is_saved()}, {self.way_on()}", second) from None
             raise Interrupted(f"{str(end) or 'interrupted'}; {self.what_is_saved()}, {self.way_on()}", end) from None
         except NonFiniteError as error:
-            remedy = "a smaller weight in --loss, or other data" if error.step == 1 else "a smaller --lr"
-            raise NonFiniteError(f"{error}; {self.what_is_saved()}: start again with {remedy}", error.step) from None
+            raise NonFiniteError(f"{error}; {self.what_is_saved()}: {remedy_of(error)}", error.step) from None
 
     def save(self, state: dict[str, Any] | None) -> None:
         """Write a checkpoint of a state, if there is one to save."""
@@ -279,6 +295,12 @@ class Run:
         metrics = self.folder.read_metrics()  # another rank may not see them yet
         for name, figure in self.runtime.draw(self.model, self.splits, self.config, metrics).items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
+
+
+def remedy_of(error: NonFiniteError) -> str:
+    """What to do about a number that is not finite; before the first step has been taken, no rate is to blame."""
+    rest = "other data, or a smaller weight or a larger scale of --loss" if error.step == 1 else "a smaller --lr"
+    return f"start again with {rest}"
 
 
 def choose_compiled(config: RunConfig, device: torch.device, steps: int, before: bool | None = None) -> bool:

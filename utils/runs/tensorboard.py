@@ -7,6 +7,7 @@ from typing import Any
 
 from utils.machine.environment import MachineError
 from utils.runs.folder import EVENTS, ResultsFolder
+from vae.saved import regular
 
 NOT_SCALARS = ("epoch", "step", "split")
 
@@ -29,7 +30,9 @@ def write_scalars(folder: ResultsFolder, records: Iterable[dict[str, Any]], *, a
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    with folder.writing(EVENTS), open(folder / EVENTS, "wb" if afresh else "ab") as file:
+    if afresh:
+        (folder / EVENTS).unlink(missing_ok=True)
+    with folder.writing(EVENTS), open(folder / EVENTS, "ab", opener=regular) as file:
         writer = RecordWriter(file)
         if afresh:
             writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())

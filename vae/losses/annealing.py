@@ -7,7 +7,12 @@ from vae.losses.base import Loss
 from vae.options import Option
 
 REG_ANNEAL = Option(
-    "reg_anneal", 10_000, "steps over which the regulariser grows; 0: it is whole at once", int, minimum=0
+    "reg_anneal",
+    10_000,
+    "steps over which the regulariser grows; 0: it is whole at once",
+    int,
+    minimum=0,
+    maximum=10**15,
 )
 
 
