@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Whether a run survives whatever befalls it: killed at random moments, and at every single operation on a file.
+"""Whether a run survives whatever befalls it: ended at random moments, and at every single operation on a file.
 
     python benchmarks/soak.py [--kills N] [--steps kill full] [--every N] [--quick] [--output FILE]
 
 The yardstick is a run that nothing befalls. Then
 
-- processes of `python main.py` are killed (SIGKILL) at random moments and resumed, again and again until a run has
-  ended, with N kills in all;
+- processes are ended by SIGKILL, SIGTERM or SIGHUP at random moments, within epochs too, and resumed, again and again
+  until a run has ended, with N such ends in all;
 - a run is made to end at the first, the second, ... the last of its operations on files: killed there (a write is cut
   in half), or told from there on that the disk is full; then it is resumed.
 
 In each case the weights, the evaluation and metrics.jsonl (less timings) are compared with the yardstick's, byte by
-byte.
-A full disk has to be told in one line, with exit status 2. The exit status is 1 if anything was not as it should be.
-The run is three epochs of 40 of scikit-learn's digits; the whole takes minutes, `--quick` (no kills at random, no
-pictures) seconds.
+byte. A full disk has to be told in one line, with exit status 2; what a signal ends, with 130. The exit status is 1 if
+anything was not as it should be.
+The run is three epochs of 40 of scikit-learn's digits; the whole takes minutes, `--quick` (none at random, no pictures)
+seconds.
 """
 
 import argparse
@@ -23,11 +23,11 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -44,12 +44,16 @@ sys.path.insert(0, str(ROOT))
 import main as command_line  # noqa: E402
 from utils.datasets import load_dataset  # noqa: E402
 from utils.figures.one_run import draw_run  # noqa: E402
-from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL  # noqa: E402
+from utils.machine.signals import endings, heed  # noqa: E402
+from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL  # noqa: E402
 
 RUN = (
     "exp --dataset digits --loss tGJS --epochs 3 --train-size 40 --test-size 16 --batch-size 16 --latent-dim 3".split()
 )
 QUIET = "--evaluate-every 2 --no-progress-bar --no-cuda".split()
+BY_TIME = ("--checkpoint-minutes", "1e-9")  # after every batch
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+FAILED = 3  # exit status of a process that ended in a traceback
 TIMINGS = ("seconds", "images_per_second")
 
 
@@ -74,46 +78,57 @@ def command(results_dir: Path) -> list[str]:
     return [*RUN, *QUIET, "--results-dir", str(results_dir)]
 
 
-# Kills at random moments
+# Ends at random moments
 
 
-def begin(results_dir: Path) -> subprocess.Popen:
-    """A process of main.py."""
-    arguments = [sys.executable, ROOT / "main.py", *command(results_dir)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
-    )
+def random_ends(ends: int, place: Path, expected: dict[str, object], dice: random.Random) -> Counter:
+    """End processes by signals at random moments, each run until it has ended in spite of that.
 
-
-def random_kills(kills: int, place: Path, expected: dict[str, object], dice: random.Random) -> Counter:
-    """Kill processes at random moments, each run until it has ended in spite of that."""
+    They save after every batch, so that a run goes on from within an epoch; `within` counts how often it did.
+    """
     start = time.monotonic()
-    begin(place / "timed").communicate()
+    end_of(forked(place / "timed", more=BY_TIME))
     whole = time.monotonic() - start
-    counts = Counter(kills=0, runs=0, identical=0)
-    while counts["kills"] < kills:
-        results_dir = place / f"run-{counts['runs']}"
-        ended = False
+    counts = Counter(runs=0, identical=0, within=0)
+    done = 0
+    while done < ends:
+        results_dir, ended, told = place / f"run-{counts['runs']}", False, True
         while not ended:
-            process = begin(results_dir)
-            # Half of the time of so small a run goes by before it does anything: most kills are to come later.
-            patience = dice.uniform(0.4, 1.05) * whole if counts["kills"] < kills else None
-            try:
-                _, err = process.communicate(timeout=patience)
-                ended = True
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-                counts["kills"] += 1
+            child = forked(results_dir, more=BY_TIME)
+            one = dice.choice(SIGNALS)
+            code = end_of(child, one, dice.uniform(0, 1.05) * whole) if done < ends else end_of(child)
+            ended = code in (0, FAILED)
+            if not ended:
+                done += 1
+                counts[one.name] += 1
+                counts["within"] += is_within(results_dir)
+                told &= code == -signal.SIGKILL if one == signal.SIGKILL else code in (130, -one)
         counts["runs"] += 1
-        same = process.returncode == 0 and outcome(results_dir) == expected
+        same = told and code == 0 and outcome(results_dir) == expected
         counts["identical"] += same
-        if not same:
-            print(f"{results_dir}: not identical; {err}", file=sys.stderr)
-        else:
+        if same:
             shutil.rmtree(results_dir)
+        else:
+            print(f"{results_dir}: not as it should be; {errors_of(results_dir)}", file=sys.stderr)
     return counts
+
+
+def end_of(child: int, one: int = 0, after: float = math.inf) -> int:
+    """The exit status of a process, which is sent a signal after so many seconds if it has not ended by then."""
+    start = time.monotonic()
+    while time.monotonic() < start + after:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, one)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def is_within(results_dir: Path) -> bool:
+    """Whether the run that was ended goes on from within an epoch."""
+    path = results_dir / "exp" / CHECKPOINT
+    return path.exists() and "position" in torch.load(path, weights_only=True)
 
 
 # Every operation on a file
@@ -188,20 +203,24 @@ def import_all() -> None:
     torch.optim.Adam([weight], fused=True).step()
 
 
-def in_a_process(results_dir: Path, interference: Interference | None, *, pictures: bool) -> tuple[int, str]:
-    """Exit status (-9: killed) and standard error of the command in a process forked from this one: 3 s are saved."""
-    errors = results_dir.with_suffix(".stderr")
+def forked(
+    results_dir: Path, interference: "Interference | None" = None, *, pictures: bool = True, more: tuple[str, ...] = ()
+) -> int:
+    """A process that carries out the command, forked from this one: what imports take is saved."""
+    results_dir.parent.mkdir(exist_ok=True)
     child = os.fork()
     if child:
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status), errors.read_text()
-    code = 3
-    with open(errors, "w") as err, open(os.devnull, "w") as out:
+        return child
+    code = FAILED
+    with open(errors_of(results_dir, read=False), "w") as err, open(os.devnull, "w") as out:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
+                for one in SIGNALS[1:]:
+                    signal.signal(one, signal.SIG_DFL)
+                heed(endings())
                 if interference:
                     interference.install()
-                command_line.main(command(results_dir), draw=draw_run if pictures else None)
+                command_line.main([*command(results_dir), *more], draw=draw_run if pictures else None)
                 code = 0 if not interference or interference.count < interference.at else 4
             except SystemExit as exit:
                 code = exit.code
@@ -209,6 +228,17 @@ def in_a_process(results_dir: Path, interference: Interference | None, *, pictur
                 traceback.print_exc()
         err.flush()
         os._exit(code)
+
+
+def errors_of(results_dir: Path, *, read: bool = True) -> str | Path:
+    """Standard error of the last process that was at a run, or the file of it."""
+    path = results_dir.with_suffix(".stderr")
+    return path.read_text() if read else path
+
+
+def in_a_process(results_dir: Path, interference: Interference | None, *, pictures: bool) -> tuple[int, str]:
+    """Exit status (-9: killed) and standard error of the command in a process."""
+    return end_of(forked(results_dir, interference, pictures=pictures)), errors_of(results_dir)
 
 
 def every_operation(kind: str, every: int, place: Path, expected: dict[str, object], *, pictures: bool) -> Counter:
@@ -233,10 +263,10 @@ def every_operation(kind: str, every: int, place: Path, expected: dict[str, obje
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50, help="kills at random moments")
+    parser.add_argument("--kills", type=int, default=50, help="ends by signals at random moments")
     parser.add_argument("--steps", nargs="*", default=["kill", "full"], choices=["kill", "full"])
     parser.add_argument("--every", type=int, default=1, help="interfere at each N-th operation only")
-    parser.add_argument("--quick", action="store_true", help="no kills at random moments, and no pictures")
+    parser.add_argument("--quick", action="store_true", help="no ends at random moments, and no pictures")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
@@ -254,10 +284,11 @@ def main() -> None:
             print(f"{kind} at every operation on a file: {figures[kind]['steps']} runs, ", end="")
             print(f"{figures[kind]['identical']} resumed to the same bits", flush=True)
         if not options.quick:
-            figures["random"] = random_kills(options.kills, place, expected, random.Random(options.seed))
+            figures["random"] = random_ends(options.kills, place, expected, random.Random(options.seed))
             print(
-                "{kills} kills at random moments of {runs} runs, {identical} ended in the same bits".format(
-                    **figures["random"]
+                "{SIGKILL} SIGKILL, {SIGTERM} SIGTERM, {SIGHUP} SIGHUP at random moments of {runs} runs, after {within} "
+                "of which one went on from within an epoch: {identical} ended in the same bits".format_map(
+                    figures["random"]
                 )
             )
     if options.output:

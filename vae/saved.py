@@ -64,10 +64,13 @@ def load(
     config = SavedConfig(read_json(folder / CONFIG, remedy="restore it, or take another run"))
     model, loss = build_saved(config, folder / CONFIG)
     remedy = "restore it, or run again under another name"
-    state = load_tensors(folder / MODEL, remedy=remedy, config=config, note=note)
+    notes: list[str] = []
+    state = load_tensors(folder / MODEL, remedy=remedy, config=config, note=notes.append)
     with refusing_misfits(folder / MODEL):
         load_tensors_of(model, state["model"])
         load_tensors_of(loss, state["loss"])
+    for line in notes:
+        note(line)
     return model.to(device).eval(), loss.to(device).eval(), config
 
 

@@ -1,6 +1,7 @@
 """The evaluation of a run's model, and a saved model's anew."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,8 @@ from utils.datasets import Dataset, load_dataset
 from utils.datasets.record import check_same_data
 from utils.machine.environment import choose_device, keep_freed_memory
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
-from utils.runs.folder import EVALUATION, ResultsError
+from utils.runs.diagnosis import diagnose
+from utils.runs.folder import DIAGNOSIS, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits, open_folder
 from utils.runs.progress import image_bar, summarise
 from utils.runs.runtime import Evaluation, Runtime
@@ -38,9 +40,9 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
             model, loss, _ = vae.load(folder.path, choose_device(runtime.device), note=print)
             splits = load_splits(config, runtime)
             check_same_data(record["data"], splits)
-        evaluation = evaluate(model, loss, config, splits, runtime)
+        evaluation = evaluate(model, loss, config, splits, runtime, training_losses(folder))
         with contextlib.suppress(ResultsError, TypeError):  # a damaged evaluation.json is made anew
-            before = folder.read_json(EVALUATION)
+            before = folder.read_json(EVALUATION) | {DIAGNOSIS: {}}
             evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
         folder.write_json(EVALUATION, evaluation)
         summarise(evaluation, folder.path)
@@ -52,8 +54,23 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
     return Evaluator(model, loss, batch_size=config.batch_size, seed=config.seed, noise=config.noise)
 
 
-def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Dataset], runtime: Runtime) -> Evaluation:
-    """What evaluation.json holds: of each split, its quantities; where asked, test's evidence, and disentanglement."""
+def training_losses(folder: ResultsFolder) -> list[float]:
+    """The training loss of each epoch of a run."""
+    return [record["loss"] for record in folder.read_metrics() if record["split"] == "train"]
+
+
+def evaluate(
+    model: VAE,
+    loss: Loss,
+    config: RunConfig,
+    splits: dict[str, Dataset],
+    runtime: Runtime,
+    losses: Sequence[float],
+) -> Evaluation:
+    """What evaluation.json holds: of each split, its quantities; where asked, test's evidence, and disentanglement.
+
+    And a diagnosis, for which the training loss of each epoch has to be known.
+    """
     judge = evaluator(model, loss, config)
     if config.sampler:
         model.sampler = fit_mixture(model, splits["train"].data, seed=config.seed, noise=config.noise)
@@ -77,4 +94,5 @@ def evaluate(model: VAE, loss: Loss, config: RunConfig, splits: dict[str, Datase
             for name, data in splits.items()
         )
         evaluation["disentanglement"] = judge.disentanglement((data.data, data.factors) for data in whole)
-    return evaluation
+    found = diagnose(model, config, evaluation, splits["test"], losses)
+    return evaluation | ({DIAGNOSIS: found} if found else {})

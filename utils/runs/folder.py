@@ -22,6 +22,7 @@ EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks 
 # No run has all of these.
 PICTURES = (RECONSTRUCTIONS, SAMPLES, FITTED_SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, MARGINALS, CURVES)
 FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, EXPLORE, *PICTURES)
+DIAGNOSIS = "diagnosis"  # the part of evaluation.json on what is wrong
 FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 

@@ -28,7 +28,7 @@ CONFIG_FORM = {
 METRICS_FORM = {"epoch": int, "step?": int, "split": str, ...: (float, None)}  # a line
 QUANTITIES = {...: (float, bool, None, [float], {...: LEAVES})}
 SPLIT = {"squared_error": float, **QUANTITIES}
-EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": [{...: LEAF}], ...: QUANTITIES}
+EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": {...: {"says": str, ...: LEAF}}, ...: QUANTITIES}
 
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", None: "null"}
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from utils.datasets import Dataset
 from utils.datasets.record import data_notes
-from utils.runs.folder import BOOKKEEPING, PICTURES
+from utils.runs.folder import BOOKKEEPING, DIAGNOSIS, PICTURES
 from vae.training.trainer import Reporter
 
 
@@ -73,7 +73,11 @@ def show_notes(splits: dict[str, Dataset]) -> None:
 
 def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:
     """Print what came out and where it lies."""
+    for symptom in evaluation.get(DIAGNOSIS, {}).values():
+        print(f"note: {symptom['says']}")
     for part, values in evaluation.items():
+        if part == DIAGNOSIS:
+            continue
         shown = {name.replace("_", " "): value for name, value in values.items() if not isinstance(value, list)}
         terms = "  ".join(f"{name} {in_words(value)}" for name, value in shown.items())
         print(f"{part:5}  {terms}")

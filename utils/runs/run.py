@@ -16,7 +16,7 @@ from utils.machine.compilation import choose_compile, compiling_pays, lacking_fo
 from utils.machine.environment import MachineError, choose_device, environment, keep_freed_memory
 from utils.machine.signals import EndedAtOnce
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
-from utils.runs.evaluate import evaluate, evaluator
+from utils.runs.evaluate import evaluate, evaluator, training_losses
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits, open_folder, results_folder, step_count
 from utils.runs.progress import Progress, show_notes, summarise
@@ -90,7 +90,7 @@ def new_run(
 def try_out(config: RunConfig, runtime: Runtime, folder: ResultsFolder, splits: dict[str, Dataset]) -> None:
     """Take the first step of a run, and forget it: what it would fail by shows before anything is cleared for it."""
     train = splits["train"]
-    batch = train.data.index_select(0, torch.arange(min(config.batch_size, len(train))))
+    batch = train.data[: config.batch_size]
     few = {**splits, "train": replace(train, **{"images" if train.vectors is None else "vectors": batch})}
     quiet = replace(runtime, progress_bar=False, checkpoint_minutes=None)
     trial = Run(config, quiet, ResultsFolder(folder.path, writes=False), few, compiled=False)
@@ -107,13 +107,16 @@ def resumed_run(
     with together():
         saved, record = read_config(folder)
         config = reconcile(saved, flags, changeable=CHANGEABLE)
-        checkpoint = folder.load_checkpoint(config=record, note=print)
+        notes: list[str] = []
+        checkpoint = folder.load_checkpoint(config=record, note=notes.append)
         if checkpoint is None and record["ended_after"]:
             raise ResultsError(f"{folder.path} has ended and has no checkpoint to go on from: choose another name")
         record.setdefault("compiled", False)
         run = Run(config, runtime, folder, splits, record["compiled"])
         check_same_data(record["data"], run.splits)
         run.go_on_from(checkpoint, record)
+        for line in notes:
+            print(line)
         return run
 
 
@@ -227,7 +230,8 @@ class Run:
         """Save the model, evaluate it, draw, and mark the run as ended."""
         self.model.eval()
         self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-        evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime)
+        losses = training_losses(self.folder)
+        evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime, losses)
         self.folder.write_json(EVALUATION, evaluation)
         if self.runtime.draw:
             self.draw()

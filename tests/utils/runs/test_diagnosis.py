@@ -1,0 +1,112 @@
+"""Each symptom is told of a run that has it, and not of one that has it not."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from small_runs import config
+from utils.datasets import Dataset
+from utils.runs.diagnosis import SYMPTOMS, Ended, Looked, diagnose
+from utils.runs.evaluate import evaluate_only
+from utils.runs.folder import EVALUATION
+from utils.runs.run import run
+
+ZEROS, HALVES = torch.zeros(500, 1, 4, 4), torch.full((500, 1, 4, 4), 0.5)
+FALLING = [1 / epoch for epoch in range(1, 11)]
+
+
+def ended(
+    loss="KL", active_units=3, train=10.0, test=11.0, losses=FALLING, spread=1.0, shift=0.0, decoded=HALVES, **others
+):
+    """A sound run of 3 latent dimensions, but for what is told."""
+    torch.manual_seed(0)
+    mean = spread * torch.randn(500, 3) * 0.8 + shift
+    looked = Looked(mean, torch.full((500, 3), 0.36).log(), HALVES, decoded)
+    evaluation = {"train": {"squared_error": train}, "test": {"squared_error": test, "active_units": active_units}}
+    evaluation["test"] |= others
+    return Ended(config(loss=loss, epochs=10), SimpleNamespace(prior=Prior()), evaluation, losses, looked)
+
+
+class Prior:
+    def sample(self, count):
+        return torch.randn(count, 3)
+
+
+CASES = {  # symptom: a run that has it, what is said, and a run that hardly has it not
+    "collapse": (ended("betaH", active_units=0), "0 of 3 latent dimensions are active", ended("betaH", active_units=1)),
+    "prior_mismatch": (ended("AE", spread=9), "nats a dimension: samples will look", ended("AE", spread=1.3)),
+    "unfinished": (
+        ended(losses=[5, 4, 3, 2, 1]),
+        "25 % of its whole fall came in the last",
+        ended(losses=[5, 4, 3, 1]),
+    ),
+    "overfitting": (ended(test=12.6), "1.26 times the training images'", ended(test=12.4)),
+    "alpha_at_bound": (ended("tGJS", alpha=0.995), "at its bound (0.995)", ended("tGJS", alpha=0.985)),
+    "saturated_pixels": (ended(decoded=ZEROS), "100 % more pixels of reconstructions", ended(decoded=HALVES * 0.01)),
+}
+
+
+@pytest.mark.parametrize("name", SYMPTOMS)
+def test_a_symptom_is_told_of_a_run_that_has_it_and_of_no_other(name):
+    ill, said, sound = CASES[name]
+    symptom = SYMPTOMS[name]
+    assert symptom.shows(symptom.value(ill))
+    assert said in symptom.says(ill, symptom.value(ill))
+    value = symptom.value(sound)
+    assert value is None or not symptom.shows(value)
+    for other in SYMPTOMS.keys() - {name}:
+        for one in (ill, sound):
+            value = SYMPTOMS[other].value(one)
+            assert value is None or not SYMPTOMS[other].shows(value), other
+
+
+def test_the_mismatch_is_that_of_gaussians_with_the_moments():
+    """KL(N(2, 4) || N(0, 1)) = (4 + 4 - 1 - log 4) / 2."""
+    far = ended()
+    logvar = torch.full((20_000, 3), 3.0).log()
+    mean = 2 + torch.randn(20_000, 3)
+    value = SYMPTOMS["prior_mismatch"].value(far.__class__(**{**vars(far), "looked": Looked(mean, logvar, None, None)}))
+    assert value == pytest.approx((7 - torch.tensor(4.0).log().item()) / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("losses", [[], [3.0], [5, 4, 3, 2], [1, 2, 3, 4, 5], [2, 2, 2, 2, 2]])
+def test_too_few_epochs_or_a_loss_that_does_not_fall_tell_nothing(losses):
+    assert SYMPTOMS["unfinished"].value(ended(losses=losses)) is None
+
+
+def test_a_collapsed_run_says_so_in_its_evaluation_and_on_the_console(runtime, capsys):
+    flags = {"dataset": "digits", "loss": "betaH", "betaH_B": 1000.0, "rec_dist": "gaussian", "train_size": 200}
+    evaluation = run(config(**flags, epochs=3), runtime)
+    assert evaluation["test"]["active_units"] == 0
+    symptom = evaluation["diagnosis"]["collapse"]
+    assert symptom["value"] == 0 and symptom["threshold"] == 0.1
+    assert symptom["says"].endswith("a smaller --betaH-B regularises less")
+    assert f"note: {symptom['says']}\n" in capsys.readouterr().out
+    path = runtime.results_dir / "exp" / EVALUATION
+    before = json.loads(path.read_text())
+    assert before == evaluation
+    path.write_text(json.dumps({**before, "diagnosis": {"unfinished": {"says": "once"}}}))
+    assert evaluate_only("exp", {}, runtime) == before
+
+
+def test_a_sound_run_has_no_diagnosis(runtime):
+    assert "diagnosis" not in run(config(loss="KL"), runtime)
+
+
+def test_vectors_and_few_images_are_looked_at_too():
+    vectors = Dataset("v", "test", "", "", vectors=torch.randn(5, 3))
+
+    class Model(torch.nn.Linear):
+        prior = Prior()
+
+        def encode(self, data):
+            return data, torch.full_like(data, -5)
+
+        def decode(self, z):
+            return z
+
+    evaluation = {split: {"squared_error": 1.0, "active_units": 3} for split in ("train", "test")}
+    small = config(dataset="mixture2d", rec_dist="normal", latent_dim=3, loss="KL", train_size=20)
+    assert diagnose(Model(1, 1), small, evaluation, vectors, []).keys() <= {"prior_mismatch"}
