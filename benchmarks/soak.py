@@ -286,10 +286,8 @@ def main() -> None:
         if not options.quick:
             figures["random"] = random_ends(options.kills, place, expected, random.Random(options.seed))
             print(
-                "{SIGKILL} SIGKILL, {SIGTERM} SIGTERM, {SIGHUP} SIGHUP at random moments of {runs} runs, after {within} "
-                "of which one went on from within an epoch: {identical} ended in the same bits".format_map(
-                    figures["random"]
-                )
+                "{SIGKILL} SIGKILL, {SIGTERM} SIGTERM, {SIGHUP} SIGHUP at random moments of {runs} runs, of which "
+                "{within} left one within an epoch: {identical} ended in the same bits".format_map(figures["random"])
             )
     if options.output:
         options.output.write_text(json.dumps(figures, indent=2) + "\n")

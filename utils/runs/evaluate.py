@@ -10,12 +10,12 @@ from utils.datasets import Dataset, load_dataset
 from utils.datasets.record import check_same_data
 from utils.machine.environment import choose_device, keep_freed_memory
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
-from utils.runs.diagnosis import diagnose
 from utils.runs.folder import DIAGNOSIS, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits, open_folder
 from utils.runs.progress import image_bar, summarise
 from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
+from vae.evaluation.diagnosis import diagnose
 from vae.evaluation.evaluator import Evaluator
 from vae.evaluation.evidence import MOST_IMAGES, estimate_evidence
 from vae.evaluation.sampler import fit_mixture
@@ -94,5 +94,5 @@ def evaluate(
             for name, data in splits.items()
         )
         evaluation["disentanglement"] = judge.disentanglement((data.data, data.factors) for data in whole)
-    found = diagnose(model, config, evaluation, splits["test"], losses)
+    found = diagnose(model, config, evaluation, splits["test"].data, losses)
     return evaluation | ({DIAGNOSIS: found} if found else {})

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from utils.machine.forms import check_form
 from utils.machine.locks import locked, made
-from utils.runs.forms import CONFIG_FORM, EVALUATION_FORM, METRICS_FORM, check_form
 from vae.saved import CONFIG, MODEL, ResultsError, load_tensors, read_json, read_regular, regular, to_bytes, to_json
 
 METRICS, EVALUATION = "metrics.jsonl", "evaluation.json"
@@ -23,8 +23,31 @@ EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks 
 PICTURES = (RECONSTRUCTIONS, SAMPLES, FITTED_SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, MARGINALS, CURVES)
 FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, EXPLORE, *PICTURES)
 DIAGNOSIS = "diagnosis"  # the part of evaluation.json on what is wrong
-FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
+
+# The forms of the files, see utils.machine.forms.
+LEAF = (float, bool, str, None)
+LEAVES = (*LEAF, [LEAF], {...: LEAF})
+ENVIRONMENT = {
+    "git_revision": (str, None),
+    "versions": {...: str},
+    "machine": {...: LEAF},
+    "compiled?": bool,
+}
+DATA = {
+    **{"name": str, "source": str, "sha256": {"train": str, "test": str}, "image_shape": [int]},
+    **{"train_images": int, "test_images": int, ...: LEAVES},
+}
+CONFIG_FORM = {
+    **ENVIRONMENT,
+    **{"data": DATA, "ended_after": (int, None), "resumed_with?": [{**ENVIRONMENT, ...: LEAVES}]},
+    **{"loss": str, "loss_options": {...: LEAF}, ...: LEAVES},
+}
+METRICS_FORM = {"epoch": int, "step?": int, "split": str, ...: (float, None)}  # a line
+QUANTITIES = {...: (float, bool, None, [float], {...: LEAVES})}
+SPLIT = {"squared_error": float, **QUANTITIES}
+EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": {...: {"says": str, ...: LEAF}}, ...: QUANTITIES}
+FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
 
 
 class ResultsFolder:

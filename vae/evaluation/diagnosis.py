@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from utils.datasets import Dataset
-from utils.runs.config import RunConfig
 from vae.inputs import to_network, to_unit_interval
 from vae.losses import LOSSES
 from vae.models import VAE
@@ -53,7 +51,7 @@ class Looked(NamedTuple):
 class Ended:
     """A run that has ended, as far as symptoms show in it."""
 
-    config: RunConfig
+    config: Any
     model: VAE
     evaluation: dict[str, dict[str, Any]]
     losses: Sequence[float]  # by epoch
@@ -74,16 +72,18 @@ class Symptom(NamedTuple):
 
 
 def diagnose(
-    model: VAE, config: RunConfig, evaluation: dict[str, dict[str, Any]], test: Dataset, losses: Sequence[float]
+    model: VAE, config: Any, evaluation: dict[str, dict[str, Any]], data: Tensor, losses: Sequence[float]
 ) -> dict[str, dict[str, Any]]:
     """The symptoms of a run by name, each with its value, its threshold and a sentence; none of a sound one.
 
     Arguments:
-        model: in evaluation mode; config, evaluation: the run's.
-        test: the split that the model is looked at with.
+        model: in evaluation mode.
+        config: the run's loss, latent_dim, epochs and seed.
+        evaluation: of the splits "train" and "test", as the Evaluator has it.
+        data: of the test split, as the Evaluator takes it, which the model is looked at with.
         losses: the training loss of each epoch.
     """
-    run = Ended(config, model, evaluation, losses, look(model, config, test))
+    run = Ended(config, model, evaluation, losses, look(model, config.seed, data))
     found = {}
     for name, symptom in SYMPTOMS.items():
         value = symptom.value(run)
@@ -93,11 +93,10 @@ def diagnose(
 
 
 @torch.no_grad()
-def look(model: VAE, config: RunConfig, test: Dataset) -> Looked:
+def look(model: VAE, seed: int, data: Tensor) -> Looked:
     """What the model makes of the first test data."""
-    seed_everything(config.seed, Stream.PICTURES)
-    device = next(model.parameters()).device
-    data = test.data[:IMAGES].to(device)
+    seed_everything(seed, Stream.PICTURES)
+    data = data[:IMAGES].to(next(model.parameters()).device)
     mean, logvar = model.encode(to_network(data))
     shown = to_unit_interval(data) if data.dtype == torch.uint8 else data
     return Looked(mean, logvar, shown, model.decode(mean))

@@ -1,17 +1,12 @@
 """Each symptom is told of a run that has it, and not of one that has it not."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from small_runs import config
-from utils.datasets import Dataset
-from utils.runs.diagnosis import SYMPTOMS, Ended, Looked, diagnose
-from utils.runs.evaluate import evaluate_only
-from utils.runs.folder import EVALUATION
-from utils.runs.run import run
+from vae.evaluation.diagnosis import SYMPTOMS, Ended, Looked, diagnose
 
 ZEROS, HALVES = torch.zeros(500, 1, 4, 4), torch.full((500, 1, 4, 4), 0.5)
 FALLING = [1 / epoch for epoch in range(1, 11)]
@@ -76,28 +71,7 @@ def test_too_few_epochs_or_a_loss_that_does_not_fall_tell_nothing(losses):
     assert SYMPTOMS["unfinished"].value(ended(losses=losses)) is None
 
 
-def test_a_collapsed_run_says_so_in_its_evaluation_and_on_the_console(runtime, capsys):
-    flags = {"dataset": "digits", "loss": "betaH", "betaH_B": 1000.0, "rec_dist": "gaussian", "train_size": 200}
-    evaluation = run(config(**flags, epochs=3), runtime)
-    assert evaluation["test"]["active_units"] == 0
-    symptom = evaluation["diagnosis"]["collapse"]
-    assert symptom["value"] == 0 and symptom["threshold"] == 0.1
-    assert symptom["says"].endswith("a smaller --betaH-B regularises less")
-    assert f"note: {symptom['says']}\n" in capsys.readouterr().out
-    path = runtime.results_dir / "exp" / EVALUATION
-    before = json.loads(path.read_text())
-    assert before == evaluation
-    path.write_text(json.dumps({**before, "diagnosis": {"unfinished": {"says": "once"}}}))
-    assert evaluate_only("exp", {}, runtime) == before
-
-
-def test_a_sound_run_has_no_diagnosis(runtime):
-    assert "diagnosis" not in run(config(loss="KL"), runtime)
-
-
 def test_vectors_and_few_images_are_looked_at_too():
-    vectors = Dataset("v", "test", "", "", vectors=torch.randn(5, 3))
-
     class Model(torch.nn.Linear):
         prior = Prior()
 
@@ -109,4 +83,4 @@ def test_vectors_and_few_images_are_looked_at_too():
 
     evaluation = {split: {"squared_error": 1.0, "active_units": 3} for split in ("train", "test")}
     small = config(dataset="mixture2d", rec_dist="normal", latent_dim=3, loss="KL", train_size=20)
-    assert diagnose(Model(1, 1), small, evaluation, vectors, []).keys() <= {"prior_mismatch"}
+    assert diagnose(Model(1, 1), small, evaluation, torch.randn(5, 3), []).keys() <= {"prior_mismatch"}

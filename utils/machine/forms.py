@@ -1,4 +1,4 @@
-"""The forms of the files in a results folder: each is compared with its own as a whole when it is read.
+"""Forms of what JSON can hold: a file is compared with its own as a whole when it is read.
 
 A form is a type (float stands for any number that a float can hold); a tuple of forms, of which one has to fit; a list
 of one form, for a list of such things; or a dictionary with the form of each name. There, a name with "?" at its end
@@ -7,28 +7,6 @@ may be missing, and `...` stands for all names that are not told; without it the
 
 import sys
 from typing import Any
-
-LEAF = (float, bool, str, None)
-LEAVES = (*LEAF, [LEAF], {...: LEAF})
-ENVIRONMENT = {
-    "git_revision": (str, None),
-    "versions": {...: str},
-    "machine": {...: LEAF},
-    "compiled?": bool,
-}
-DATA = {
-    **{"name": str, "source": str, "sha256": {"train": str, "test": str}, "image_shape": [int]},
-    **{"train_images": int, "test_images": int, ...: LEAVES},
-}
-CONFIG_FORM = {
-    **ENVIRONMENT,
-    **{"data": DATA, "ended_after": (int, None), "resumed_with?": [{**ENVIRONMENT, ...: LEAVES}]},
-    **{"loss": str, "loss_options": {...: LEAF}, ...: LEAVES},
-}
-METRICS_FORM = {"epoch": int, "step?": int, "split": str, ...: (float, None)}  # a line
-QUANTITIES = {...: (float, bool, None, [float], {...: LEAVES})}
-SPLIT = {"squared_error": float, **QUANTITIES}
-EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": {...: {"says": str, ...: LEAF}}, ...: QUANTITIES}
 
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", None: "null"}
 
