@@ -25,7 +25,7 @@ from utils.flags import UsageError, build_parser
 from utils.grids.executors import find_executor
 from utils.grids.grid import configurations
 from utils.grids.sweep import SweepFailed, sweep
-from utils.machine.environment import OUT_OF_MEMORY, MachineError, is_out_of_memory
+from utils.machine.environment import OUT_OF_MEMORY, MachineError, heed_cpu_limit, is_out_of_memory
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import ResultsError
@@ -144,6 +144,7 @@ def check_command(command: Command) -> None:
 def carry_out(command: Command) -> None:
     """Do what a command asks for, but for the pages."""
     experiment, settings, runtime, mode = command.experiment, command.settings, command.runtime, command.mode
+    heed_cpu_limit()
     take_devices(runtime.device)
     if runtime.tensorboard:
         check_tensorboard()

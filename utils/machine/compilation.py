@@ -71,5 +71,7 @@ def broken_for_compile(device: torch.device) -> str | None:
             torch.compile(torch.neg)(torch.zeros(1, device=device))
     except Exception as error:  # of any kind: compilers and their drivers fail in many ways
         reason = str(error).removeprefix("backend='inductor' raised:").strip()  # of PyTorch before 2.7
+        if any(text in reason for text in ("getpwuid", "uid not found", "Permission denied", "Read-only file system")):
+            return "a folder for its cache that can be written to (TORCHINDUCTOR_CACHE_DIR names one)"
         return f"a compiler that works ({reason.splitlines()[0] if reason else type(error).__name__})"
     return None

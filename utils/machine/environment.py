@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from utils.machine.limits import cpu_limit, memory_limit
+
 OUT_OF_MEMORY = "there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less"
 
 
@@ -41,8 +43,16 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def memory_bytes() -> float:
-    """The main memory of this machine; infinity where the system has no name for it, as on Windows."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    """The main memory that there is for this process; infinity where the system has no name for it, as on Windows."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    return min(whole, memory_limit())
+
+
+def heed_cpu_limit() -> None:
+    """Compute in no more threads than there are CPUs for this process, unless OMP_NUM_THREADS says how many."""
+    allowed = max(1, math.ceil(min(cpu_limit(), torch.get_num_threads())))
+    if allowed < torch.get_num_threads() and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(allowed)
 
 
 def keep_freed_memory() -> None:
@@ -58,6 +68,7 @@ def keep_freed_memory() -> None:
 def environment(device: torch.device) -> dict[str, Any]:
     """What config.json records of the code, the packages and the machine."""
     machine = {"device": device.type, "threads": torch.get_num_threads()}
+    machine["instructions"] = torch.backends.cpu.get_cpu_capability()  # of the CPU, as PyTorch uses them
     if device.type == "cuda":
         machine["gpu"] = torch.cuda.get_device_name(device)
     return {
@@ -70,8 +81,10 @@ def environment(device: torch.device) -> dict[str, Any]:
 def git_revision() -> str | None:
     """The revision of this code, with "-dirty" where it differs from it; None outside a git checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    root = Path(__file__).resolve().parents[2]
+    own = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent)}  # none that this code merely lies in
     try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        answer = subprocess.run(command, cwd=root, env=own, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()

@@ -171,7 +171,9 @@ class Run:
         """Keep the environment that the run began with, and say so where it is another one now."""
         begun_with = {name: record[name] for name in self.environment}
         others = record.get("resumed_with", [])
-        if self.environment != begun_with:
+        own = self.environment["machine"]["instructions"]  # which older files do not have
+        known = {**begun_with, "machine": {"instructions": own, **begun_with["machine"]}}
+        if self.environment != known:
             print("note: the code, a package or the machine is not as when the run began: its bits may differ")
             others += [] if self.environment in others else [self.environment]
         self.environment = {**begun_with, "resumed_with": others} if others else begun_with

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from utils.flags import build_parser
 from utils.machine.console import escaped, in_plain_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -21,6 +22,12 @@ def python(code, **options):
 def test_signs_have_plain_words():
     assert in_plain_words("JS^G_α(q‖p), σ² ± 3, Ünï…") == "JS^G_alpha(q||p), sigma^2 +- 3, Uni..."
     assert in_plain_words("中\udce9") == "\\u4e2d\\xe9"
+
+
+def test_the_help_has_plain_words_for_all_it_says():
+    text = in_plain_words(build_parser().format_help())
+    assert "JS^G" in text or "KL(q||p)" in text
+    assert "\\u" not in text and "\\x" not in text
 
 
 def test_no_terminal_obeys_a_name():

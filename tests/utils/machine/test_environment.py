@@ -1,9 +1,12 @@
 """What is chosen for a machine."""
 
+import subprocess
+
 import pytest
 import torch
 
 from utils.machine import environment
+from utils.machine.compilation import broken_for_compile
 from utils.machine.environment import is_out_of_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -28,3 +31,32 @@ def test_the_gpu_is_recorded(monkeypatch):
 )
 def test_a_want_of_memory_is_told_from_other_errors(error, expected):
     assert is_out_of_memory(error) == expected
+
+
+def test_the_instructions_of_the_cpu_are_recorded(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert environment.environment(CPU)["machine"]["instructions"] == "DEFAULT"
+
+
+def test_the_revision_is_that_of_the_code_and_of_no_repository_that_it_merely_lies_in(tmp_path, monkeypatch):
+    git = ["git", "-c", "user.name=me", "-c", "user.email=me@here"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    revisions = []
+    for root in (tmp_path, tmp_path / "vendored"):
+        (root / "utils" / "machine").mkdir(parents=True)
+        monkeypatch.setattr(environment, "__file__", str(root / "utils" / "machine" / "environment.py"))
+        revisions.append(environment.git_revision())
+    assert len(revisions[0]) == 40
+    assert revisions[1] is None
+
+
+@pytest.mark.parametrize("reason", ["'getpwuid(): uid not found: 4242'", "[Errno 13] Permission denied: '/.cache'"])
+def test_a_cache_that_cannot_be_written_is_no_want_of_a_compiler(reason, monkeypatch):
+    def failing(function):
+        raise RuntimeError(reason)
+
+    monkeypatch.setattr(torch, "compile", failing)
+    assert broken_for_compile(CPU) == (
+        "a folder for its cache that can be written to (TORCHINDUCTOR_CACHE_DIR names one)"
+    )
