@@ -87,16 +87,16 @@ def random_ends(ends: int, place: Path, expected: dict[str, object], dice: rando
     They save after every batch, so that a run goes on from within an epoch; `within` counts how often it did.
     """
     start = time.monotonic()
-    end_of(forked(place / "timed", more=BY_TIME))
+    end_of(forked(place / "timed", pictures=False, more=BY_TIME))
     whole = time.monotonic() - start
     counts = Counter(runs=0, identical=0, within=0)
     done = 0
     while done < ends:
         results_dir, ended, told = place / f"run-{counts['runs']}", False, True
         while not ended:
-            child = forked(results_dir, more=BY_TIME)
+            child = forked(results_dir, pictures=False, more=BY_TIME)
             one = dice.choice(SIGNALS)
-            code = end_of(child, one, dice.uniform(0, 1.05) * whole) if done < ends else end_of(child)
+            code = end_of(child, one, dice.uniform(0, 0.9) * whole) if done < ends else end_of(child)
             ended = code in (0, FAILED)
             if not ended:
                 done += 1

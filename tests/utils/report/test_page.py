@@ -1,6 +1,7 @@
 """The page, the figures, and how a report is asked for."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 
@@ -177,3 +178,31 @@ def test_runs_are_made_and_then_reported(results, capsys):
     assert first.count(b"<img") == 1 + 2 * 6
     command_line.main(["exp", "--report"])
     assert (results / "exp" / PAGE).read_bytes() == first
+
+
+def not_a_picture(place):
+    place.write_bytes(b"a text")
+
+
+def cut_short(place):
+    place.write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda place: place.symlink_to(place.parent.parent.parent / "private"), "it is a link, which is not followed"),
+        (lambda place: os.mkfifo(place), "it is no regular file"),
+        (lambda place: place.mkdir(), "it is no regular file"),
+        (not_a_picture, "it is no PNG file"),
+        (cut_short, "it is no PNG file"),
+    ],
+)
+def test_what_only_has_the_name_of_a_picture_is_left_out_of_the_page(spoil, reason, results, capsys):
+    write_run(results / "exp", RunConfig.from_flags("exp", {"dataset": "digits"}), 1.0)
+    (results.parent / "private").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(200)))
+    place = results / "exp" / RECONSTRUCTIONS
+    spoil(place)
+    report(results)
+    assert f"note: {place.relative_to(results.parent)} is left out of the page: {reason}" in capsys.readouterr().out
+    assert "<img" not in (results / "exp" / PAGE).read_text()

@@ -8,9 +8,14 @@ import torch
 from matplotlib.image import imread
 
 import vae
-from small_runs import TIMINGS, config, files_of, metrics_of, saved_config
+from small_runs import SMALL, TIMINGS, config, files_of, metrics_of, saved_config
 from utils.datasets import DatasetError
+<<<<<<< HEAD
 from utils.figures.images import GAP
+=======
+from utils.grids.grid import configurations
+from utils.grids.sweep import sweep
+>>>>>>> 2aa9522 (Tests of links, copies, first steps and notebooks that go on)
 from utils.machine import compilation
 from utils.runs import run as experiment
 from utils.runs.config import RunConfig
@@ -33,6 +38,7 @@ from utils.runs.folder import (
 )
 from utils.runs.loading import load_splits
 from utils.runs.run import resume, run
+from vae.means import NonFiniteError
 from vae.options import OptionError
 
 
@@ -265,3 +271,26 @@ def test_evaluation_is_in_float32_also_where_training_is_not(runtime):
     again = evaluate_only("exp", {}, runtime)
     assert again == evaluation
     assert json.loads((runtime.results_dir / "exp" / CONFIG).read_text())["precision"] == "bf16"
+
+
+def test_nothing_is_cleared_for_a_run_whose_first_step_fails(ended, runtime):
+    ended(config(epochs=1))
+    before = files_of(runtime)
+    message = "at step 1 .* results/exp is as it was: start again with other data, or a smaller weight"
+    with pytest.raises(NonFiniteError, match=message):
+        run(config(loss="betaH", betaH_B=1e300), runtime, overwrite=True)
+    assert files_of(runtime) == before
+    whole = run(config("whole", seed=5), runtime)
+    assert run(config(seed=5), runtime, overwrite=True) == whole
+    assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
+
+
+def test_nothing_of_a_grid_is_cleared_if_the_first_step_of_one_fails(ended, runtime):
+    ended(config("betaH-B-4", loss="betaH", epochs=1))
+    runtime = replace(runtime, results_dir=runtime.results_dir.parent)
+    before = files_of(runtime, "results/betaH-B-4")
+    flags = {**SMALL, "loss": "betaH", "betaH_B": [4.0, 1e300], "epochs": 1}
+    (runtime.results_dir / "results" / "betaH-B-4").rename(runtime.results_dir / "results" / "betaH-B-1e+300")
+    with pytest.raises(NonFiniteError, match="is as it was"):
+        sweep("results", configurations(flags), runtime, mode="overwrite")
+    assert files_of(runtime, "results/betaH-B-1e+300") == before

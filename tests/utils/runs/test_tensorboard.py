@@ -80,3 +80,14 @@ def test_a_file_that_cannot_be_written_is_named(runtime, monkeypatch):
     monkeypatch.setattr(experiment.ResultsFolder, "clear", lambda folder: (folder / EVENTS).mkdir())
     with pytest.raises(ResultsError, match=f"cannot write .*{EVENTS} .Is a directory"):
         run(RunConfig.from_flags("exp", {"epochs": 1, **SMALL}), runtime)
+
+
+def test_a_link_under_the_name_of_the_scalars_leads_nowhere(runtime, tmp_path):
+    run(RunConfig.from_flags("exp", {"epochs": 1, **SMALL}), runtime)
+    folder = runtime.results_dir / "exp"
+    (tmp_path / "precious").write_text("mine")
+    (folder / EVENTS).unlink()
+    (folder / EVENTS).symlink_to(tmp_path / "precious")
+    resume("exp", {"epochs": 2}, runtime)
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert points_of_tensorboard(folder) == points_of_metrics(folder)
