@@ -12,7 +12,7 @@ REG_ANNEAL = Option(
     "steps over which the regulariser grows; 0: it is whole at once",
     int,
     minimum=0,
-    maximum=10**15,
+    maximum=10**9,
 )
 
 
