@@ -213,7 +213,7 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ("config with another key", change(CONFIG, (b'"lr"', b'"rate"')), "exp --resume", "not a configuration of this v"),
     ("config out of bounds", change(CONFIG, (b'"seed": 1234', b'"seed": -1')), "exp --resume", "--seed -1: expected"),
     ("config of another place", change(CONFIG, (b'"exp"', b'"../x"')), "exp --resume", "experiment name '../x'"),
-    ("config of odd shapes", change(CONFIG, (b"32,", b"40,")), "exp --is-eval-only", "image shape (1, 40, 32)"),
+    ("config of odd shapes", change(CONFIG, (b"32,", b"40,")), "exp --is-eval-only", "have the shape (1, 40, 32)"),
     ("config of no images", change(CONFIG, (b'"sha256"', b'"sha256":{},"x"')), "exp --resume", "data.sha256.train is"),
     ("config of other images", change(CONFIG, (b'"test": "', b'"test": "0')), "exp --resume -e 3", "other data"),
     ("config of other lr", change(CONFIG, (b'"lr": 0.001', b'"lr": 0.1')), "exp --resume -e 3", "(its lr is 0.001, n"),
