@@ -3,7 +3,6 @@
 Beside the mean stands the difference from KL, paired by seed: what a seed does to both goes out of it.
 """
 
-import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -26,7 +25,6 @@ from utils.results.labels import (
 )
 from utils.results.paper_numbers import DATASETS, PaperNumber, is_comparison, published, published_over
 from utils.runs.config import RunConfig
-from utils.runs.folder import EVALUATION, ResultsError
 
 SPLITS = ("test", "train")
 BASELINE = "KL"  # the loss that others are compared with
@@ -43,11 +41,8 @@ class Replicates:
 
     @cached_property
     def ended(self) -> list[SavedRun]:
-        """Those that have ended. Raises ResultsError if an evaluation lacks a squared error."""
-        ended = [run for run in self.runs if run.ended]
-        for run in ended:
-            check_evaluation(run)
-        return ended
+        """Those that have ended. Raises ResultsError if an evaluation is damaged."""
+        return [run for run in self.runs if run.ended and run.evaluation]
 
     @property
     def option(self) -> str | None:
@@ -69,16 +64,6 @@ class Replicates:
         """What it shares with those that it can be compared with."""
         apart = {"loss", "seed", *INCIDENTAL, *self.config.loss_options}
         return tuple((name, value) for name, value in self.config.flags().items() if name not in apart)
-
-
-def check_evaluation(run: SavedRun) -> None:
-    """Raise ResultsError unless evaluation.json of a run that has ended holds a squared error of each split."""
-    try:
-        if all(math.isfinite(run.evaluation[split]["squared_error"]) for split in SPLITS):
-            return
-    except (KeyError, TypeError):
-        pass
-    raise ResultsError(f"{run.folder / EVALUATION} has no squared error of each split: --is-eval-only makes it anew")
 
 
 def replicates(runs: Sequence[SavedRun]) -> list[Replicates]:

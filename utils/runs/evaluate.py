@@ -42,7 +42,8 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
             check_same_data(record["data"], splits)
         evaluation = evaluate(model, loss, config, splits, runtime, training_losses(folder))
         with contextlib.suppress(ResultsError, TypeError):  # a damaged evaluation.json is made anew
-            before = folder.read_json(EVALUATION) | {DIAGNOSIS: {}}
+            before = folder.read_json(EVALUATION)
+            before.pop(DIAGNOSIS, None)
             evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
         folder.write_json(EVALUATION, evaluation)
         summarise(evaluation, folder.path)

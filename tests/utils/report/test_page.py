@@ -142,7 +142,7 @@ def test_the_same_files_give_the_same_report(results):
         (CONFIG, "[]", "config.json is damaged (it holds a list instead of an object)"),
         (EVALUATION, "{", "evaluation.json is damaged"),
         (EVALUATION, "[1]", "evaluation.json is damaged (it holds a list instead of an object): --is-eval-only"),
-        (EVALUATION, '{"test": {}}', "evaluation.json has no squared error of each split"),
+        (EVALUATION, '{"test": {}}', "evaluation.json is damaged (train is missing)"),
     ],
 )
 def test_a_damaged_file_is_one_line_and_nothing_is_written(file, content, message, results, capsys):

@@ -284,7 +284,7 @@ def test_other_data_than_the_run_began_with_are_refused(runtime, again, ended):
     ended(config())
     path = runtime.results_dir / "exp" / CONFIG
     saved = json.loads(path.read_text())
-    saved["data"]["sha256"]["train"] = "0" * 64
+    saved["data"]["sha256"]["test"] = "0" * 64
     path.write_text(json.dumps(saved))
     with pytest.raises(DatasetError, match="the run began with other data .* --data-dir"):
         again("exp", {"epochs": 3} if again is resume else {}, runtime)

@@ -10,12 +10,9 @@ from matplotlib.image import imread
 import vae
 from small_runs import SMALL, TIMINGS, config, files_of, metrics_of, saved_config
 from utils.datasets import DatasetError
-<<<<<<< HEAD
 from utils.figures.images import GAP
-=======
 from utils.grids.grid import configurations
 from utils.grids.sweep import sweep
->>>>>>> 2aa9522 (Tests of links, copies, first steps and notebooks that go on)
 from utils.machine import compilation
 from utils.runs import run as experiment
 from utils.runs.config import RunConfig
@@ -276,7 +273,7 @@ def test_evaluation_is_in_float32_also_where_training_is_not(runtime):
 def test_nothing_is_cleared_for_a_run_whose_first_step_fails(ended, runtime):
     ended(config(epochs=1))
     before = files_of(runtime)
-    message = "at step 1 .* results/exp is as it was: start again with other data, or a smaller weight"
+    message = "at step 1 .*results/exp is as it was: start again with other data, or a smaller weight"
     with pytest.raises(NonFiniteError, match=message):
         run(config(loss="betaH", betaH_B=1e300), runtime, overwrite=True)
     assert files_of(runtime) == before
