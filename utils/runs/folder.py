@@ -40,7 +40,8 @@ DATA = {
 }
 CONFIG_FORM = {
     **ENVIRONMENT,
-    **{"data": DATA, "ended_after": (int, None), "resumed_with?": [{**ENVIRONMENT, ...: LEAVES}]},
+    **{"data": DATA, "ended_after": (int, None)},
+    **{"resumed_with?": ([{**ENVIRONMENT, ...: LEAVES}], {**ENVIRONMENT, ...: LEAVES})},  # a single one in older files
     **{"loss": str, "loss_options": {...: LEAF}, ...: LEAVES},
 }
 METRICS_FORM = {"epoch": int, "step?": int, "split": str, ...: (float, None)}  # a line
