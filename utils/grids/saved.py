@@ -33,17 +33,22 @@ def saved_runs(folder: Path) -> list[SavedRun]:
 
     Links to other folders, and copies of runs that are there, are left out, with a line.
     """
-    runs = []
+    runs: dict[str, SavedRun] = {}
     for path in sorted(path.parent for path in folder.glob(f"*/{CONFIG}")):
         if path.is_symlink():
             print(f"note: {path} is left out: it is a link to {path.readlink()}")
-            continue
-        run = read_run(path)
-        if run.config.experiment != path.name and (folder / run.config.experiment / CONFIG).exists():
-            print(f"note: {path} is left out: it is a copy of {run.config.experiment}")
         else:
-            runs.append(run)
-    return runs
+            runs[path.name] = read_run(path)
+    copies = {name: run for name, run in runs.items() if is_copy(name, run, runs)}
+    for name, run in copies.items():
+        print(f"note: {folder / name} is left out: it is a copy of {run.config.experiment}")
+    return [run for name, run in runs.items() if name not in copies]
+
+
+def is_copy(name: str, run: SavedRun, runs: dict[str, SavedRun]) -> bool:
+    """Whether a run has the configuration, and so the bits, of another that lies under its own name."""
+    own = run.config.experiment
+    return own != name and own in runs and runs[own].config == run.config
 
 
 def experiment_runs(folder: Path) -> list[SavedRun]:

@@ -20,8 +20,8 @@ def test_a_copy_and_a_link_are_left_out_with_a_line(tmp_path, capsys):
     assert names(grid) == ["seed-0", "seed-1"]
     out = capsys.readouterr().out
     assert out.splitlines() == [
-        f"note: {grid / 'seed-1 before the holidays'} is left out: it is a copy of seed-1",
         f"note: {grid / 'seed-2'} is left out: it is a link to {tmp_path / 'private'}",
+        f"note: {grid / 'seed-1 before the holidays'} is left out: it is a copy of seed-1",
     ]
 
 
