@@ -29,7 +29,8 @@ from vae.states import load_tensors_of
 from vae.training.settings import TrainingSettings
 
 CONFIG, MODEL = "config.json", "model.pt"
-MODEL_SETTINGS = ("loss", "network", "latent_dim", "rec_dist")  # what a model depends on, with their options
+# What a model depends on, besides their options and the settings of training.
+MODEL_SETTINGS = ("loss", "network", "latent_dim", "rec_dist", "prior", "prior_components", "posterior")
 END_OF_ZIP = b"PK\5\6"  # begins the last 22 bytes of an archive without a comment, of which the last two are 0
 
 Note = Callable[[str], None]

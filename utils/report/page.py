@@ -16,16 +16,12 @@ from utils.report.tables import SPLITS, Replicates
 from utils.results.groups import Estimate
 from utils.results.labels import count_of, symbol_of
 from utils.results.paper_numbers import REMARKS
-from utils.runs.folder import EXPLORE, PICTURES, RECONSTRUCTIONS, SAMPLES
+from utils.runs.folder import EXPLORE, PICTURES, RECONSTRUCTIONS, SAMPLES, ResultsFolder
 
 PAGE_DPI = 100  # of figures as the page shows them: their pixels are finer, for sharp screens
 WIDEST, SMALLER = 1100, 660  # pixels of a run's pictures in the page; the smaller where there are many runs
 MANY_RUNS = 8
 QUALITY = 50  # of their compression
-from utils.runs.folder import PICTURES, RECONSTRUCTIONS, SAMPLES, ResultsFolder
-
-PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
-FIGURE_SCALE = 2  # pixels of a figure to one of the page, for sharp screens
 HERE = Path(__file__).parent
 
 
@@ -80,21 +76,30 @@ def anchors(findings: Findings) -> dict[CellKey, str]:
 
 def run_pictures(run: SavedRun, widest: int) -> RunPictures:
     """The pictures in the folder of a run: its reconstructions, or of vectors the samples, are what is seen at once."""
-    paths = {name: run.folder / name for name in PICTURES if (run.folder / name).exists()}
-    found = {name: compressed(path, f"{name} of {path.parent.name}", widest) for name, path in paths.items()}
+    found = {name: picture for name in PICTURES if (picture := compressed(run.folder, name, widest))}
     first = next((found[name] for name in (RECONSTRUCTIONS, SAMPLES) if name in found), None)
     return RunPictures([first] if first else [], [one for one in found.values() if one is not first])
 
 
-def compressed(path: Path, description: str, widest: int) -> Picture:
-    """A run's PNG file as the page has it: in the size in which it is shown, and with some loss; the file has none."""
-    with Image.open(path) as picture:
-        scale = min(PAGE_DPI / DPI, widest / picture.width)
-        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-        small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+def compressed(folder: ResultsFolder, name: str, widest: int) -> Picture | None:
+    """A run's PNG file as the page has it: in the size in which it is shown, and with some loss; the file has none.
+
+    None where there is no such file; a line says so where it is something else.
+    """
+    try:
+        with Image.open(io.BytesIO(folder.read(name)), formats=["PNG"]) as picture:
+            scale = min(PAGE_DPI / DPI, widest / picture.width)
+            size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+            small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    except FileNotFoundError:
+        return None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or "it is no PNG file"
+        print(f"note: {folder / name} is left out of the page: {reason}")
+        return None
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=QUALITY)
-    return Picture(description, data_address(buffer.getvalue(), "image/webp"), *size)
+    return Picture(f"{name} of {folder.path.name}", data_address(buffer.getvalue(), "image/webp"), *size)
 
 
 def figure_picture(content: bytes, description: str) -> Picture:
@@ -108,31 +113,6 @@ def evidence_of(own: Replicates) -> Estimate | None:
     values = {run.config.seed: run.evaluation["test"].get("evidence") for run in own.ended}
     found = {seed: evidence["mean"] for seed, evidence in values.items() if evidence}
     return Estimate(found) if found else None
-    contents = {name: png_in(run.folder, name) for name in PICTURES}
-    found = {name: picture(png, f"{name} of {run.folder.path.name}") for name, png in contents.items() if png}
-    first = [found[name] for name in (RECONSTRUCTIONS, SAMPLES) if name in found][:1]
-    return RunPictures(first, [found[name] for name in found if name not in (RECONSTRUCTIONS, SAMPLES)])
-
-
-def png_in(folder: ResultsFolder, name: str) -> bytes | None:
-    """The content of a PNG file; None where there is none, with a line if there is something else."""
-    try:
-        content = folder.read(name)
-        if content.startswith(PNG) and len(content) > 24:
-            return content
-        reason = "it is no PNG file"
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        reason = error.strerror
-    print(f"note: {folder / name} is left out of the page: {reason}")
-    return None
-
-
-def picture(content: bytes, description: str, scale: int = 1) -> Picture:
-    """A PNG file, so many of its pixels to one of the page's."""
-    width, height = (int.from_bytes(content[start : start + 4], "big") // scale for start in (16, 20))
-    return Picture(description, f"data:image/png;base64,{base64.b64encode(content).decode()}", width, height)
 
 
 def numbers_by_name(value: Any, name: str = "") -> list[tuple[str, str]]:

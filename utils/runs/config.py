@@ -13,7 +13,6 @@ from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
 from vae.models.networks import NETWORKS, check_shape
 from vae.models.priors import PRIORS
-from vae.options import OptionError, Settings, flag_of, setting
 from vae.options import OptionError, Settings, flag_of, nearest, setting
 from vae.registry import Registry
 from vae.training.settings import TrainingSettings
