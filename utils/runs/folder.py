@@ -27,7 +27,7 @@ BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a
 
 # The forms of the files, see utils.machine.forms.
 LEAF = (float, bool, str, None)
-LEAVES = (*LEAF, [LEAF], {...: LEAF})
+LEAVES = (*LEAF, [LEAF], {...: (*LEAF, [LEAF], {...: (*LEAF, [LEAF])})})
 ENVIRONMENT = {
     "git_revision": (str, None),
     "versions": {...: str},
