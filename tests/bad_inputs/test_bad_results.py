@@ -230,7 +230,7 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ("config of no versions", change(CONFIG, (b'"versions"', b'"version"')), "exp --report", "versions is missing):"),
     ("config ended some time", replace_number(CONFIG, "ended_after", '"2"'), "exp --resume", "ended_after is '2', ex"),
     ("config ended at a truth", replace_number(CONFIG, "ended_after", "true"), "exp --resume", "ended_after is True,"),
-    ("config deep inside", add(CONFIG, f'"more": {DEEP}'), "exp --resume", "is an object, expected a number): restore it"),
+    ("config deep inside", add(CONFIG, f'"more": {DEEP}'), "exp --resume", "is an object, expected a number): rest"),
     ("config of a shape in words", change(CONFIG, (b" 32,", b' "32",')), "exp --report", "image_shape[2] is '32', ex"),
     ("config a link", relink(CONFIG), "exp --resume", "config.json cannot be read (it is a link, which is not follow"),
     ("config a link", relink(CONFIG), "exp --is-eval-only", "config.json cannot be read (it is a link, which is not"),
