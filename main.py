@@ -82,6 +82,7 @@ class Command:
     ensemble: bool | None = None
     report: bool = False
     explore: bool = False
+    compare: tuple[str, ...] = ()  # names or folders of experiments, which are only looked at
 
     @property
     def several(self) -> bool:
@@ -117,6 +118,8 @@ def check_command(command: Command) -> None:
     several, mode, jobs, executor = command.several, command.mode, command.jobs, command.executor
     way = f"--executor {executor}" if executor else f"--jobs {jobs}"
     want = "is for several runs: give a flag several values, or a --preset"
+    if command.compare and (command.settings or command.preset or mode or command.report):
+        fail("--compare looks at runs that have ended: leave out the flags that train, evaluate or report")
     if several and mode == "resume":
         fail("--resume is for one run: several go on where they stopped without it")
     if jobs > 1 and not several:
@@ -163,7 +166,7 @@ def carry_out(command: Command) -> None:
         resume(experiment, settings, runtime)
     elif mode == "is_eval_only":
         evaluate_only(experiment, settings, runtime)
-    elif settings or mode or not (command.report or command.explore):
+    elif settings or mode or not (command.report or command.explore or command.compare):
         run(RunConfig.from_flags(experiment, settings, runtime.data_dir), runtime, overwrite=mode == "overwrite")
 
 
@@ -172,10 +175,10 @@ def write_pages(command: Command) -> None:
     and which a preset ends with."""
     if rank():
         return
-    if command.explore:
+    if command.explore or command.compare:
         from utils.explore import write_explorer
 
-        write_explorer(command.experiment, command.runtime.results_dir, command.runtime.data_dir)
+        write_explorer(command.experiment, command.runtime.results_dir, command.runtime.data_dir, command.compare)
     if command.report or command.preset:
         from utils.report import write_report
 

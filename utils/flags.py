@@ -182,6 +182,8 @@ def add_folder(parser: Parser) -> None:
         ("--tensorboard", "write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed"),
     ):
         group.add_argument(name, action="store_true", help=text)
+    text = "write explore.html into EXPERIMENT/, of the runs and grids of these names or folders; it runs nothing"
+    group.add_argument("--compare", nargs="+", metavar="NAME", help=text)
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     minutes = Option("checkpoint_minutes", None, "and every M minutes, within an epoch too", float, above=0)
     add_options(group, [every, minutes], several=False)

@@ -12,17 +12,26 @@ from PIL import Image
 
 import vae
 from utils.datasets import Dataset, load_dataset
+from utils.explore.comparison import (
+    Configuration,
+    colors_of,
+    common_settings,
+    configurations,
+    curves_address,
+    differing_settings,
+    labels_of,
+    summary_of,
+)
 from utils.explore.decoders import describe, to_text
 from utils.figures.images import tile
 from utils.figures.one_run import run_title
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors, to_numpy
-from utils.figures.style import CLASS_COLORS, look_of
+from utils.figures.style import CLASS_COLORS
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.pages import data_address, render
-from utils.results.labels import count_of, run_label, table_order, told_flags
-from utils.runs.folder import EXPLORE, ResultsError, ResultsFolder, experiment_folder
+from utils.results.labels import count_of
+from utils.runs.folder import EXPLORE, experiment_folder
 from vae.inputs import to_unit_interval
-from vae.losses import LOSSES
 from vae.random import Stream, seed_everything
 
 HERE = Path(__file__).parent
@@ -32,78 +41,60 @@ COLUMNS = 20  # of the sheet of images
 MOST_MODELS = 8  # in one page: a decoder has some 600 KB
 
 
-def write_explorer(experiment: str, results_dir: Path, data_dir: Path) -> None:
-    """Write explore.html into results/<experiment>/, of a single run or of a grid.
+def write_explorer(experiment: str, results_dir: Path, data_dir: Path, compared: Sequence[str] = ()) -> None:
+    """Write explore.html into results/<experiment>/, of its runs or, where some are `compared`, of those.
 
-    Of a grid there is the first seed of each configuration. Raises ResultsError if there is no such experiment, or the
-    page does not know the decoder of a model; DatasetError if the test images are not there.
+    These are names in the results directory, or folders anywhere, of single runs or of grids. Raises ResultsError if
+    there is no such experiment, or the page does not know the decoder of a model; DatasetError if the test images are
+    not there.
     """
-    folder = experiment_folder(results_dir, experiment).path
-    runs = chosen(experiment_runs(folder))
-    first = runs[0].config
-    test = load_dataset(first.dataset, "test", data_dir, first.test_size)
-    print(f"{count_of(len(runs), 'model')} to play with in {write_page(folder, runs, test)}")
+    folder = experiment_folder(results_dir, experiment)
+    places = [results_dir / name if (results_dir / name).exists() else Path(name) for name in compared]
+    runs = [run for place in places or [folder.path] for run in experiment_runs(place)]
+    groups = configurations(runs)
+    if places:
+        folder.check_place()
+        folder.path.mkdir(parents=True, exist_ok=True)
+    shown = on_first_data(groups)
+    config = shown[0][0].config
+    test = load_dataset(config.dataset, "test", data_dir, config.test_size)
+    page = page_of(experiment, groups, shown, test)
+    folder.replace(EXPLORE, lambda file: file.write(page.encode()))
+    print(f"{count_of(len(shown), 'model')} to play with in {folder / EXPLORE}")
 
 
-def write_page(folder: Path, runs: Sequence[SavedRun], test: Dataset) -> Path:
-    """Write explore.html into a folder, of runs that share their test data."""
-    content = {"models": [describe_run(run, test) for run in runs], **describe_data(test)}
-    page = render(
+def page_of(name: str, groups: list[Configuration], shown: list[Configuration], test: Dataset) -> str:
+    """The page of all configurations, of which the first seeds of those that are shown can be played with."""
+    colors = colors_of(groups, labels_of(groups))
+    named = list(zip(groups, colors.items()))
+    content = {
+        "models": [describe_run(own[0], test, *look) for own, look in named if own in shown],
+        **describe_data(test),
+    }
+    return render(
         HERE / "explore.html",
         HERE / "explore.css",
         [HERE / "decoder.js", HERE / "explore.js"],
-        name=folder.name,
-        runs=[summary_of(run) for run in runs],
-        common=common_settings(runs),
+        name=name,
+        runs=[summary_of(own, *look) for own, look in named],
+        common=common_settings(groups),
+        differing=differing_settings(groups),
+        curves=curves_address(groups, colors),
         content=json.dumps(content).replace("<", "\\u003c"),
     )
-    ResultsFolder(folder).replace(EXPLORE, lambda file: file.write(page.encode()))
-    return folder / EXPLORE
 
 
-def summary_of(run: SavedRun) -> dict[str, str]:
-    """What the page says of a run beside the others."""
-    test, loss = run.evaluation["test"], LOSSES[run.config.loss]
-    return {
-        "name": run_label(run.config, told_flags(run.config)),
-        "formula": loss.formula,
-        "summary": loss.summary,
-        "color": look_of(run.config.loss).color,
-        "squared_error": f"{test['squared_error']:.2f}",
-        "kl": f"{-test['elbo'] - test['reconstruction']:.2f}",
-        "used": f"{test['active_units']} of {run.config.latent_dim}",
-    }
+def on_first_data(groups: list[Configuration]) -> list[Configuration]:
+    """The configurations on the data of the first one; not too many."""
 
+    def data_of(own: Configuration) -> tuple[str, int | None]:
+        return own[0].config.dataset, own[0].config.test_size
 
-def common_settings(runs: Sequence[SavedRun]) -> str:
-    """The settings that runs share and that matter most, in words."""
-    first = runs[0].config
-    words = {
-        "dataset": first.dataset,
-        "rec_dist": f"trained with {first.rec_dist}",
-        "epochs": count_of(first.epochs, "epoch"),
-        "lr": f"learning rate {first.lr:g}",
-        "train_size": f"{first.train_size:,} training images" if first.train_size else "all training images",
-        "seed": f"seed {first.seed}",
-    }
-    shared = [name for name in words if len({getattr(run.config, name) for run in runs}) == 1]
-    return ", ".join(words[name] for name in shared)
-
-
-def chosen(runs: Sequence[SavedRun]) -> list[SavedRun]:
-    """Of runs that have ended, on the first one's data, the first seed of each configuration; not too many."""
-    ended = sorted((run for run in runs if run.ended), key=lambda run: (table_order(run.config), run.config.seed))
-    if not ended:
-        raise ResultsError("--explore: no run has ended: train one first")
-    found: dict[str, SavedRun] = {}
-    for run in ended:
-        if (run.config.dataset, run.config.test_size) == (ended[0].config.dataset, ended[0].config.test_size):
-            found.setdefault(json.dumps({**run.config.flags(), "seed": None}), run)
-    return list(found.values())[:MOST_MODELS]
+    return [own for own in groups if data_of(own) == data_of(groups[0])][:MOST_MODELS]
 
 
 @torch.inference_mode()
-def describe_run(run: SavedRun, test: Dataset) -> dict[str, Any]:
+def describe_run(run: SavedRun, test: Dataset, name: str, color: str) -> dict[str, Any]:
     """A model: its decoder, its dimensions, what it makes of the test images, and draws from its prior."""
     model, _, _ = vae.load(run.folder.path)
     decoder = describe(model)
@@ -113,9 +104,9 @@ def describe_run(run: SavedRun, test: Dataset) -> dict[str, Any]:
     prior_mean, prior_sd = model.prior.mean_and_sd()
     return {
         **decoder,
-        "name": run_label(run.config, told_flags(run.config)),
+        "name": name,
         "about": run_title(run.config),
-        "color": look_of(run.config.loss).color,
+        "color": color,
         "dimensions": [describe_dimension(posteriors, j, prior_mean, prior_sd) for j in posteriors.order],
         "means": to_text(to_numpy(posteriors.mean)),
         "draws": to_text(to_numpy(model.prior.sample(DRAWS))),

@@ -12,6 +12,7 @@ from utils.figures.style import CLASS_COLORS, DPI, INK, LINES, ORDERED, SOFT, SP
 from utils.results.labels import term_name
 from utils.runs.folder import BOOKKEEPING
 
+OVERLAID = ("squared_error", "reconstruction", "divergence")  # terms in which runs are compared
 PRIOR_COLOR = "#d3d9e2"
 FEW_CLASSES = 4  # of a factor, that a small panel has room to name
 AGGREGATE_COLOR = "#0072b2"
@@ -76,6 +77,27 @@ def training_curves(metrics: Sequence[dict[str, float]], *, about: str) -> Figur
     handles = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=2)
     heading(figure, "Training", about)
+    return figure
+
+
+def overlaid_curves(metrics: dict[str, Sequence[dict[str, float]]], colors: dict[str, str]) -> Figure:
+    """The terms that several runs have in common against the epoch, a line for each run by its name: of test, or of
+    train where test was not recorded.
+    """
+    lines = {name: [r for r in records if r["split"] == "test"] or list(records) for name, records in metrics.items()}
+    terms = [set().union(*map(set, records)) - set(BOOKKEEPING) for records in lines.values() if records]
+    names = [name for name in OVERLAID if terms and all(name in own for own in terms)]
+    figure = Figure(figsize=(3.1 * max(1, len(names)) + 1.6, 2.7), dpi=DPI, layout="constrained")
+    for axes, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names):
+        for label, records in lines.items():
+            points = [(record["epoch"], record[name]) for record in records if name in record]
+            axes.plot(*zip(*points), ".-", color=colors[label], label=label)
+        axes.set_title(term_name(name), loc="left")
+        axes.set_xlabel("epoch")
+        axes.grid()
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
     return figure
 
 

@@ -12,9 +12,13 @@ import main as command_line
 import vae
 from browser import opened
 from small_runs import SMALL
+from utils.explore.comparison import configurations, in_words
 from utils.explore.decoders import describe
+from utils.grids.saved import read_run
+from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
 from vae.models import build_model
+from written_runs import write_run
 
 SCRIPT = Path(command_line.__file__).parent / "utils" / "explore" / "decoder.js"
 DECODE = "return arguments[0].map((z) => Array.from(decoders[arguments[1]].decode(z)))"
@@ -99,6 +103,30 @@ def test_models_are_compared_on_the_same_images_and_draws(folder):
         rows = [canvas.get_attribute("aria-label") for canvas in browser.find_elements("css selector", "#table canvas")]
     made = [f"{what} by {name}" for what in ("reconstructed", "z drawn from the prior, decoded") for name in NAMES]
     assert rows == ["test images", *made]
+
+
+def test_runs_from_several_places_are_compared_with_their_differences(folder, capsys):
+    command_line.main(["both", "--compare", "pair", str(folder / "loss-KL"), "--results-dir", str(folder.parent)])
+    assert "2 models to play with in" in capsys.readouterr().out
+    text = (folder.parent / "both" / EXPLORE).read_text()
+    assert re.findall(r'<th scope="col"><code>(.*?)</code>', text) == ["--GJS-A", "--GJS-B", "--GJS-invA"]
+    assert "<mark>–</mark>" in text and "<mark>0.5</mark>" in text
+
+
+def test_comparing_trains_nothing(folder, capsys):
+    with pytest.raises(SystemExit) as exit:
+        command_line.main(["both", "--compare", "pair", "-l", "KL", "--results-dir", str(folder.parent)])
+    assert exit.value.code == 2
+    assert "--compare looks at runs that have ended: leave out the flags" in capsys.readouterr().err
+
+
+def test_seeds_of_a_configuration_are_one_row_with_an_interval(tmp_path):
+    for seed, error in ((0, 1.0), (1, 3.0)):
+        write_run(tmp_path / str(seed), RunConfig.from_flags(str(seed), {"dataset": "digits", "seed": seed}), error)
+    (own,) = configurations([read_run(tmp_path / str(seed)) for seed in (0, 1)])
+    assert [run.config.seed for run in own] == [0, 1]
+    assert in_words({0: 1.0, 1: 3.0}) == "2.00 ± 12.71"
+    assert in_words({0: 1.0}) == "1.00"
 
 
 def test_a_click_on_the_map_picks_the_image_there(folder):

@@ -1,0 +1,97 @@
+"""What the page says of configurations beside each other: their numbers over seeds, settings and curves."""
+
+import io
+import json
+from collections.abc import Sequence
+
+from utils.figures.charts import overlaid_curves
+from utils.figures.style import colors_by_label
+from utils.grids.saved import SavedRun
+from utils.pages import data_address
+from utils.results.groups import Estimate
+from utils.results.labels import INCIDENTAL, count_of, run_label, table_order, told_flags, varying_flags
+from utils.runs.folder import ResultsError
+from vae.losses import LOSSES
+
+Configuration = list[SavedRun]  # runs that differ in nothing but their seeds
+
+UNCOMPARED = ("seed", *INCIDENTAL)
+
+
+def configurations(runs: Sequence[SavedRun]) -> list[Configuration]:
+    """Runs that have ended by their configurations, in the order of tables. Raises ResultsError if there are none."""
+    ended = sorted((run for run in runs if run.ended), key=lambda run: (table_order(run.config), run.config.seed))
+    if not ended:
+        raise ResultsError("--explore: no run has ended: train one first")
+    found: dict[str, dict[int, SavedRun]] = {}
+    for run in ended:
+        flags = {name: value for name, value in run.config.flags().items() if name not in UNCOMPARED}
+        found.setdefault(json.dumps(flags), {}).setdefault(run.config.seed, run)
+    return [list(own.values()) for own in found.values()]
+
+
+def labels_of(groups: Sequence[Configuration]) -> list[str]:
+    """What each configuration is called, with its data where these differ."""
+    configs = [own[0].config for own in groups]
+    varying = varying_flags(configs)
+    data = {(config.dataset, config.rec_dist) for config in configs}
+    places = [f", {config.dataset}, {config.rec_dist}" if len(data) > 1 else "" for config in configs]
+    return [run_label(config, told_flags(config, varying)) + place for config, place in zip(configs, places)]
+
+
+def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
+    """The row of a configuration: what it minimises, and what it came to on the test images, over seeds."""
+    loss = LOSSES[own[0].config.loss]
+    tests = {run.config.seed: run.evaluation["test"] for run in own}
+    rates = {seed: -test["elbo"] - test["reconstruction"] for seed, test in tests.items()}
+    used = ", ".join(dict.fromkeys(str(test["active_units"]) for test in tests.values()))
+    return {
+        "name": name,
+        "formula": loss.formula,
+        "summary": loss.summary,
+        "color": color,
+        "squared_error": in_words({seed: test["squared_error"] for seed, test in tests.items()}),
+        "kl": in_words(rates),
+        "used": f"{used} of {own[0].config.latent_dim}",
+        "seeds": count_of(len(own), "seed"),
+    }
+
+
+def in_words(values: dict[int, float]) -> str:
+    """The mean over seeds ± half of its 95 % interval; of one seed its value."""
+    found = Estimate(values)
+    return f"{found.mean:.2f}" + (f" ± {found.half_width:.2f}" if found.half_width is not None else "")
+
+
+def common_settings(groups: Sequence[Configuration]) -> str:
+    """The settings that all share and that matter most, in words."""
+    first = groups[0][0].config
+    words = {
+        "dataset": first.dataset,
+        "rec_dist": f"trained with {first.rec_dist}",
+        "epochs": count_of(first.epochs, "epoch"),
+        "lr": f"learning rate {first.lr:g}",
+        "train_size": f"{first.train_size:,} training images" if first.train_size else "all training images",
+    }
+    return ", ".join(words[name] for name in words if len({getattr(own[0].config, name) for own in groups}) == 1)
+
+
+def differing_settings(groups: Sequence[Configuration]) -> dict[str, list[str]]:
+    """The settings in which configurations differ, by flag, each with its values; a loss without an option has none."""
+    flags = [own[0].config.flags() for own in groups]
+    names = dict.fromkeys(name for own in flags for name in own if name not in ("loss", *UNCOMPARED))
+    values = {name: [str(own.get(name, "–")) for own in flags] for name in names}
+    return {f"--{name.replace('_', '-')}": own for name, own in values.items() if len(set(own)) > 1}
+
+
+def colors_of(groups: Sequence[Configuration], labels: Sequence[str]) -> dict[str, str]:
+    """The colour of each configuration by its label: its loss's, or a shade of that."""
+    return colors_by_label({label: own[0].config.loss for label, own in zip(labels, groups)})
+
+
+def curves_address(groups: Sequence[Configuration], colors: dict[str, str]) -> str:
+    """The curves of the first seeds, each in its colour, by label, as a picture within the page."""
+    metrics = {label: own[0].folder.read_metrics() for label, own in zip(colors, groups)}
+    buffer = io.BytesIO()
+    overlaid_curves(metrics, colors).savefig(buffer, format="png")
+    return data_address(buffer.getvalue())
