@@ -16,7 +16,7 @@ HAS_MNIST = import os; from utils.datasets import load_dataset; \
 	load_dataset("mnist", "train", os.environ.get("VAE_DATA") or "data", 1)
 
 quickstart: .venv/installed
-	@data="dsprites --epochs 8 --train-size 6000"; \
+	@data="dsprites --epochs 8 --train-size 10000"; \
 	if $(BIN)/python -c '$(HAS_MNIST)' > /dev/null 2>&1; then \
 		data="mnist --epochs 5 --train-size 10000 --rec-dist gaussian"; fi; \
 	$(BIN)/python main.py quickstart --loss KL dGJS --GJS-A 0.3 --lr 1e-3 --test-size 2000 \
