@@ -63,7 +63,7 @@ class GeometricJSLoss(Loss):
 class DualGeometricJSLoss(GeometricJSLoss):
     """lambda JS*^G_alpha(q(z|x) || p(z)) (eq. 19): KL(p||q) at alpha = 0 and KL(q||p) at alpha = 1."""
 
-    summary = "dual skew-geometric Jensen-Shannon divergence: its KL divergences are taken the other way round"
+    summary = "dual skew-geometric Jensen-Shannon divergence: its KL terms the other way round"
     formula = "λ JS*^G_α(q‖p)"
     batchable = True
     dual = True
