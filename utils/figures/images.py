@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -87,6 +88,7 @@ class Page:
         self.figure.figimage(canvas, xo=x, yo=self.height - y - len(canvas), origin="upper", vmin=0, vmax=1)
 
 
+@cache  # runs of a grid have the same texts
 def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> float:
     """The width of a text in pixels."""
     if not text:
