@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from utils.machine.environment import choose_device
 from utils.machine.processes import silenced
-from utils.runs.config import RunConfig
+from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import CONFIG
 from utils.runs.loading import load_splits, results_folder, step_count
 from utils.runs.progress import Progress, show_notes
@@ -17,9 +17,8 @@ from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 from vae.losses import LOSSES
 from vae.training.ensemble import Ensemble
 
-# In these the runs of an ensemble may differ; in all other settings they agree.
-FREE_TO_DIFFER = ("experiment", "loss", "loss_options", "rec_dist", "seed", "epochs")
-FREE_TO_DIFFER += ("evaluate_every", "is_metrics", "importance_samples")
+# In these the runs of an ensemble may differ, and in what the loop allows; in all other settings they agree.
+FREE_TO_DIFFER = {"experiment", "loss", "loss_options", "rec_dist", "evaluate_every", *EVALUATION_OPTIONS}
 MOST_IMAGES = 4096  # in a step of all members together; more of them would only cost memory
 
 Record = dict[str, float]  # of an epoch
@@ -34,7 +33,8 @@ def ensembles(configs: list[RunConfig]) -> list[list[RunConfig]]:
     for config in configs:
         usual = config.prior in (None, "standard") and config.posterior == "diagonal"
         batchable = LOSSES[config.loss].batchable and usual
-        shared = repr([getattr(config, field.name) for field in fields(config) if field.name not in FREE_TO_DIFFER])
+        free = FREE_TO_DIFFER | config.free_to_differ()
+        shared = repr([getattr(config, field.name) for field in fields(config) if field.name not in free])
         members = growing.get(shared, [])
         if not members or not batchable or (len(members) + 1) * config.batch_size > MOST_IMAGES:
             found.append(members := [])

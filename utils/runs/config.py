@@ -28,7 +28,7 @@ EVALUATION_OPTIONS = ("is_metrics", "importance_samples", "sampler")  # what --i
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings(Settings):
-    """What is trained, on what, and for how long."""
+    """What is trained, and on what."""
 
     dataset: str = setting("dsprites", "data set")
     rec_dist: str = setting(
@@ -47,7 +47,6 @@ class ModelSettings(Settings):
         maximum=10_000,
     )
     posterior: str = setting("diagonal", "covariance of q(z|x)", choices=("diagonal", "full"))
-    epochs: int = setting(30, "passes over the training images", minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What objectives share whose weight grows during training."""
+"""What objectives share of which a part grows during training by itself, whatever the --warmup of the whole."""
 
 import torch
 from torch import Tensor
@@ -17,18 +17,13 @@ REG_ANNEAL = Option(
 
 
 class AnnealedLoss(Loss):
-    """An objective that counts its steps. Evaluation is by the objective in its final form."""
+    """An objective of which a part grows over reg_anneal steps. Evaluation is by the objective in its final form."""
 
     def __init__(self, *, reg_anneal: int, **sizes: int):
         super().__init__(**sizes)
         self.reg_anneal = reg_anneal
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # saved with the objective
 
     def annealed(self) -> Tensor:
-        """How much of the regulariser is in force: steps / reg_anneal, 1 at most, and 1 in evaluation."""
-        if self.training and self.reg_anneal:
-            return (self.steps / self.reg_anneal).clamp(max=1)
-        return torch.ones((), device=self.steps.device)
-
-    def after_step(self) -> None:
-        self.steps += 1
+        """How much of that part is in force."""
+        return self.grown(self.reg_anneal)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from vae.models import VAE, VAEOutput, build_model
@@ -113,6 +114,8 @@ class Loss(nn.Module, ABC):
     def __init__(self, *, dataset_size: int, latent_dim: int):
         super().__init__()
         self.weight = 1.0
+        self.warmup = 0  # steps over which the penalty grows, see grown
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64), persistent=False)  # that were taken
 
     def forward(self, model: VAE, images: Tensor, inputs: Tensor | None = None) -> LossTerms:
         """The terms of a batch of images (N, C, H, W) in [0, 1], with z as the model's mode has it.
@@ -125,10 +128,11 @@ class Loss(nn.Module, ABC):
         """The terms of a batch whose pass through the model is known."""
         reconstruction = model.reconstruction_error(output, images).mean()
         penalty = self.penalty(model, output)
+        value = self.grown(self.warmup) * penalty.value if self.warmup else penalty.value
         # Detached, because a gradient that nobody asks for is computed all the same where the terms are compiled, and
         # 0 * inf in it would be the parameters' end.
         extras = {name: extra.detach() for name, extra in penalty.extras.items()}
-        return LossTerms(reconstruction + penalty.value, reconstruction, penalty.divergence, extras)
+        return LossTerms(reconstruction + value, reconstruction, penalty.divergence, extras)
 
     @abstractmethod
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
@@ -138,12 +142,19 @@ class Loss(nn.Module, ABC):
         """The usual penalty: weight * divergence, a scalar, and what else is worth recording, by name."""
         return Penalty(self.weight * divergence, divergence, extras)
 
+    def grown(self, length: int) -> Tensor:
+        """How much is in force of what grows over so many steps: steps / length, 1 at most, and 1 in evaluation."""
+        if self.training and length:
+            return (self.steps / length).clamp(max=1)
+        return torch.ones((), device=self.steps.device)
+
     def trained_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters that are trained with the model's: all, unless some have an optimiser of their own."""
         return self.parameters()
 
     def after_step(self) -> None:
-        """Called after each optimiser step, for constraints on what the objective learns."""
+        """Called after each optimiser step, for constraints on what the objective learns; it counts the steps."""
+        self.steps += 1
 
 
 def register(

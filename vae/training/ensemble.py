@@ -15,7 +15,7 @@ A step first draws each member's random numbers from the member's own stream; th
 import copy
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from time import perf_counter
 from typing import Any
 
@@ -31,19 +31,19 @@ from vae.training.settings import TrainingSettings
 from vae.training.step import OptimizerStep
 from vae.training.trainer import Reporter, Trainer
 
-FREE_TO_DIFFER = ("seed",)  # of the settings of members
 AVERAGES = ("exp_avg", "exp_avg_sq")  # Adam's, of the gradient and its square
 
 
 class Ensemble:
     """Trainers as one, for an epoch. Until its end they stay as they were.
 
-    They may differ in seed, loss, prior and likelihood. They share all other settings, the data, the sizes of the
-    networks and the epochs done, and their losses are `batchable`. All of them are compiled, or none.
+    They may differ in loss, prior and likelihood, and in settings that are `free_to_differ`. They share all other
+    settings, the data, the networks and the epochs done, and their losses are `batchable`. All of them are compiled,
+    or none.
 
     Members are in dimension 0 of every tensor here, M of them, the members of a group next to each other.
 
-    Raises ValueError for trainers whose settings differ in more than the seed.
+    Raises ValueError for trainers whose settings differ in more.
     """
 
     def __init__(self, trainers: Sequence[Trainer], reporter: Reporter | None = None):
@@ -54,13 +54,22 @@ class Ensemble:
         self.encoder = Stack([trainer.model.encoder for trainer in self.members], self.members)
         self.decoder = Stack([trainer.model.decoder for trainer in self.members], self.members)
         self.stacks = [self.encoder, self.decoder, *(group.objective for group in self.groups)]
-        parameters = chain.from_iterable(stack.whole.parameters() for stack in self.stacks)
-        self.take_step = OptimizerStep(self.terms, parameters, self.settings)
+        self.take_step = self.make_step()
         for stack in self.stacks:
             stack.take_over(self.take_step.optimizer)
         self.data, self.model = self.members[0].data, self.members[0].model.train()
         self.streams = [RandomStream(trainer, self.data.device) for trainer in self.members]
         self.order = torch.stack([stream.order for stream in self.streams]).to(self.data.device)  # (M, N)
+
+    def make_step(self) -> OptimizerStep:
+        """What takes the members' next steps, each stack of parameters being those of some members or of all."""
+        starts = accumulate((len(group.trainers) for group in self.groups), initial=0)
+        rows = [slice(0, len(self.members))] * 2 + [slice(start, end) for start, end in pairwise(starts)]
+        owned = [(parameter, own) for stack, own in zip(self.stacks, rows) for parameter in stack.whole.parameters()]
+        parameters, members = zip(*owned)
+        step = OptimizerStep(self.terms, parameters, self.settings, self.trainers[0].take_step.steps, members)
+        step.stand_after(self.trainers[0].step)
+        return step
 
     def train_epoch(self) -> list[dict[str, float] | NonFiniteError]:
         """Train every trainer for an epoch, and return the record of each as its own `train_epoch` would.
@@ -131,7 +140,7 @@ class Ensemble:
 def shared_settings(trainers: Sequence[Trainer]) -> TrainingSettings:
     """The settings of the first, with which the others agree. Raises ValueError if they do not."""
     first, *others = (trainer.settings for trainer in trainers)
-    for name in (field.name for field in fields(first) if field.name not in FREE_TO_DIFFER):
+    for name in (field.name for field in fields(first) if field.name not in first.free_to_differ()):
         if any(getattr(other, name) != getattr(first, name) for other in others):
             raise ValueError(f"the members of an ensemble differ in {name}: expected one for all")
     return first

@@ -63,7 +63,10 @@ class Trainer:
         self.model.mixed_precision = settings.precision == "bf16"
         if settings.compile:  # PyTorch counts what it has compiled of other runs too, and compiles no more after eight
             torch.compiler.reset()
-        self.take_step = OptimizerStep(self.terms, chain(model.parameters(), loss.trained_parameters()), settings)
+        loss.warmup = settings.warmup
+        parameters = [*model.parameters(), *loss.trained_parameters()]
+        steps = settings.epochs * ceil(len(data) / settings.batch_size)
+        self.take_step = OptimizerStep(self.terms, parameters, settings, steps)
         self.epoch = 0  # epochs done
         self.step = 0  # optimiser steps done in them
         self.position: Position | None = None  # in an epoch that has begun
@@ -132,6 +135,7 @@ class Trainer:
         self.epoch += 1
         self.step += steps
         self.position = None
+        self.take_step.stand_after(self.step)
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -161,6 +165,9 @@ class Trainer:
         load_tensors_of(self.model, state["model"])
         load_tensors_of(self.loss, state["loss"])
         load_averages(self.optimizer, state["optimizer"])
+        done = self.step + (self.position.means.batches if self.position else 0)
+        self.loss.steps.fill_(done)
+        self.take_step.stand_after(done)
 
     def load_position(self, state: dict[str, Any]) -> None:
         """Stand where a state was left. Raises ValueError for a number of steps that these data do not take."""
