@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 import torch
-from torch.distributions import Bernoulli, Laplace, Normal
+from torch.distributions import Bernoulli, ContinuousBernoulli, Laplace, Normal
 
 from vae.models.likelihoods import LIKELIHOODS, build_likelihood
 from vae.options import OptionError
@@ -73,6 +74,8 @@ DENSITIES = {
     "bernoulli": lambda output: Bernoulli(logits=output),
     "gaussian": lambda output: Normal(output.sigmoid(), 0.5**0.5),
     "laplace": lambda output: Laplace(output.sigmoid(), 1 / 3),
+    "continuous-bernoulli": lambda output: ContinuousBernoulli(logits=output, lims=(0.5, 0.5)),
+    "gaussian-sigma": lambda output: Normal(output.sigmoid(), 0.1),
     "normal": lambda output: Normal(output, 0.1),
     "normal-diagonal": lambda output: Normal(output, 0.1),
 }
@@ -80,7 +83,9 @@ DENSITIES = {
 
 @pytest.mark.parametrize("name", DENSITIES)
 def test_log_prob_is_the_normalised_density(name, output, images):
-    output, images = (output, images.round()) if name in FOR_IMAGES else (output[:, 0, 0], images[:, 0, 0])
+    if name == "bernoulli":
+        images = images.round()
+    output, images = (output, images) if name in FOR_IMAGES else (output[:, 0, 0], images[:, 0, 0])
     likelihood = LIKELIHOODS[name](output.shape[1:]).double()
     expected = DENSITIES[name](output).log_prob(images).flatten(1).sum(-1)
     assert likelihood.log_prob(output, images).allclose(expected, rtol=1e-6)
@@ -133,3 +138,55 @@ def test_samples_of_a_normal_have_its_mean_and_its_noise():
     sigma = torch.tensor([0.5, 3.0])
     assert ((samples.mean(0) - torch.tensor([1.0, -2.0])).abs() < 4 * sigma / 100).all()
     assert ((samples.std(0) - sigma).abs() < 4 * sigma / (2 * 10_000) ** 0.5).all()
+
+
+# Logits around the seam of series and closed form, next to 0 and far from it.
+ETAS = [-60.0, -5.0, -1.0001, -1.0, -0.9999, -0.3, -1e-5, 0.0, 1e-9, 0.01, 0.7, 1.0, 2.0, 30.0]
+ETAS = torch.tensor(ETAS, dtype=torch.float64)
+
+
+def quadrature(low, high, pieces=400):
+    """Points and weights of Gauss-Legendre quadrature in pieces."""
+    nodes, weights = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(10))
+    edges = torch.linspace(low, high, pieces + 1, dtype=torch.float64)
+    half = (high - low) / pieces / 2
+    return (edges[:-1, None] + half * (nodes + 1)).flatten(), (half * weights).repeat(pieces)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("continuous-bernoulli", 0, 1), ("gaussian-sigma", -2, 3)])
+def test_the_density_is_one_in_all_and_has_its_mean_and_information(name, low, high):
+    """The information about the output is the variance of the score, of an exponential family that of x too."""
+    likelihood = LIKELIHOODS[name]((1,)).double()
+    x, weights = quadrature(low, high)
+    for eta in ETAS:
+        output = eta.expand(len(x), 1).clone().requires_grad_()
+        log_density = likelihood.log_prob(output, x.unsqueeze(1))
+        (score,) = torch.autograd.grad(log_density.sum(), output)
+        density = (log_density.exp() * weights).detach()
+        assert density.sum().item() == pytest.approx(1, abs=1e-10), eta
+        assert likelihood.mean(eta.view(1, 1)).item() == pytest.approx((density * x).sum().item(), abs=1e-10), eta
+        expected = (density * score.squeeze(1).square()).sum().item()
+        assert likelihood.information(eta.view(1, 1)).item() == pytest.approx(expected, rel=1e-8, abs=1e-12), eta
+
+
+def test_the_continuous_bernoulli_is_as_exact_in_float32():
+    likelihood, x = LIKELIHOODS["continuous-bernoulli"](), torch.tensor(0.3, dtype=torch.float64)
+    output = ETAS.clone().requires_grad_()
+    single = ETAS.float().requires_grad_()
+    exact, found = likelihood.pixel_error(output, x), likelihood.pixel_error(single, x.float())
+    torch.testing.assert_close(found.double(), exact, rtol=1e-6, atol=1e-6)
+    gradients = [torch.autograd.grad(value.sum(), of)[0].double() for value, of in ((found, single), (exact, output))]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-6)
+    for quantity in (likelihood.mean, likelihood.information):
+        torch.testing.assert_close(quantity(ETAS.float()).double(), quantity(ETAS), rtol=2e-6, atol=0)
+
+
+def test_a_learnt_sigma_of_images_is_that_of_least_error():
+    """At the sigma that is the root of the mean squared error the gradient is zero."""
+    generator = torch.Generator().manual_seed(0)
+    output, images = torch.randn(SHAPE, generator=generator), torch.rand(SHAPE, generator=generator)
+    likelihood = LIKELIHOODS["gaussian-sigma"]()
+    with torch.no_grad():
+        likelihood.log_sigma.copy_((output.sigmoid() - images).square().mean().sqrt().log())
+    likelihood.reconstruction_error(output, images).sum().backward()
+    assert abs(likelihood.log_sigma.grad) < 1e-3

@@ -1,13 +1,13 @@
-"""Normal likelihoods of vectors, whose noise is learnt."""
+"""Normal likelihoods, whose noise is learnt: of vectors, and of images."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from vae.models.likelihoods.base import LIKELIHOODS, Likelihood
+from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, sigmoid_slope
 
-FIRST_SIGMA = 0.1  # where learnt noise starts; standardised data are of the size 1
+FIRST_SIGMA = 0.1  # where learnt noise starts; standardised data are of the size 1, and so are images
 
 
 @LIKELIHOODS.register("normal")
@@ -31,7 +31,7 @@ class Normal(Likelihood):
         return output
 
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
-        standardised = (images - output) * torch.exp(-self.log_sigma)
+        standardised = (images - self.mean(output)) * torch.exp(-self.log_sigma)
         return standardised.square() / 2 + self.log_sigma + math.log(2 * math.pi) / 2
 
     def information(self, output: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class Normal(Likelihood):
 
     def sample(self, output: Tensor) -> Tensor:
         """Draw x ~ p(x|z) from the global random stream, in the shape of output."""
-        return output + torch.exp(self.log_sigma) * torch.randn_like(output)
+        return self.mean(output) + torch.exp(self.log_sigma) * torch.randn_like(output)
 
 
 @LIKELIHOODS.register("normal-diagonal")
@@ -49,3 +49,20 @@ class DiagonalNormal(Normal):
     def __init__(self, image_shape: tuple[int, ...] = ()):
         super().__init__()
         self.log_sigma = nn.Parameter(torch.full(image_shape, FIRST_SIGMA).log())
+
+
+@LIKELIHOODS.register("gaussian-sigma")
+class LearntGaussian(Normal):
+    """N(m, sigma^2 I) of images, with m = sigmoid(output) and one learnt sigma: the sigma-VAE of Rybkin et al. 2021.
+
+    With `gaussian` sigma^2 is 1/2, as the paper's authors have it.
+    """
+
+    data = "images"
+
+    def mean(self, output: Tensor) -> Tensor:
+        """The mean image E[x|z] = sigmoid(output), in [0, 1], in the shape of output."""
+        return output.sigmoid()
+
+    def information(self, output: Tensor) -> Tensor:
+        return super().information(output) * sigmoid_slope(output).square()
