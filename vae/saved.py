@@ -162,7 +162,8 @@ def origin_of(config: Mapping[str, Any]) -> dict[str, Any]:
     data = config["data"]
     model = {name: config[name] for name in MODEL_SETTINGS if name in config}
     model |= config["loss_options"] | config.get("network_options", {})
-    training = {name: config.get(name, option.default) for name, option in TrainingSettings.options().items()}
+    settings = TrainingSettings.options().items()
+    training = {name: config.get(name, option.default) for name, option in settings if name != "epochs"}
     images = {"image_shape": data["image_shape"], "train_images": data["train_images"], "data": data["sha256"]["train"]}
     return {**model, **training, **images}
 

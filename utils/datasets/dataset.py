@@ -60,6 +60,16 @@ class Dataset:
         """The same split with its images or vectors on a device."""
         return replace(self, **{"images" if self.vectors is None else "vectors": self.data.to(device)})
 
+    def held_out(self, count: int, name: str) -> tuple["Dataset", "Dataset"]:
+        """The split without its last examples, and these as a split of that name."""
+        kept, held = (0, len(self) - count), (len(self) - count, count)
+        return self._part(*kept, self.split), self._part(*held, name)
+
+    def _part(self, start: int, length: int, split: str) -> "Dataset":
+        held = {name: getattr(self, name) for name in ("images", "vectors", "labels", "factors")}
+        parts = {name: own.narrow(0, start, length) for name, own in held.items() if own is not None}
+        return replace(self, split=split, **parts)
+
     @property
     def image_shape(self) -> tuple[int, ...]:
         """(C, H, W) of one image; (D,) of one vector."""

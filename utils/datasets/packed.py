@@ -47,6 +47,10 @@ class PackedImages:
         """The images of these indices, 0 to N - 1, in their order; dim is 0. Quicker than indexing, for batches."""
         return self._unpack(self.packed.index_select(dim, index))
 
+    def narrow(self, dim: int, start: int, length: int) -> "PackedImages":
+        """So many images from a place on, packed as they are; dim is 0."""
+        return PackedImages(self.packed.narrow(dim, start, length), tuple(self.shape[1:]))
+
     def _unpack(self, rows: torch.Tensor) -> torch.Tensor:
         pixels = self._pixels.index_select(0, rows.flatten().int()).view(torch.uint8)  # [...] takes thrice as long
         return pixels.reshape(*rows.shape[:-1], *self.shape[1:])

@@ -17,6 +17,8 @@ PRIOR_COLOR = "#d3d9e2"
 FEW_CLASSES = 4  # of a factor, that a small panel has room to name
 AGGREGATE_COLOR = "#0072b2"
 HOW_EVALUATED = {"train": "train, z sampled", "test": "test, z = posterior mean"}
+HOW_EVALUATED["validation"] = "validation, z = posterior mean"
+CURVES = {**LINES, "validation": ":"}
 
 
 class View(NamedTuple):
@@ -50,20 +52,20 @@ def heading(figure: Figure, title: str, about: str = "") -> None:
 
 
 def training_curves(metrics: Sequence[dict[str, float]], *, about: str) -> Figure:
-    """Every term in the lines of metrics.jsonl against the epoch: train dashed, test, where recorded, in full."""
-    records = {split: [record for record in metrics if record["split"] == split] for split in LINES}
+    """Every term in the lines of metrics.jsonl against the epoch: train dashed, test, where recorded, in full, validation dotted."""
+    records = {split: [record for record in metrics if record["split"] == split] for split in CURVES}
     names = list(dict.fromkeys(name for record in metrics for name in record if name not in BOOKKEEPING))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure = Figure(figsize=(2.9 * columns + 0.2, 2.1 * rows + 0.9), dpi=DPI, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flat
     for name, axes in zip(names, grid):
-        for split in LINES:
+        for split in CURVES:
             points = [(record["epoch"], record[name]) for record in records[split] if name in record]
             if points:
                 marker = "." if len(points) <= 50 else None
-                style = {"color": SPLIT_COLORS[split], "label": HOW_EVALUATED[split], "marker": marker}
-                axes.plot(*zip(*points), LINES[split], **style)
+                style = {"color": SPLIT_COLORS.get(split, SOFT), "label": HOW_EVALUATED[split], "marker": marker}
+                axes.plot(*zip(*points), CURVES[split], **style)
         axes.set_title(term_name(name), loc="left")
         axes.grid()
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))

@@ -23,7 +23,7 @@ from utils.machine.signals import EndedAtOnce
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
-from utils.runs.loading import load_splits
+from utils.runs.loading import check_fits, load_splits
 from utils.runs.run import resume, run, try_out
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 
@@ -109,7 +109,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
         sharing = [config for config in configs if data_of(config) == data]
         splits = load_splits(sharing[0], runtime)
         for config in sharing:
-            config.check_data_shape(splits["train"].image_shape)
+            check_fits(config, splits)
             folder = ResultsFolder(runtime.results_dir / config.experiment)
             if config.experiment in begun:
                 check_same_data(begun[config.experiment].record["data"], splits)
@@ -150,9 +150,9 @@ def check_same_configuration(run: SavedRun, config: RunConfig, mode: str | None)
             raise ResultsError(f"{run.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
 
 
-def data_of(config: RunConfig) -> tuple[str, int | None, int | None]:
+def data_of(config: RunConfig) -> tuple[str, int | None, int | None, int | None]:
     """What the data of a run depend on."""
-    return config.dataset, config.train_size, config.test_size
+    return config.dataset, config.train_size, config.test_size, config.validation_size
 
 
 def clear(configs: list[RunConfig], runtime: Runtime) -> None:

@@ -22,6 +22,7 @@ COMPOSED: dict[str, Registry] = {"loss": LOSSES, "network": NETWORKS}
 
 # What config.json holds beside the configuration.
 RECORDED = ("data", "git_revision", "versions", "machine", "compiled", "resumed_with", "ended_after")
+RECORDED += ("stopped_after", "kept_epoch")
 
 EVALUATION_OPTIONS = ("is_metrics", "importance_samples", "sampler")  # what --is-eval-only may set anew
 
@@ -55,6 +56,13 @@ class EvaluationSettings(Settings):
 
     train_size: int | None = setting(None, "train on the first N images only, else on all", minimum=1)
     test_size: int | None = setting(None, "test on the first N images only, else on all", minimum=1)
+    validation_size: int | None = setting(
+        None, "hold N training images out, the last ones, and evaluate them after each epoch", minimum=1
+    )
+    early_stopping: int | None = setting(None, "stop when the validation loss has not fallen for N epochs", minimum=1)
+    keep: str = setting(
+        "last", "epoch whose model is kept: the last, or the best by its validation loss", choices=("best", "last")
+    )
     evaluate_every: int | None = setting(
         None, "evaluate the test split every N epochs too, into metrics.jsonl", minimum=1
     )
@@ -93,6 +101,9 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields:
         self.check_loss()
         self.check_latents()
         self.check_data()
+        if not self.validation_size and (self.keep == "best" or self.early_stopping):
+            flag = f"--early-stopping {self.early_stopping}" if self.early_stopping else "--keep best"
+            raise OptionError(f"{flag} goes by the loss of validation images: add --validation-size N")
 
     def check_loss(self) -> None:
         """Raise OptionError for a setting that the loss does not go with."""
@@ -232,6 +243,8 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
     """
     if (kind := path_kind(saved.dataset)) and path_kind(flags.get("dataset", "")) == kind:
         saved = replace(saved, dataset=flags["dataset"])
+    if saved.lr_schedule != "constant":  # its course is over all epochs
+        changeable = tuple(name for name in changeable if name != "epochs")
     flags = {name: COMPOSED[name].name_of(value) if name in COMPOSED else value for name, value in flags.items()}
     known = saved.flags()
     for name, value in flags.items():

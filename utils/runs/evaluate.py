@@ -90,9 +90,9 @@ def evaluate(
             )
     if config.is_metrics:
         print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)
+        cut = {"train": config.train_size or config.validation_size, "test": config.test_size}
         whole = (
-            data if getattr(config, f"{name}_size") is None else load_dataset(config.dataset, name, runtime.data_dir)
-            for name, data in splits.items()
+            load_dataset(config.dataset, name, runtime.data_dir) if size else splits[name] for name, size in cut.items()
         )
         evaluation["disentanglement"] = judge.disentanglement((data.data, data.factors) for data in whole)
     found = diagnose(model, config, evaluation, splits["test"].data, losses)

@@ -7,7 +7,7 @@ from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.runtime import Runtime
 from vae.distributed import rank
-from vae.options import OptionError
+from vae.options import OptionError, flag_of
 
 
 def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
@@ -27,15 +27,33 @@ def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
 
 
 def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
-    """Both splits, each cut to its size. Raises DatasetError, and OptionError if factors are asked for and unknown."""
-    sizes = {"train": config.train_size, "test": config.test_size}
+    """The splits "train" and "test", each cut to its size, and "validation", which is held out of training, if any is.
+
+    Raises DatasetError, and OptionError for settings that do not go with the data.
+    """
+    held = config.validation_size or 0
+    sizes = {"train": config.train_size and config.train_size + held, "test": config.test_size}
     splits = {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
+    if held >= len(splits["train"]):
+        there = f"--dataset {config.dataset} has {len(splits['train']):,} to train on"
+        raise OptionError(f"--validation-size {held}: {there}: expected fewer than that")
+    if held:
+        splits["train"], splits["validation"] = splits["train"].held_out(held, "validation")
+    check_fits(config, splits)
+    return splits
+
+
+def check_fits(config: RunConfig, splits: dict[str, Dataset]) -> None:
+    """Raise OptionError for settings that do not go with the data as they are."""
     config.check_data_shape(splits["train"].image_shape)
+    steps = step_count(config, splits["train"])
+    for name in ("warmup", "lr_warmup"):
+        if (length := getattr(config, name)) > steps:
+            raise OptionError(f"{flag_of(name)} {length}: it does not end within the {steps:,} steps of the run")
     if config.is_metrics and splits["train"].factors is None:
         raise OptionError(f"--is-metrics: --dataset {config.dataset} has no known factors to measure by: leave it out")
     if config.sampler:
         check_scikit_learn(config.sampler)
-    return splits
 
 
 def check_scikit_learn(sampler: str) -> None:

@@ -35,7 +35,7 @@ class Progress(Reporter):
     def epoch_line(self, record: dict[str, float]) -> None:
         """Print the record of an epoch: its terms, then its speed."""
         terms = "  ".join(f"{name} {value:.4g}" for name, value in record.items() if name not in BOOKKEEPING)
-        split = "test  " if record["split"] == "test" else ""
+        split = "" if record["split"] == "train" else f"{record['split']}  "
         speed = (
             f"  {record['images_per_second']:.0f} images/s  {record['seconds']:.1f} s" if "seconds" in record else ""
         )

@@ -3,11 +3,12 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.distributed as group
 
-from utils.machine.environment import MachineError, choose_device
+from utils.machine.environment import MachineError, choose_device, environment
 from utils.machine.processes import silenced
 from vae.distributed import rank, ranks, together
 
@@ -42,3 +43,11 @@ def take_device(name: str, number: int) -> None:
     if number >= (count := torch.cuda.device_count()):
         raise MachineError(f"this machine has {count} CUDA devices: --nproc-per-node={count}, or --device cpu")
     torch.cuda.set_device(number)
+
+
+def run_environment(device: torch.device, *, compiled: bool) -> dict[str, Any]:
+    """What config.json records of the code, the packages and the machine, or of each of several, and how they train."""
+    record = environment(device)
+    if ranks() > 1:
+        record["machine"]["ranks"] = ranks()
+    return {**record, "compiled": compiled}

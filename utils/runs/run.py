@@ -13,13 +13,14 @@ import torch
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data, data_record
 from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
-from utils.machine.environment import MachineError, choose_device, environment, keep_freed_memory
+from utils.machine.environment import MachineError, choose_device, keep_freed_memory
 from utils.machine.signals import EndedAtOnce
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
 from utils.runs.evaluate import evaluate, evaluator, training_losses
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits, open_folder, results_folder, step_count
 from utils.runs.progress import Progress, show_notes, summarise
+from utils.runs.ranks import run_environment
 from utils.runs.runtime import Evaluation, Interrupted, Runtime, resume_command
 from utils.runs.tensorboard import write_scalars
 from vae.distributed import RankLost, ranks, together
@@ -28,6 +29,7 @@ from vae.means import NonFiniteError
 from vae.options import OptionError
 from vae.random import Stream, seed_everything
 from vae.saved import build, origin_of, refusing_misfits
+from vae.training.selection import Selection
 from vae.training.trainer import Trainer
 
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
@@ -63,9 +65,11 @@ def evaluation_if_ended(folder: ResultsFolder, flags: dict[str, Any]) -> Evaluat
         config = reconcile(saved, flags, changeable=CHANGEABLE)
         if record["ended_after"] != config.epochs:
             return None
+        last = record.get("stopped_after", config.epochs)
+        more = " (--epochs N goes on to N)" if last == config.epochs else ", the validation loss had stopped falling"
         reconcile(saved, flags, changeable=())
         evaluation = folder.read_json(EVALUATION)
-    print(f"{folder.path} has ended after epoch {config.epochs}: nothing to do (--epochs N goes on to N)")
+    print(f"{folder.path} has ended after epoch {last}: nothing to do{more}")
     return evaluation
 
 
@@ -149,6 +153,7 @@ class Run:
         self.progress = Progress(config.epochs, bar=runtime.progress_bar, after_batch=self.after_batch)
         settings = config.training(compiled=compiled)
         self.trainer = Trainer(self.model, self.loss, train.data.to(device), settings, reporter=self.progress)
+        self.selection = Selection(config.keep, config.early_stopping)
         self.resumed = False
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
         self.saved_at = monotonic()
@@ -162,6 +167,7 @@ class Run:
         if checkpoint is not None:
             with refusing_misfits(self.folder / CHECKPOINT):
                 self.trainer.load_state_dict(checkpoint)
+                self.selection.load_state_dict(checkpoint.get("selection", self.selection.state_dict()))
         if (epoch := self.trainer.epoch) > self.config.epochs:
             raise OptionError(f"--epochs {self.config.epochs}: {epoch} epochs are behind this run already")
         self.folder.drop_metrics_after(epoch)
@@ -184,8 +190,8 @@ class Run:
         show_notes(self.splits)
         with self.saving():
             self.begin()
-            for record in self.trainer.train(self.config.epochs):
-                self.record_epoch(record)
+            while not self.done:
+                self.record_epoch(self.trainer.train_epoch())
             evaluation = self.finish()
         summarise(evaluation, self.folder.path)
         return evaluation
@@ -203,7 +209,7 @@ class Run:
         minutes = self.runtime.checkpoint_minutes
         if minutes is not None and monotonic() - self.saved_at >= 60 * minutes:
             self.trainer.check_finite(self.trainer.position.means)
-            self.save(self.trainer.state_dict())
+            self.save(self.state_dict())
 
     def record_epoch(self, record: dict[str, float]) -> None:
         """Write down an epoch that the trainer has done: a line in metrics.jsonl per split, and a checkpoint if due.
@@ -213,28 +219,46 @@ class Run:
         epoch, config = record["epoch"], self.config
         records = [{"epoch": epoch, "step": record["step"], "split": "train", **record}]
         if config.evaluate_every and epoch % config.evaluate_every == 0:
-            split = self.splits["test"]
-            test = evaluator(self.model, self.loss, config).evaluate(split.data, split.labels)
-            records.append({"epoch": epoch, "step": record["step"], "split": "test", **test})
+            records.append(self.evaluated("test"))
+        if "validation" in self.splits:
+            records.append(self.evaluated("validation"))
+            if self.trainer.step >= config.warmup:
+                self.selection.count(epoch, records[-1]["loss"], self.weights())
         self.folder.append_metrics(*records)
-        self.unsaved = self.trainer.state_dict()
+        self.unsaved = self.state_dict()
         if epoch % self.runtime.checkpoint_every == 0 or self.done:
             self.save(self.unsaved)
         else:
             self.unsaved = copy.deepcopy(self.unsaved)
         self.show(records)
 
+    def evaluated(self, name: str) -> dict[str, Any]:
+        """The line of metrics.jsonl for a split after the last epoch."""
+        split, judge = self.splits[name], evaluator(self.model, self.loss, self.config)
+        found = judge.evaluate(split.data, split.labels)
+        return {"epoch": self.trainer.epoch, "step": self.trainer.step, "split": name, **found}
+
+    def weights(self) -> dict[str, Any]:
+        """What model.pt holds."""
+        return {"model": self.model.state_dict(), "loss": self.loss.state_dict()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        state = self.trainer.state_dict()
+        return state | ({"selection": self.selection.state_dict()} if "validation" in self.splits else {})
+
     @property
     def done(self) -> bool:
-        """Whether all epochs are."""
-        return self.trainer.epoch == self.config.epochs
+        """Whether all epochs are, or the validation loss has not fallen for as many as it may."""
+        return self.trainer.epoch == self.config.epochs or self.selection.stops
 
     def finish(self) -> Evaluation:
         """Save the model, evaluate it, draw, and mark the run as ended."""
+        for part, kept in self.selection.best.get("state", {}).items():
+            getattr(self, part).load_state_dict(kept)
         self.model.eval()
-        self.folder.save_model({"model": self.model.state_dict(), "loss": self.loss.state_dict()})
-        losses = training_losses(self.folder)
-        evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime, losses)
+        self.folder.save_model(self.weights())
+        evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime, training_losses(self.folder))
         self.folder.write_json(EVALUATION, evaluation)
         if self.runtime.draw:
             self.draw()
@@ -295,6 +319,9 @@ class Run:
         """Write config.json: the configuration, what it was run with, and after how many epochs the run ended."""
         config = {**asdict(self.config), "dataset": portable_name(self.config.dataset)}
         record = {"data": data_record(self.splits), **self.environment, "ended_after": ended_after}
+        if ended_after and "validation" in self.splits:
+            kept = self.selection.best["epoch"] if self.config.keep == "best" else self.trainer.epoch
+            record |= {"stopped_after": self.trainer.epoch, "kept_epoch": kept}
         self.folder.write_json(CONFIG, {**config, **record})
 
     def draw(self) -> None:
@@ -322,11 +349,3 @@ def choose_compiled(config: RunConfig, device: torch.device, steps: int, before:
     pays = compiling_pays(steps, device, torch.backends.cpu.get_cpu_capability())
     lack = partial(lacking_for_compile, device)
     return LOSSES[config.loss].compilable and choose_compile(config.compile, before, pays=pays, lack=lack)
-
-
-def run_environment(device: torch.device, *, compiled: bool) -> dict[str, Any]:
-    """What config.json records of the code, the packages and the machine, or of each of several, and how they train."""
-    record = environment(device)
-    if ranks() > 1:
-        record["machine"]["ranks"] = ranks()
-    return {**record, "compiled": compiled}
