@@ -258,7 +258,8 @@ class Run:
             getattr(self, part).load_state_dict(kept)
         self.model.eval()
         self.folder.save_model(self.weights())
-        evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime, training_losses(self.folder))
+        losses = training_losses(self.folder)
+        evaluation = evaluate(self.model, self.loss, self.config, self.splits, self.runtime, losses)
         self.folder.write_json(EVALUATION, evaluation)
         if self.runtime.draw:
             self.draw()
@@ -320,8 +321,7 @@ class Run:
         config = {**asdict(self.config), "dataset": portable_name(self.config.dataset)}
         record = {"data": data_record(self.splits), **self.environment, "ended_after": ended_after}
         if ended_after and "validation" in self.splits:
-            kept = self.selection.best["epoch"] if self.config.keep == "best" else self.trainer.epoch
-            record |= {"stopped_after": self.trainer.epoch, "kept_epoch": kept}
+            record |= self.selection.told(self.trainer.epoch)
         self.folder.write_json(CONFIG, {**config, **record})
 
     def draw(self) -> None:

@@ -32,6 +32,10 @@ class Selection:
         """Whether training is to stop."""
         return self.patience is not None and bool(self.best) and self.epoch - self.best["epoch"] >= self.patience
 
+    def told(self, last: int) -> dict[str, int]:
+        """What is recorded of a run whose last epoch that was: after which it stopped, and of which its model is."""
+        return {"stopped_after": last, "kept_epoch": self.best["epoch"] if self.keep == "best" else last}
+
     def state_dict(self) -> dict[str, Any]:
         """All that it knows."""
         return {"epoch": self.epoch, "best": self.best}

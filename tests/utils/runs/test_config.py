@@ -14,7 +14,7 @@ from vae.training.settings import TrainingSettings
 
 @dataclass(frozen=True, kw_only=True)
 class NewerTraining(TrainingSettings):
-    warmup: int = setting(0, "steps that nobody knows of", minimum=0)
+    made_up: int = setting(0, "steps that nobody knows of", minimum=0)
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ def test_a_record_without_what_is_younger_has_its_defaults():
 def test_a_new_setting_of_the_loop_has_its_flag_its_help_and_its_place_in_a_configuration(capsys):
     with pytest.raises(SystemExit):
         parse("--help")
-    assert "--warmup N" in (shown := " ".join(capsys.readouterr().out.split()))
+    assert "--made-up N" in (shown := " ".join(capsys.readouterr().out.split()))
     assert "steps that nobody knows of (0 or more; default: 0)" in shown
-    assert parse("--warmup", "5", "10")["warmup"] == [5, 10]
-    made = Newer.from_flags("exp", {"loss": "KL", "warmup": 5})
-    assert made.flags()["warmup"] == 5
+    assert parse("--made-up", "5", "10")["made_up"] == [5, 10]
+    made = Newer.from_flags("exp", {"loss": "KL", "made_up": 5})
+    assert made.flags()["made_up"] == 5
     assert Newer.from_record(json.loads(json.dumps(asdict(made)))) == made
-    assert Newer.from_record({k: v for k, v in asdict(made).items() if k != "warmup"}).warmup == 0
-    with pytest.raises(OptionError, match="--warmup 6: the saved run has 5"):
-        reconcile(made, {"warmup": 6}, changeable=("epochs",))
+    assert Newer.from_record({k: v for k, v in asdict(made).items() if k != "made_up"}).made_up == 0
+    with pytest.raises(OptionError, match="--made-up 6: the saved run has 5"):
+        reconcile(made, {"made_up": 6}, changeable=("epochs",))
 
 
 def test_the_loop_is_given_its_settings_and_no_others():
