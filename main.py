@@ -26,7 +26,7 @@ from utils.grids.executors import find_executor
 from utils.grids.grid import configurations
 from utils.grids.sweep import SweepFailed, sweep
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, heed_cpu_limit, is_out_of_memory
-from utils.runs.config import RunConfig
+from utils.runs.config import RunConfig, settings_from
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import ResultsError
 from utils.runs.ranks import joined, take_devices
@@ -35,7 +35,7 @@ from utils.runs.runtime import Drawing, Interrupted, Runtime
 from utils.runs.tensorboard import check_tensorboard
 from vae.distributed import RankLost, rank, ranks
 from vae.means import NonFiniteError
-from vae.options import OptionError
+from vae.options import OptionError, flag_of
 
 MODES = ("resume", "overwrite", "is_eval_only")
 
@@ -95,7 +95,7 @@ def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
     flags = vars(build_parser().parse_args(arguments))
     modes = [mode for mode in MODES if flags.pop(mode, False)]
     if len(modes) > 1:
-        fail(f"--{modes[0].replace('_', '-')} and --{modes[1].replace('_', '-')} exclude each other: give one of them")
+        fail(f"{flag_of(modes[0])} and {flag_of(modes[1])} exclude each other: give one of them")
     if rank():
         flags |= {"progress_bar": False, "tensorboard": False}  # the first one's
     if "executor" in flags and "device" in flags:
@@ -105,6 +105,11 @@ def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     runtime = Runtime(**taken(flags, Runtime), draw=draw)
     own = taken(flags, Command)
+    if config := flags.pop("config", None):
+        others = [flag_of(mode) for mode in modes if mode != "overwrite"] + ["--preset"] * ("preset" in own)
+        if others:
+            fail(f"--config and {others[0]} exclude each other: give one of them")
+        flags = settings_from(config, flags)
     return Command(**own, settings=flags, runtime=runtime, mode=modes[0] if modes else None)
 
 

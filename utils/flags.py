@@ -66,7 +66,6 @@ INSTEAD = {  # of what there is nothing like
     "workers": "images stay in memory, and no workers load them",
     "dry-run": "--epochs 1 --train-size 100 --test-size 100 is a short run",
     "debug": "--epochs 1 --train-size 100 --test-size 100 is a short run",
-    "config": "each setting has its flag; config.json has what a run was made with",
     "log-interval": "each epoch has a line, and a bar within it",
     "verbose": "each epoch has a line, and a bar within it",
 }
@@ -187,6 +186,12 @@ def add_folder(parser: Parser) -> None:
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     minutes = Option("checkpoint_minutes", None, "and every M minutes, within an epoch too", float, above=0)
     add_options(group, [every, minutes], several=False)
+    group.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="begin with a run's settings, its config.json; flags override them",
+    )
     group.add_argument(
         "--results-dir", type=folder_path, metavar="DIR", help="where experiments lie (default: results)"
     )

@@ -236,6 +236,20 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
         raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error!r})") from None
 
 
+def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The flags that make a run as the one whose config.json that is, with flags given besides in place of its own.
+
+    What belongs to another loss, or network, than is given is left out. Raises ResultsError, in one line.
+    """
+    if path.name != CONFIG or not path.is_file():
+        raise ResultsError(f"--config {path}: expected the {CONFIG} of a run, such as results/NAME/{CONFIG}")
+    saved, _ = read_config(ResultsFolder(path.parent))
+    left_out = {name for part in COMPOSED if part in given for name in getattr(saved, f"{part}_options")}
+    if LOSSES[saved.loss].fixed_latent_dim(saved.loss_options) is not None:
+        left_out.add("latent_dim")
+    return {name: value for name, value in saved.flags().items() if name not in left_out} | given
+
+
 def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...]) -> RunConfig:
     """The saved configuration with what the flags may change. Raises OptionError for any other difference.
 

@@ -5,9 +5,13 @@ from dataclasses import asdict, dataclass, replace
 
 import pytest
 
+import main as command_line
+from small_runs import config
 from utils.flags import build_parser
-from utils.runs.config import COMPOSED, RunConfig, reconcile
-from utils.runs.folder import ResultsError
+from utils.grids.grid import configurations
+from utils.runs.config import COMPOSED, RunConfig, reconcile, settings_from
+from utils.runs.folder import CONFIG, ResultsError
+from utils.runs.run import run
 from vae.options import OptionError, setting
 from vae.training.settings import TrainingSettings
 
@@ -120,3 +124,40 @@ def test_no_two_parts_of_a_model_share_a_flag():
     parts = [{option.name for entry in registry.values() for option in entry.options} for registry in registries]
     parts.append({*RunConfig.options()})
     assert sum(map(len, parts)) == len(set().union(*parts))
+
+
+def test_a_run_begins_with_the_settings_of_another(runtime):
+    made = config("old", loss="GJS", GJS_A=0.3, dataset="digits", network="mlp", hidden_units=5, epochs=1)
+    run(made, runtime)
+    file = runtime.results_dir / "old" / CONFIG
+    assert RunConfig.from_flags("old", settings_from(file, {})) == made
+    other = RunConfig.from_flags("new", settings_from(file, {"seed": 7, "loss": "KL", "hidden_units": 6}))
+    assert (other.seed, other.loss, other.loss_options, other.network_options["hidden_units"]) == (7, "KL", {}, 6)
+    assert (other.network, other.lr, other.train_size) == ("mlp", made.lr, made.train_size)
+    several = configurations(settings_from(file, {"loss": ["KL", "dGJS"], "GJS_A": [0.1, 0.2]}))
+    assert [one.experiment for one in several] == ["loss-KL", "loss-dGJS_GJS-A-0.1", "loss-dGJS_GJS-A-0.2"]
+
+
+def test_a_loss_that_settles_the_latent_dim_leaves_it_to_another(runtime):
+    run(config("old", loss="CatVAE", classes=2, dataset="digits", latent_dim=None, epochs=1), runtime)
+    file = runtime.results_dir / "old" / CONFIG
+    assert RunConfig.from_flags("same", settings_from(file, {})).latent_dim == 4
+    assert RunConfig.from_flags("other", settings_from(file, {"loss": "KL"})).latent_dim == 10
+
+
+def test_what_is_no_configuration_is_refused(tmp_path):
+    for path in (tmp_path, tmp_path / CONFIG, tmp_path / "other.json"):
+        with pytest.raises(ResultsError, match="^--config .*: expected the config.json of a run"):
+            settings_from(path, {})
+
+
+def test_the_command_line_takes_a_configuration_from_a_file(runtime, capsys):
+    run(config("old", loss="KL", dataset="digits", network="mlp", epochs=1), runtime)
+    file = str(runtime.results_dir / "old" / CONFIG)
+    command = command_line.read_command(["new", "--config", file, "--lr", "0.5"], None)
+    assert command.settings == settings_from(runtime.results_dir / "old" / CONFIG, {"lr": 0.5})
+    for other in ("--resume", "--is-eval-only", "--preset=beta"):
+        with pytest.raises(SystemExit):
+            command_line.read_command(["new", "--config", file, other], None)
+        flag = other.partition("=")[0]
+        assert f"main.py: --config and {flag} exclude each other" in capsys.readouterr().err
