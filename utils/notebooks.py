@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import vae
-from utils.datasets import Dataset, load_dataset
+from utils.datasets import Dataset
 from utils.figures.one_run import draw_run
 from utils.runs.config import RunConfig, read_config
 from utils.runs.folder import CONFIG, EVALUATION, ResultsFolder
+from utils.runs.loading import load_split
 from utils.runs.run import resume, run
 from utils.runs.runtime import Drawing, Runtime
 from vae.models import VAE
@@ -46,7 +47,7 @@ def load_or_run(
     model, _, _ = vae.load(path)
     config, _ = read_config(folder)
     evaluation = folder.read_json(EVALUATION)
-    test = load_dataset(config.dataset, "test", data_dir, config.test_size)
+    test = load_split(config, "test", data_dir, config.test_size)
     return FinishedRun(path, config, model, evaluation, test)
 
 

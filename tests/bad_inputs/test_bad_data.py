@@ -241,7 +241,7 @@ BAD_DATA = [  # name, what is put into data/, data set, what the line says
     ("npz of objects", npz_of(images=PIXELS.astype(object)), "npz:a.npz", "write it anew with np.savez(path, images=."),
     ("npz of a pickle", npz_of(images=np.array([Bomb()])), "npz:a.npz", "write it anew with np.savez(path, images=..."),
     ("npz of text", npz_of(images=PIXELS.astype(str)), "npz:a.npz", "expected uint8, bool, or floating point from 0 t"),
-    ("npz of 30x30", npz_of(images=PIXELS[:, 1:-1, 1:-1]), "npz:a.npz", "with H = W of 28, 32 or 64 and C of 1 or 3"),
+    ("npz of 32x30", npz_of(images=PIXELS[:, :, 1:-1]), "npz:a.npz", "with H = W of 8 to 256 and C of 1 to 4"),
     ("npz beyond 1", npz_of(images=PIXELS / 1.0), "npz:a.npz", "expected 0 to 1, or uint8"),
     ("npz of nan", npz_of(images=PIXELS * np.nan), "npz:a.npz", "expected 0 to 1, or uint8"),
     ("npz with few labels", npz_of(images=PIXELS, labels=np.arange(3)), "npz:a.npz", "expected an integer for each of"),

@@ -60,6 +60,13 @@ class Dataset:
         """The same split with its images or vectors on a device."""
         return replace(self, **{"images" if self.vectors is None else "vectors": self.data.to(device)})
 
+    def padded(self, side: int) -> "Dataset":
+        """The same split with a margin of zeros around its images, to that side; a note says so."""
+        before, after = (side - self.images.shape[-1]) // 2, -((self.images.shape[-1] - side) // 2)
+        images = torch.nn.functional.pad(self.images, (before, after, before, after))
+        note = f"{self.name}: padded with zeros to {side}x{side}, a size that the network takes"
+        return replace(self, images=images, notes=(*self.notes, note))
+
     def held_out(self, count: int, name: str) -> tuple["Dataset", "Dataset"]:
         """The split without its last examples, and these as a split of that name."""
         kept, held = (0, len(self) - count), (len(self) - count, count)

@@ -31,7 +31,7 @@ def shape_note(shape: Sequence[int]) -> str:
     """The form of one image or vector."""
     if len(shape) == 1:
         return f"{shape[0]} numbers each"
-    colour = {1: "grey", 3: "colour"}[shape[0]]
+    colour = {1: "grey", 3: "colour"}.get(shape[0], f"of {shape[0]} channels")
     return f"{shape[1]}x{shape[2]} {colour}"
 
 

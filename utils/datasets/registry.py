@@ -109,6 +109,11 @@ def is_dataset(name: str) -> bool:
     return name in _NAMED or path_kind(name) is not None
 
 
+def is_resized(name: str) -> bool:
+    """Whether a data set consists of pictures that are resized as they are read, to any side."""
+    return path_kind(name) == "folder"
+
+
 def portable_name(name: str) -> str:
     """The name as results record it, in UTF-8 whatever the file system's: of an absolute path the last component."""
     kind, _, path = name.partition(":")
@@ -116,7 +121,9 @@ def portable_name(name: str) -> str:
     return portable.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None = None) -> Dataset:
+def load_dataset(
+    name: str, split: str, data_dir: str | Path, size: int | None = None, side: int | None = None
+) -> Dataset:
     """Loads one split, downloading or rendering what is missing.
 
     Arguments:
@@ -125,6 +132,7 @@ def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None =
         data_dir: directory of the files (data/README.md says where each goes); read-only will do for files
             that are there.
         size: take the first `size` of the split in its fixed order; None takes all.
+        side: of the pictures in a folder, which are resized to it, see `is_resized`; None leaves it to the folder.
 
     Raises:
         DatasetError: unknown name or split, size beyond the split, a file missing, damaged or unobtainable.
@@ -136,7 +144,8 @@ def load_dataset(name: str, split: str, data_dir: str | Path, size: int | None =
     data_dir = _expanded(data_dir)
     try:
         if kind := path_kind(name):
-            return _PLACED[kind].loader(portable_name(name), split, _located(name, data_dir), size)
+            resized = {} if side is None else {"side": side}
+            return _PLACED[kind].loader(portable_name(name), split, _located(name, data_dir), size, **resized)
         return _NAMED[name].loader(name, split, data_dir, size)
     except OSError as error:
         raise DatasetError(f"{name} cannot be read: {error}") from error

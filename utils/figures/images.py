@@ -101,8 +101,17 @@ def line(size: float) -> int:
     return round(LINE * size * DPI / 72)
 
 
+def as_colours(images: np.ndarray) -> np.ndarray:
+    """Images (..., C, H, W) of 1 or 3 channels: of two the third is black, of more the first three are shown."""
+    channels = images.shape[-3]
+    if channels == 2:
+        return np.concatenate([images, np.zeros_like(images[..., :1, :, :])], axis=-3)
+    return images if channels == 1 else images[..., :3, :, :]
+
+
 def tile(images: np.ndarray, zoom: int = 1, gap: int = GAP) -> np.ndarray:
     """One picture (height, width, 3) of images (rows, columns, C, H, W), `gap` pixels apart."""
+    images = as_colours(images)
     rows, columns, _, height, width = images.shape
     large = images.repeat(zoom, axis=-2).repeat(zoom, axis=-1).transpose(0, 1, 3, 4, 2)
     pitch_y, pitch_x = height * zoom + gap, width * zoom + gap

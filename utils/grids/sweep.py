@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from utils.datasets import portable_name
 from utils.datasets.record import check_same_data
@@ -150,9 +150,10 @@ def check_same_configuration(run: SavedRun, config: RunConfig, mode: str | None)
             raise ResultsError(f"{run.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
 
 
-def data_of(config: RunConfig) -> tuple[str, int | None, int | None, int | None]:
+def data_of(config: RunConfig) -> tuple[Any, ...]:
     """What the data of a run depend on."""
-    return config.dataset, config.train_size, config.test_size, config.validation_size
+    sizes = config.train_size, config.test_size, config.validation_size, config.image_size
+    return config.dataset, config.network, *sizes
 
 
 def clear(configs: list[RunConfig], runtime: Runtime) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mode
 from typing import Any
 
-from utils.datasets import DatasetError, load_dataset
+from utils.datasets import DatasetError
 from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
@@ -19,6 +19,7 @@ from utils.results.groups import NOT_SHARED, RunGroup
 from utils.results.labels import INCIDENTAL, count_of, flag_label
 from utils.runs.config import RunConfig
 from utils.runs.folder import MODEL
+from utils.runs.loading import load_split
 from vae.losses import LOSSES
 
 
@@ -125,7 +126,8 @@ def with_models(groups: Sequence[RunGroup]) -> list[RunGroup]:
     for group in keep(groups, lambda run: (run.folder / MODEL).exists(), MODEL, remedy):
         dataset = group.settings["dataset"]
         try:
-            kept.append(replace(group, test=load_dataset(dataset, "test", data_dir, group.settings["test_size"])))
+            test = load_split(group.runs[0].config, "test", data_dir, group.settings["test_size"])
+            kept.append(replace(group, test=test))
         except DatasetError as error:
             if dataset not in left_out:
                 print(f"{dataset}: left out, {error}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_dataset, path_kind
+from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_dataset, is_resized, path_kind
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experiment_name
 from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
@@ -37,6 +37,9 @@ class ModelSettings(Settings):
     )
     loss: str = setting("GJS", "training objective, see below")
     network: str = setting("burgess", "encoder and decoder, see below; of vectors it is mlp")
+    image_size: int | None = setting(
+        None, "side in pixels of the pictures of folder:PATH (default: 32 or 64)", minimum=8, maximum=256
+    )
     latent_dim: int = setting(10, "dimensions of z", minimum=1, maximum=10_000)
     prior: str | None = setting(
         None, "prior p(z) (default: that of the loss, N(0, I) for most)", choices=tuple(PRIORS.in_order())
@@ -135,6 +138,9 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields:
         if kind not in LOSSES[self.loss].data:
             raise OptionError(f"--loss {self.loss}: --dataset {self.dataset} has {kind}, which it is not for")
         self.check_likelihood(kind)
+        if self.image_size and not is_resized(self.dataset):
+            own = f"--dataset {self.dataset} has a size of its own"
+            raise OptionError(f"--image-size {self.image_size}: {own}, this is for folder:PATH")
         if self.noise and kind != "images":
             raise OptionError(f"--noise {self.noise}: --dataset {self.dataset} has {kind}, noise is for images only")
 

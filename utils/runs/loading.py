@@ -1,13 +1,18 @@
 """The folder and the data of a run."""
 
 import math
+from pathlib import Path
 
 from utils.datasets import Dataset, load_dataset
+from utils.datasets.packed import PackedImages
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.runtime import Runtime
 from vae.distributed import rank
+from vae.models.networks import NETWORKS
 from vae.options import OptionError, flag_of
+
+LARGEST = 256  # side of images that are padded to
 
 
 def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
@@ -26,6 +31,17 @@ def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     return folder
 
 
+def load_split(config: RunConfig, split: str, data_dir: Path, size: int | None = None) -> Dataset:
+    """One split; images whose size the run's network does not take are padded to the next larger one that it takes."""
+    data = load_dataset(config.dataset, split, data_dir, size, config.image_size)
+    takes, shape = NETWORKS[config.network].takes, data.image_shape
+    if takes(shape) or isinstance(data.images, PackedImages) or len(shape) == 1:
+        return data
+    larger = (side for side in range(shape[-1] + 1, LARGEST + 1) if takes((shape[0], side, side)))
+    side = next(larger, None)
+    return data if side is None else data.padded(side)
+
+
 def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
     """The splits "train" and "test", each cut to its size, and "validation", which is held out of training, if any is.
 
@@ -33,7 +49,7 @@ def load_splits(config: RunConfig, runtime: Runtime) -> dict[str, Dataset]:
     """
     held = config.validation_size or 0
     sizes = {"train": config.train_size and config.train_size + held, "test": config.test_size}
-    splits = {split: load_dataset(config.dataset, split, runtime.data_dir, size) for split, size in sizes.items()}
+    splits = {split: load_split(config, split, runtime.data_dir, size) for split, size in sizes.items()}
     if held >= len(splits["train"]):
         there = f"--dataset {config.dataset} has {len(splits['train']):,} to train on"
         raise OptionError(f"--validation-size {held}: {there}: expected fewer than that")

@@ -5,19 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from utils.datasets.dataset import DatasetError
-from utils.datasets.files.archives import FLAT, SIDES, rewritten
+from utils.datasets.files.archives import FLAT, rewritten
 from utils.datasets.files.pictures import WHITE, white_of
 
 SCALE = "with x for the array, (x - x.min()) / (x.max() - x.min())"
+SQUARES, CHANNELS = range(8, 257), range(1, 5)
 SMALL, PADDED = 28, 32  # images of the first size are padded to the second
 
 
 def channels_first(images: np.ndarray, key: str, path: Path) -> np.ndarray:
     """A view of images in the order (N, C, H, W). Raises DatasetError for another shape than the networks take."""
     shaped = images[:, None] if images.ndim == 3 else images
-    if shaped.ndim == 4 and shaped.shape[1] not in (1, 3):
+    if shaped.ndim == 4 and shaped.shape[1] not in CHANNELS:
         shaped = shaped.transpose(0, 3, 1, 2)
-    if shaped.ndim != 4 or shaped.shape[1] not in (1, 3) or shaped.shape[2:] not in [(side, side) for side in SIDES]:
+    is_square = shaped.ndim == 4 and shaped.shape[2] == shaped.shape[3] and shaped.shape[3] in SQUARES
+    if not is_square or shaped.shape[1] not in CHANNELS:
         remedy = "folder:PATH resizes pictures of any size"
         if images.ndim == 2 and images.shape[1] in FLAT:
             side, channels = FLAT[images.shape[1]]
@@ -27,7 +29,7 @@ def channels_first(images: np.ndarray, key: str, path: Path) -> np.ndarray:
             remedy = "as vectors, name it vectors"
         raise DatasetError(
             f"{path}: {key} has shape {images.shape}; expected (N, H, W), (N, H, W, C) or (N, C, H, W) "
-            f"with H = W of 28, 32 or 64 and C of 1 or 3; {remedy}"
+            f"with H = W of {SQUARES[0]} to {SQUARES[-1]} and C of 1 to {CHANNELS[-1]}; {remedy}"
         )
     if not len(shaped):
         raise DatasetError(f"{path}: {key} is empty; expected at least one image")

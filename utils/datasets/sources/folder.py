@@ -25,14 +25,14 @@ BRIGHTER = "multiply their values by {}"
 
 
 @register_path("folder")
-def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
+def load(name: str, split: str, path: Path, size: int | None, side: int | None = None) -> Dataset:
     """Images uint8 (N, C, S, S) of all pictures below a folder; labels are its subfolders, where they can be classes.
 
-    C is 1 if every picture of both splits is stored as grey, else 3; S is 32 if the shorter side of none is longer
-    than that, else 64. Every page of a TIFF stack is a picture. Where 16 bits are stored, white is the greatest value
-    of as many bits, 8, 10, 12, 14 or 16, as all pictures use. Subfolders that are called as the parts of a set are the
-    splits; otherwise a tenth is for testing. Either way the order is a fixed permutation of the sorted names. `sha256`
-    is that of the names and the bytes of all files of the split.
+    C is 1 if every picture of both splits is stored as grey, else 3. S is the side or, without one, 32 if the shorter
+    side of no picture is longer than that, else 64. Every page of a TIFF stack is a picture. Where 16 bits are stored,
+    white is the greatest value of as many bits, 8, 10, 12, 14 or 16, as all pictures use. Subfolders that are called as
+    the parts of a set are the splits; otherwise a tenth is for testing. Either way the order is a fixed permutation of
+    the sorted names. `sha256` is that of the names and the bytes of all files of the split.
 
     Raises:
         DatasetError: no folder, no pictures, or some that are damaged.
@@ -46,7 +46,7 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     if any(picture.error for picture in used):
         _refuse_broken(used, path, name)
     chosen, grey = splits[split], all(picture.grey for picture in used)
-    side = SMALL if max(picture.side for picture in used) <= SMALL else LARGE
+    side = side or (SMALL if max(picture.side for picture in used) <= SMALL else LARGE)
     images = np.empty((first(size, len(chosen), name, split), 1 if grey else 3, side, side), dtype=np.uint8)
     try:
         white = _white(used, name)

@@ -26,8 +26,9 @@ def load(name: str, split: str, path: Path, size: int | None) -> Dataset:
     """Images uint8 (N, C, S, S) or vectors float32 (N, D) of an archive, with labels where there are any.
 
     Which array is what, its name says, see `find_roles`. Images have the shape (N, H, W), (N, H, W, C) or
-    (N, C, H, W), C of 1 or 3; 28x28 is padded with zeros to 32x32. They are uint8 from 0 to 255, bool, floating point
-    from 0 to 1, or integers, whose white is the greatest value of as many bits, 8, 10, 12, 14 or 16, as they use.
+    (N, C, H, W), H = W from 8 to 256 and C from 1 to 4; 28x28 is padded with zeros to 32x32. They are uint8 from 0 to
+    255, bool, floating point from 0 to 1, or integers, whose white is the greatest value of as many bits, 8, 10, 12, 14
+    or 16, as they use.
     Without an array for testing, a tenth is. Either way the order is a fixed permutation of the archive's. `sha256` is
     that of the file's digest and the indices of the split.
 
