@@ -52,7 +52,7 @@ def heading(figure: Figure, title: str, about: str = "") -> None:
 
 
 def training_curves(metrics: Sequence[dict[str, float]], *, about: str) -> Figure:
-    """Every term in the lines of metrics.jsonl against the epoch: train dashed, test, where recorded, in full, validation dotted."""
+    """Every term in the lines of metrics.jsonl against the epoch: train dashed, test in full, validation dotted."""
     records = {split: [record for record in metrics if record["split"] == split] for split in CURVES}
     names = list(dict.fromkeys(name for record in metrics for name in record if name not in BOOKKEEPING))
     columns = min(3, len(names))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import main as command_line
+import vae
 from own_data import error_of, fill, images_of, load
 from utils.datasets import DatasetError, is_dataset, load_dataset, path_kind, portable_name
 from utils.runs.folder import CONFIG, MODEL
@@ -171,3 +172,46 @@ def test_images_are_no_vectors(tmp_path, capsys):
     assert command("smoke", *flags, *VECTORS) == 2
     assert "has images: choose from bernoulli, gaussian, laplace" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "side", "noted"),
+    [
+        ([], 32, False),
+        (["--image-size", "24", "--network", "resnet", "--width", "2"], 24, False),
+        (["--image-size", "24", "--network", "mlp"], 24, False),
+        (["--image-size", "24"], 32, True),
+        (["--image-size", "33", "--network", "resnet", "--width", "2"], 40, True),
+    ],
+)
+def test_pictures_have_the_size_asked_for_and_are_padded_to_one_that_the_network_takes(
+    flags, side, noted, folder, tmp_path, capsys
+):
+    common = ("smoke", "--results-dir", tmp_path / "results")
+    assert command(*common, "--dataset", f"folder:{folder}", *SMALL, *flags) == 0
+    note = f"folder:my pictures: padded with zeros to {side}x{side}, a size that the network takes\n"
+    assert capsys.readouterr().out.count(note) == noted
+    model, _, config = vae.load(tmp_path / "results" / "smoke")
+    assert config.data.image_shape == [3, side, side]
+    assert model.sample(2).shape == (2, 3, side, side)
+
+
+def test_the_margin_is_black_and_the_picture_in_the_middle(folder):
+    data = load_dataset(f"folder:{folder}", "train", folder.parent, side=24)
+    padded = data.padded(33)
+    assert padded.images[..., 4:28, 4:28].equal(data.images)
+    assert padded.images.double().sum() == data.images.double().sum()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_arrays_are_taken_as_they_are_with_one_to_four_channels(channels, tmp_path):
+    np.savez(tmp_path / "mine.npz", images=images_of((20, 12, 12, channels)))
+    flags = ("--dataset", f"npz:{tmp_path / 'mine.npz'}", "--network", "resnet", "--width", "2")
+    assert command("smoke", "--results-dir", tmp_path / "results", *SMALL, *flags) == 0
+    assert vae.load(tmp_path / "results" / "smoke")[2].data.image_shape == [channels, 12, 12]
+    assert (tmp_path / "results" / "smoke" / "reconstructions.png").exists()
+
+
+def test_a_size_is_for_pictures_in_a_folder(tmp_path, capsys):
+    assert command("smoke", "--results-dir", tmp_path, "--dataset", "digits", *SMALL, "--image-size", "64") == 2
+    assert "--image-size 64: --dataset digits has a size of its own, this is for folder:PATH" in capsys.readouterr().err
