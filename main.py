@@ -26,8 +26,8 @@ from utils.grids.executors import find_executor
 from utils.grids.grid import configurations
 from utils.grids.sweep import SweepFailed, sweep
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, heed_cpu_limit, is_out_of_memory
-from utils.runs.config import RunConfig, settings_from
-from utils.runs.evaluate import evaluate_only
+from utils.runs.config import RunConfig, check_dataset, settings_from
+from utils.runs.evaluate import evaluate_elsewhere, evaluate_only
 from utils.runs.folder import ResultsError
 from utils.runs.ranks import joined, take_devices
 from utils.runs.run import resume, run
@@ -80,6 +80,7 @@ class Command:
     executor: str | None = None
     gpus_per_run: float | None = None
     ensemble: bool | None = None
+    on: str | None = None
     report: bool = False
     explore: bool = False
     compare: tuple[str, ...] = ()  # names or folders of experiments, which are only looked at
@@ -139,6 +140,10 @@ def check_command(command: Command) -> None:
         fail(f"--jobs {jobs} is for this machine: with --executor, the cluster says how many runs are at work")
     if command.scale and not command.preset:
         fail(f"--scale {command.scale} is for a --preset: give one, or sizes and epochs of your own")
+    if command.on and (several or mode != "is_eval_only"):
+        fail(f"--on {command.on} judges one run that has ended: give its name and --is-eval-only")
+    if command.on:
+        check_dataset(command.on, "--on")
     if command.ensemble and not several:
         fail(f"--ensemble {want}")
     if command.ensemble and mode == "is_eval_only":
@@ -169,6 +174,8 @@ def carry_out(command: Command) -> None:
         sweep(experiment, configs, runtime, **way, mode=mode)
     elif mode == "resume":
         resume(experiment, settings, runtime)
+    elif mode == "is_eval_only" and command.on:
+        evaluate_elsewhere(experiment, command.on, settings, runtime)
     elif mode == "is_eval_only":
         evaluate_only(experiment, settings, runtime)
     elif settings or mode or not (command.report or command.explore or command.compare):

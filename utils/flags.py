@@ -187,6 +187,9 @@ def add_folder(parser: Parser) -> None:
     minutes = Option("checkpoint_minutes", None, "and every M minutes, within an epoch too", float, above=0)
     add_options(group, [every, minutes], several=False)
     group.add_argument(
+        "--on", metavar="NAME", help="with --is-eval-only: the data set to judge by, in place of the run's own"
+    )
+    group.add_argument(
         "--config",
         type=Path,
         metavar="FILE",

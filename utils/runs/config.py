@@ -279,9 +279,9 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
     return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
 
 
-def check_dataset(name: str) -> None:
-    """Raise OptionError unless there is such a data set."""
+def check_dataset(name: str, flag: str = "--dataset") -> None:
+    """Raise OptionError unless there is such a data set; the flag is the one that names it."""
     if not is_dataset(name):
         near = nearest(name, dataset_choices())
         hint = f"did you mean {near}? " if near else ""
-        raise OptionError(f"--dataset {name}: {hint}choose from {', '.join(dataset_choices())}")
+        raise OptionError(f"{flag} {name}: {hint}choose from {', '.join(dataset_choices())}")

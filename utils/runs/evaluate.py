@@ -1,17 +1,18 @@
 """The evaluation of a run's model, and a saved model's anew."""
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import vae
-from utils.datasets import Dataset, load_dataset
+from utils.datasets import Dataset, is_resized, load_dataset, portable_name
 from utils.datasets.record import check_same_data
 from utils.machine.environment import choose_device, keep_freed_memory
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
-from utils.runs.folder import DIAGNOSIS, EVALUATION, ResultsError, ResultsFolder
-from utils.runs.loading import load_splits, open_folder
+from utils.runs.folder import DIAGNOSIS, ELSEWHERE, EVALUATION, ResultsError, ResultsFolder
+from utils.runs.loading import load_split, load_splits, open_folder
 from utils.runs.progress import image_bar, summarise
 from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
@@ -21,6 +22,7 @@ from vae.evaluation.evidence import MOST_IMAGES, estimate_evidence
 from vae.evaluation.sampler import fit_mixture
 from vae.losses import Loss
 from vae.models import VAE
+from vae.options import OptionError
 
 
 def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> Evaluation:
@@ -50,6 +52,38 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
         return evaluation
 
 
+def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], runtime: Runtime) -> Evaluation:
+    """Evaluate the model of a run that has ended on the test split of other data, and write that beside its own.
+
+    The flags must equal the saved configuration, except importance samples, the test size and the noise. Raises what
+    `evaluate_only` does, and OptionError for data of another shape.
+    """
+    keep_freed_memory()
+    folder = open_folder(experiment, replace(runtime, again="--is-eval-only evaluates again"))
+    folder.check_place()
+    with folder.held():
+        with together():
+            saved, record = read_config(folder)
+            own = reconcile(saved, flags, changeable=("importance_samples", "test_size", "noise"))
+            config = replace(own, dataset=dataset, image_size=own.image_size if is_resized(dataset) else None)
+            model, loss, _ = vae.load(folder.path, choose_device(runtime.device), note=print)
+            test = load_split(config, "test", runtime.data_dir, config.test_size)
+            if list(test.image_shape) != record["data"]["image_shape"]:
+                shapes = f"images of shape {test.image_shape}, the run has {tuple(record['data']['image_shape'])}"
+                raise OptionError(f"--on {dataset}: {shapes}")
+        judge = evaluator(model, loss, config)
+        found = judge.evaluate(test.data, test.labels) | evidence(model, config, test, runtime)
+        data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
+        folder.write_json(elsewhere_name(dataset), {"data": data, "noise": config.noise, "test": found})
+        summarise({"test": found}, folder.path)
+        return {"test": found}
+
+
+def elsewhere_name(dataset: str) -> str:
+    """The file of the evaluation on other data, such as evaluation-on-fashion.json."""
+    return ELSEWHERE.replace("*", re.sub(r"[^\w.+-]", "-", portable_name(dataset)))
+
+
 def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
     """The Evaluator of a run."""
     return Evaluator(model, loss, batch_size=config.batch_size, seed=config.seed, noise=config.noise)
@@ -58,6 +92,15 @@ def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
 def training_losses(folder: ResultsFolder) -> list[float]:
     """The training loss of each epoch of a run."""
     return [record["loss"] for record in folder.read_metrics() if record["split"] == "train"]
+
+
+def evidence(model: VAE, config: RunConfig, test: Dataset, runtime: Runtime) -> dict[str, Any]:
+    """The evidence of a split by its name, if it is asked for."""
+    if not config.importance_samples:
+        return {}
+    how = {"seed": config.seed, "noise": config.noise, "sampler": model.sampler}
+    with image_bar("evidence", min(len(test), MOST_IMAGES), show=runtime.progress_bar) as bar:
+        return {"evidence": estimate_evidence(model, test.data, config.importance_samples, advance=bar.update, **how)}
 
 
 def evaluate(
@@ -76,18 +119,7 @@ def evaluate(
     if config.sampler:
         model.sampler = fit_mixture(model, splits["train"].data, seed=config.seed, noise=config.noise)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
-    if config.importance_samples:
-        data = splits["test"].data
-        with image_bar("evidence", min(len(data), MOST_IMAGES), show=runtime.progress_bar) as bar:
-            evaluation["test"]["evidence"] = estimate_evidence(
-                model,
-                data,
-                config.importance_samples,
-                seed=config.seed,
-                noise=config.noise,
-                sampler=model.sampler,
-                advance=bar.update,
-            )
+    evaluation["test"] |= evidence(model, config, splits["test"], runtime)
     if config.is_metrics:
         print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)
         cut = {"train": config.train_size or config.validation_size, "test": config.test_size}

@@ -1,0 +1,74 @@
+"""A saved model judged by other data than its own: beside, never over, what there was."""
+
+import json
+
+import numpy as np
+import pytest
+
+import main as command_line
+from own_data import images_of
+from small_runs import config, files_of
+from utils.runs.evaluate import elsewhere_name, evaluate_elsewhere
+from utils.runs.folder import EVALUATION
+from utils.runs.run import run
+from vae.options import OptionError
+
+
+@pytest.fixture
+def trained(runtime):
+    """The folder of a run that has ended."""
+    run(config(dataset="digits", loss="KL", network="mlp", epochs=1), runtime)
+    return runtime.results_dir / "exp"
+
+
+def written(folder, dataset):
+    return json.loads((folder / elsewhere_name(dataset)).read_text())
+
+
+def test_on_its_own_data_it_is_what_it_was(trained, runtime):
+    before = files_of(runtime)
+    evaluate_elsewhere("exp", "digits", {}, runtime)
+    assert {name: content for name, content in files_of(runtime).items() if name in before} == before
+    found, own = written(trained, "digits"), json.loads((trained / EVALUATION).read_text())["test"]
+    assert found["test"] == {name: own[name] for name in found["test"]}
+    assert found["data"]["images"] == 10 and found["data"]["name"] == "digits"
+
+
+def test_on_other_data_with_other_sizes_and_noise(trained, runtime, tmp_path):
+    np.savez(tmp_path / "mine.npz", images=images_of((40, 32, 32)))
+    dataset = f"npz:{tmp_path / 'mine.npz'}"
+    evaluate_elsewhere("exp", dataset, {"test_size": 3, "importance_samples": 2}, runtime)
+    assert elsewhere_name(dataset) == "evaluation-on-npz-mine.npz.json"
+    found = written(trained, dataset)
+    assert found["data"]["images"] == 3 and found["noise"] == 0
+    assert found["test"]["evidence"]["images"] == 3
+    clean = found["test"]["squared_error"]
+    evaluate_elsewhere("exp", dataset, {"test_size": 3, "noise": 0.5}, runtime)
+    assert written(trained, dataset)["noise"] == 0.5
+    assert written(trained, dataset)["test"]["squared_error"] != clean
+
+
+def test_a_run_that_begins_anew_takes_it_away(trained, runtime):
+    evaluate_elsewhere("exp", "digits", {}, runtime)
+    run(config(dataset="digits", loss="KL", network="mlp", epochs=1), runtime, overwrite=True)
+    assert not (trained / elsewhere_name("digits")).exists()
+
+
+def test_data_of_another_shape_are_refused(trained, runtime):
+    with pytest.raises(OptionError, match=r"^--on dsprites: images of shape \(1, 64, 64\), the run has \(1, 32, 32\)$"):
+        evaluate_elsewhere("exp", "dsprites", {}, runtime)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--on digits", "--on digits judges one run that has ended: give its name and --is-eval-only"),
+        ("--on digits --is-eval-only --seed 1 2", "--on digits judges one run that has ended"),
+        ("--on digit --is-eval-only", "--on digit: did you mean digits? choose from "),
+        ("--on digits --is-eval-only --lr 1", "--lr 1.0: the saved run has 0.001; "),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused(flags, message, trained, runtime, capsys):
+    with pytest.raises(SystemExit):
+        command_line.main(["exp", "--results-dir", str(runtime.results_dir), *flags.split()], draw=None)
+    assert f"main.py: {message}" in capsys.readouterr().err
