@@ -81,6 +81,8 @@ class Command:
     gpus_per_run: float | None = None
     ensemble: bool | None = None
     on: str | None = None
+    export: str | None = None
+    samples: int | None = None
     report: bool = False
     explore: bool = False
     compare: tuple[str, ...] = ()  # names or folders of experiments, which are only looked at
@@ -140,6 +142,10 @@ def check_command(command: Command) -> None:
         fail(f"--jobs {jobs} is for this machine: with --executor, the cluster says how many runs are at work")
     if command.scale and not command.preset:
         fail(f"--scale {command.scale} is for a --preset: give one, or sizes and epochs of your own")
+    if command.export and (several or mode):
+        fail(f"--export {command.export} is of one run that has ended: give its name and nothing to train")
+    if command.samples is not None and command.export != "samples":
+        fail(f"--samples {command.samples} is how many --export samples writes: give that too")
     if command.on and (several or mode != "is_eval_only"):
         fail(f"--on {command.on} judges one run that has ended: give its name and --is-eval-only")
     if command.on:
@@ -174,6 +180,10 @@ def carry_out(command: Command) -> None:
         sweep(experiment, configs, runtime, **way, mode=mode)
     elif mode == "resume":
         resume(experiment, settings, runtime)
+    elif command.export:
+        from utils.exports.arrays import export  # it is seldom asked for
+
+        export(experiment, command.export, command.samples or 10_000, settings, runtime)
     elif mode == "is_eval_only" and command.on:
         evaluate_elsewhere(experiment, command.on, settings, runtime)
     elif mode == "is_eval_only":

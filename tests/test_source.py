@@ -74,6 +74,7 @@ ROOMS = (
     "machine",
     "datasets",
     "runs",
+    "exports",
     "grids",
     "results",
     "figures",

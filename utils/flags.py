@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from unicodedata import category
 
 from utils.datasets import dataset_choices
+from utils.exports import KINDS
 from utils.grids.presets import PRESETS, SCALES
 from utils.runs.config import EvaluationSettings, ModelSettings
 from vae.losses import LOSSES
@@ -186,6 +187,9 @@ def add_folder(parser: Parser) -> None:
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     minutes = Option("checkpoint_minutes", None, "and every M minutes, within an epoch too", float, above=0)
     add_options(group, [every, minutes], several=False)
+    group.add_argument("--export", choices=KINDS, help="write a run's latents, samples or reconstructions as arrays")
+    samples = Option("samples", 10_000, "with --export samples: how many", int, minimum=1, maximum=10_000_000)
+    add_options(group, [samples], several=False)
     group.add_argument(
         "--on", metavar="NAME", help="with --is-eval-only: the data set to judge by, in place of the run's own"
     )

@@ -18,6 +18,7 @@ CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with 
 FITTED_SAMPLES = "samples-gmm.png"  # with --sampler gmm
 LATENT, MARGINALS, CURVES = "latent.png", "marginals.png", "curves.png"
 EXPLORE = "explore.html"  # the page that decodes in the browser
+EXPORT = "export-*.npz"  # what other programs are to read
 ELSEWHERE = "evaluation-on-*.json"  # evaluations on other data than the run's
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 # No run has all of these.
@@ -115,8 +116,8 @@ class ResultsFolder:
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""
-        elsewhere = [path.name for path in self.path.glob(ELSEWHERE)]
-        for name in (*FILES, *elsewhere) if self.writes else ():
+        others = [path.name for pattern in (ELSEWHERE, EXPORT) for path in self.path.glob(pattern)]
+        for name in (*FILES, *others) if self.writes else ():
             (self / name).unlink(missing_ok=True)
             (self / partial_name(name)).unlink(missing_ok=True)
 

@@ -1,0 +1,3 @@
+"""What a saved model makes, as arrays for other programs."""
+
+KINDS = ("latents", "samples", "reconstructions")  # of `--export`
