@@ -234,8 +234,8 @@ class Run:
 
     def evaluated(self, name: str) -> dict[str, Any]:
         """The line of metrics.jsonl for a split after the last epoch."""
-        split, judge = self.splits[name], evaluator(self.model, self.loss, self.config)
-        found = judge.evaluate(split.data, split.labels)
+        split = self.splits[name]
+        found = evaluator(self.model, self.loss, self.config).evaluate(split.data, split.labels)
         return {"epoch": self.trainer.epoch, "step": self.trainer.step, "split": name, **found}
 
     def weights(self) -> dict[str, Any]:
@@ -320,8 +320,7 @@ class Run:
         """Write config.json: the configuration, what it was run with, and after how many epochs the run ended."""
         config = {**asdict(self.config), "dataset": portable_name(self.config.dataset)}
         record = {"data": data_record(self.splits), **self.environment, "ended_after": ended_after}
-        if ended_after and "validation" in self.splits:
-            record |= self.selection.told(self.trainer.epoch)
+        record |= self.selection.told(self.trainer.epoch) if ended_after and "validation" in self.splits else {}
         self.folder.write_json(CONFIG, {**config, **record})
 
     def draw(self) -> None:
