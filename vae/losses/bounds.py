@@ -53,8 +53,10 @@ class SampledBound(Loss):
         errors = self.errors(model, images, z)
         log_posterior = gaussian_log_prob(noise, torch.zeros_like(mean), torch.zeros_like(mean)) - 0.5 * logvar
         log_weights = model.prior.log_prob(z) - errors - log_posterior.sum(-1)
-        total, reconstruction = -log_mean_power(log_weights, 1 - self.order).mean(), errors.mean()
-        return LossTerms(total, reconstruction, total - reconstruction)
+        bound, reconstruction = -log_mean_power(log_weights, 1 - self.order).mean(), errors.mean()
+        divergence = bound - reconstruction
+        total = reconstruction + self.grown(self.warmup) * divergence if self.warmup else bound
+        return LossTerms(total, reconstruction, divergence)
 
     def errors(self, model: VAE, images: Tensor, z: Tensor) -> Tensor:
         """-log p(x|z) of K latents for each image, (K, N, latent_dim), in one batch: (K, N)."""
