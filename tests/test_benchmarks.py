@@ -47,3 +47,14 @@ def test_the_figures_of_a_whole_command_and_of_many_runs_are_those_of_the_report
     assert f"at most {max(row['peak_mib'] for row in command['rounds']):.0f} MiB" in FLOWING
     assert f"come to {report('ensemble')['ratio']:.2f} times the images per second" in FLOWING
     assert f"Six runs are {report('jobs')['speedup']:.2f} times as fast with `--jobs 2`" in FLOWING
+
+
+def test_the_bounds_of_the_evidence_are_those_of_the_report():
+    text = (BENCHMARKS.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
+    names = ("KL", "GJS, α = ½", "MMD")
+    for name, row in zip(names, report("sandwich")["runs"], strict=True):
+        bounds = f"{row['gap']:.2f} ± {row['gap_error']:.2f} | {row['above_lower']:.2f} | {row['below_upper']:.2f}"
+        assert f"| {name} | {bounds} |" in text
+        assert max(row["above_lower"], row["below_upper"]) < 0.6
+    settings = report("sandwich")["settings"]
+    assert f"{settings['images']} images each and {settings['steps']} steps" in " ".join(text.split())
