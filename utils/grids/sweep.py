@@ -17,6 +17,7 @@ from utils.datasets.record import check_same_data
 from utils.grids.duration import Forecast, in_words
 from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
+from utils.grids.summary import summary
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
 from utils.machine.processes import in_turn, side_by_side
 from utils.machine.signals import EndedAtOnce
@@ -274,7 +275,8 @@ class Tally:
         return Interrupted(f"{str(end) or 'interrupted'}; {done}, {others}: {self.runtime.again}", end)
 
     def finish(self) -> None:
-        """All runs have ended. Raises SweepFailed if some failed."""
+        """All runs have ended: their table. Raises SweepFailed if some failed."""
         if self.failed:
             raise SweepFailed(f"{len(self.failed)} of {len(self.configs)} runs failed: {', '.join(self.failed)}")
+        print(summary([read_run(self.runtime.results_dir / config.experiment) for config in self.configs]))
         print(f"results in {self.runtime.results_dir}")
