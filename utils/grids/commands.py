@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.grids.grid import configurations, run_name
+from utils.grids.grid import configurations, name_part, run_name
 from utils.grids.presets import EPOCHS, EPOCHS_OF, PRESETS
 from utils.runs.config import COMPOSED, RunConfig, default_options, flags_in_order, used_flags
 from utils.runs.folder import ResultsError
@@ -125,7 +125,7 @@ def one_or_several(values: list[Any]) -> Any:
 
 def is_named(run: str, name: str, value: Any) -> bool:
     """Whether a flag with its value is part of the name of a run."""
-    return f"_{run_name({name: value})}_" in f"_{run}_"
+    return f"_{name_part(name, value)}_" in f"_{run}_"
 
 
 def command(folder: Path, flags: dict[str, Any], preset: str | None = None) -> str:

@@ -1,6 +1,7 @@
 """From flags to the configurations of a grid, and the names of its runs."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,11 @@ def combined(grid: dict[str, Any], names: list[str], optional: set[str]) -> list
 
 def run_name(flags: dict[str, Any]) -> str:
     """The name of the run with these values, such as loss-GJS_GJS-A-0.1: one component of a path."""
+    return "_".join(name_part(name, value) for name, value in flags.items())
 
-    def text(value: Any) -> str:
-        return str(value).removesuffix(".0") if isinstance(value, float) else portable_name(str(value))
 
-    pairs = (f"{name.replace('_', '-')}-{text(value)}" for name, value in flags.items())
-    return re.sub(r"[^\w.+-]", "-", "_".join(pairs))
+@lru_cache(maxsize=None, typed=True)  # the search for the command of a grid asks for the same ones many times
+def name_part(name: str, value: Any) -> str:
+    """What a flag with its value is in the name of a run."""
+    text = str(value).removesuffix(".0") if isinstance(value, float) else portable_name(str(value))
+    return re.sub(r"[^\w.+-]", "-", f"{name.replace('_', '-')}-{text}")

@@ -254,9 +254,7 @@ def experiment_folder(results_dir: Path, name: str, **how: Any) -> ResultsFolder
 def check_experiment_name(name: str) -> None:
     """Raise ResultsError unless the name is one component of a path that names a folder."""
     forbidden = (
-        not isinstance(name, str)
-        or name.startswith((".", "-"))
-        or any(c in "/\\:" or not c.isprintable() for c in name)
+        not isinstance(name, str) or name.startswith((".", "-")) or not name.isprintable() or set(name) & set("/\\:")
     )
     if forbidden or name != name.strip() or not 0 < len(name.encode()) <= 200:
         raise ResultsError(f"experiment name {name!r}: expected one folder name, such as mnist-dgjs")
