@@ -189,7 +189,7 @@ BAD_DATA = [  # name, what is put into data/, data set, what the line says
     ("npz of labels only", npz_of(labels=LABELS), "npz:a.npz", "has no array named images; it has labels"),
     ("npz of tests only", npz_of(test_images=PIXELS), "npz:a.npz", "has no array named images; it has test_images"),
     ("npz with a doubt", npz_of(x=PIXELS, data=PIXELS), "npz:a.npz", "has x and data, which mean the same; leave one "),
-    ("npz of 264x264", npz_of(images=np.zeros((9, 264, 264), np.uint8)), "npz:a.npz", "images has shape (9, 264, 264); "),
+    ("npz of 264x264", npz_of(images=np.zeros((9, 264, 264), np.uint8)), "npz:a.npz", "images has shape (9, 264, 264)"),
     ("npz flattened", npz_of(images=PIXELS.reshape(20, -1)), "npz:a.npz", 'images=np.load("a.npz")["images"].reshape('),
     ("npz flattened, floats", npz_of(x_train=PIXELS.reshape(20, -1) / 255), "npz:a.npz", '["x_train"].reshape(-1, 32,'),
     ("npz of rows", npz_of(images=PIXELS[:, 0]), "npz:a.npz", "(20, 32); expected (N, H, W), (N, H, W, C) or (N, C, H"),
