@@ -84,8 +84,15 @@ class Page:
             self.figure.text(x / self.width, 1 - y / self.height, text, fontsize=size, va="center", **look)
 
     def paste(self, canvas: np.ndarray, x: int, y: int) -> None:
-        """A picture (height, width, 3), of which (x, y) is the upper left corner."""
-        self.figure.figimage(canvas, xo=x, yo=self.height - y - len(canvas), origin="upper", vmin=0, vmax=1)
+        """A picture (height, width, 3), of which (x, y) is the upper left corner.
+
+        It has axes of its size, because notebooks do not show a figure without any.
+        """
+        height, width = canvas.shape[:2]
+        left, bottom = x / self.width, 1 - (y + height) / self.height
+        axes = self.figure.add_axes((left, bottom, width / self.width, height / self.height))
+        axes.imshow(canvas, interpolation="none", aspect="auto")
+        axes.set_axis_off()
 
 
 @cache  # runs of a grid have the same texts

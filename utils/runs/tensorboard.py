@@ -30,14 +30,15 @@ def write_scalars(folder: ResultsFolder, records: Iterable[dict[str, Any]], *, a
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    if afresh:
-        (folder / EVENTS).unlink(missing_ok=True)
-    with folder.writing(EVENTS), open(folder / EVENTS, "ab", opener=regular) as file:
-        writer = RecordWriter(file)
+    events = [Event(wall_time=time.time(), file_version="brain.Event:2")] if afresh else []
+    for record in records:
+        scalars = {name: value for name, value in record.items() if name not in NOT_SCALARS}
+        values = [Summary.Value(tag=f"{n}/{record['split']}", simple_value=v) for n, v in scalars.items()]
+        events.append(Event(wall_time=time.time(), step=record["step"], summary=Summary(value=values)))
+    with folder.writing(EVENTS):
         if afresh:
-            writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
-        for record in records:
-            scalars = {name: value for name, value in record.items() if name not in NOT_SCALARS}
-            values = [Summary.Value(tag=f"{n}/{record['split']}", simple_value=v) for n, v in scalars.items()]
-            event = Event(wall_time=time.time(), step=record["step"], summary=Summary(value=values))
-            writer.write(event.SerializeToString())
+            (folder / EVENTS).unlink(missing_ok=True)
+        with open(folder / EVENTS, "ab", opener=regular) as file:
+            writer = RecordWriter(file)
+            for event in events:
+                writer.write(event.SerializeToString())

@@ -170,7 +170,7 @@ def test_images_are_no_vectors(tmp_path, capsys):
     np.savez(tmp_path / "mine.npz", **GOOD)
     flags = ("--results-dir", tmp_path / "results", "--dataset", f"npz:{tmp_path / 'mine.npz'}", "--rec-dist", "normal")
     assert command("smoke", *flags, *VECTORS) == 2
-    assert "has images: choose from bernoulli, gaussian, laplace" in capsys.readouterr().err
+    assert "has images: choose from bernoulli, continuous-bernoulli, gaussian, laplace" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
 
 

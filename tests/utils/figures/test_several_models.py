@@ -32,7 +32,8 @@ def group(results):
 def shown(figure):
     """The pictures of the panels, of which every pixel is nine, and what is written, from the left to the right."""
     texts = sorted(figure.texts, key=lambda text: (text.get_position()[0], -text.get_position()[1]))
-    return [np.asarray(image.get_array()) for image in figure.images], [text.get_text() for text in texts]
+    pictures = [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
+    return pictures, [text.get_text() for text in texts]
 
 
 def test_of_each_loss_a_run_is_compared_with_its_alpha_in_the_name(group):

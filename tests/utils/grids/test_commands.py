@@ -1,5 +1,6 @@
 """The commands of a report: each makes the runs that it is for."""
 
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def test_the_papers_table_has_columns_without_data_with_their_commands(results):
     commands = {place.label: findings.commands[place] for place in findings.missing if place.dataset == "chairs"}
     assert {line["label"]: line["command"] for line in blank} == commands
     page = (results / "exp" / PAGE).read_text()
-    assert all(f'id="missing-{number}"' in page and f'href="#missing-{number}"' in page for number in range(3 * 24))
+    assert 'id="missing-' not in page, "of data sets without runs the page has one command each"
+    assert all(escape(command, quote=False) in page for command in findings.column_commands.values())
     assert (
         "Not at the scale of the paper: mnist has one epoch where the presets have 100, only the first 20 train" in page
     )

@@ -178,10 +178,10 @@ def test_runs_without_models_are_left_out(copied, capsys):
 
 
 def test_a_data_set_that_is_not_there_is_left_out(reference, capsys, monkeypatch):
-    def load_dataset(*_):
+    def load_split(*_):
         raise DatasetError("there is no such file")
 
-    monkeypatch.setattr(reading, "load_dataset", load_dataset)
+    monkeypatch.setattr(reading, "load_split", load_split)
     assert with_models(read_groups(reference / "beta", "beta")) == []
     assert "digits: left out, there is no such file\n" in capsys.readouterr().out
 

@@ -33,9 +33,9 @@ def loaded(monkeypatch):
     """The splits that were loaded, with the sizes that were asked for."""
     calls = []
 
-    def load(name, split, data_dir, size=None):
+    def load(name, split, data_dir, size=None, image_size=None):
         calls.append((split, size))
-        return load_dataset(name, split, data_dir, size or WHOLE[split])
+        return load_dataset(name, split, data_dir, size or WHOLE[split], image_size)
 
     for module in (loading, evaluate):
         monkeypatch.setattr(module, "load_dataset", load)

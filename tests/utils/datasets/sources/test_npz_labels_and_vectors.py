@@ -94,7 +94,7 @@ def test_vectors_are_taken_by_their_name_or_their_form(tmp_path, name, dtype):
     found = np.concatenate([train.vectors, test.vectors])
     assert sorted(found.tolist()) == sorted(POINTS.astype(dtype).astype(np.float32).tolist())
     assert f"27 vectors to train on and 3 to test on, from {name}; 5 numbers each, no labels" in train.notes[0]
-    assert dataset_defaults(f"npz:{path}") == {"rec_dist": "normal-diagonal"}
+    assert dataset_defaults(f"npz:{path}") == {"rec_dist": "normal-diagonal", "network": "mlp"}
 
 
 def test_integers_are_vectors_only_by_name(tmp_path):
