@@ -8,6 +8,8 @@ import pytest
 
 import main as command_line
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(command_line.__file__).parent
 LATE = ("matplotlib", "scipy", "h5py", "jinja2", "sklearn", "tensorboard", "torch._dynamo", "IPython")
 CODE = """

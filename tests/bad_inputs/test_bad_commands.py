@@ -6,6 +6,8 @@ import torch
 from mistakes import check_refused, in_a_process
 from utils.runs import tensorboard
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {  # each begins its line with what it says
     "": "the following arguments are required: experiment",
     "exp --gjs-a 0.3": "there is no flag --gjs-a: did you mean --GJS-A?",

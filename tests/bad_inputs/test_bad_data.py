@@ -18,6 +18,8 @@ from mistakes import Bomb, check_refused, in_a_process, in_this_process
 from utils.datasets.files import archives
 from utils.datasets.sources import celeba
 
+pytestmark = pytest.mark.slow
+
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 32, 32), dtype=np.uint8)
 DATA = Path("data")
 

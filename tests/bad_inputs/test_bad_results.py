@@ -19,6 +19,8 @@ from utils.machine.locks import locked
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL, PREVIOUS_CHECKPOINT
 from vae.saved import origin_of, to_bytes
 
+pytestmark = pytest.mark.slow
+
 EXP = Path("results/exp")
 
 

@@ -12,6 +12,8 @@ from own_data import error_of, fill, images_of, load
 from utils.datasets import DatasetError, is_dataset, load_dataset, path_kind, portable_name
 from utils.runs.folder import CONFIG, MODEL
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"images": images_of((20, 32, 32))}
 
 

@@ -20,6 +20,8 @@ from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
 from vae.models import build_model
 from written_runs import write_run
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(command_line.__file__).parent / "utils" / "explore" / "decoder.js"
 DECODE = "return arguments[0].map((z) => Array.from(decoders[arguments[1]].decode(z)))"
 NAMES = ["KL", "dGJS α = 0.5"]

@@ -30,7 +30,8 @@ def find(picture, part):
     """Where in a picture a part of it begins: rows and columns from its upper left corner."""
     height, width = part.shape[:2]
     windows = np.lib.stride_tricks.sliding_window_view(picture, (height, width, 3))[:, :, 0]
-    return np.argwhere((np.abs(windows - part) < 0.01).all((2, 3, 4)))
+    corners = np.argwhere((np.abs(windows[:, :, 0, 0] - part[0, 0]) < 0.01).all(-1))
+    return np.array([corner for corner in corners if (np.abs(windows[tuple(corner)] - part) < 0.01).all()])
 
 
 @pytest.mark.parametrize("channels", [1, 3])

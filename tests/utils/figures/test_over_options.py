@@ -22,6 +22,8 @@ from utils.results.groups import merged
 from utils.results.reading import read_groups, with_evidence
 from utils.runs.folder import CONFIG, EVALUATION, METRICS
 
+pytestmark = pytest.mark.slow
+
 PREFIX = "dataset-digits_rec-dist-gaussian_loss-"
 ALPHAS = [0.1, 0.5]
 

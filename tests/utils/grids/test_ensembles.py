@@ -33,6 +33,8 @@ from utils.runs.runtime import Interrupted
 from vae.options import setting
 from vae.training.ensemble import Ensemble
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"dataset": "mixture2d", "train_size": 100, "test_size": 20, "batch_size": 16, "epochs": 3}
 
 

@@ -22,6 +22,8 @@ from utils.machine.environment import MachineError
 from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
 from utils.runs.runtime import Runtime
 
+pytestmark = pytest.mark.slow
+
 FLAGS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50, "seed": [0, 1, 2], "epochs": 100}
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")

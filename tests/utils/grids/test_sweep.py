@@ -28,6 +28,8 @@ from vae.models.networks import NETWORKS
 from vae.options import OptionError
 from vae.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"dataset": "digits", "train_size": 20, "test_size": 10, "batch_size": 8, "latent_dim": 3, "epochs": 2}
 
 

@@ -9,6 +9,8 @@ from utils.report.report import PAGE
 from utils.runs.folder import RECONSTRUCTIONS
 from written_runs import report, write_grid
 
+pytestmark = pytest.mark.slow
+
 GRID = {"loss": ["KL", "GJS", "dGJS"], "GJS_A": [0.1, 0.3], "dataset": ["digits", "mnist"]}
 
 

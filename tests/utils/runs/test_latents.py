@@ -15,6 +15,8 @@ from utils.runs.folder import EVALUATION, FITTED_SAMPLES, MODEL
 from utils.runs.run import resume, run
 from vae.options import OptionError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "chosen",

@@ -10,6 +10,8 @@ from vae.models import VAE, build_model
 from vae.models.likelihoods.normal import Normal
 from vae.models.priors import StandardNormal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def model():

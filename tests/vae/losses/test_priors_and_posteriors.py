@@ -10,6 +10,8 @@ from vae.losses import LOSSES
 from vae.models.priors import PRIORS
 from vae.saved import build
 
+pytestmark = pytest.mark.slow
+
 WITH_PRIOR = [
     (name, prior)
     for name in OUR_LOSSES

@@ -14,6 +14,8 @@ from vae import divergences
 from vae.divergences import full
 from vae.divergences.full import cholesky
 
+pytestmark = pytest.mark.slow
+
 FORMS = [{"dual": dual, "skew": skew} for skew in ("paper", "nielsen") for dual in (False, True)]
 close = partial(torch.testing.assert_close, rtol=1e-9, atol=1e-11)
 
