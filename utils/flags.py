@@ -10,15 +10,17 @@ from unicodedata import category
 from utils.datasets import dataset_choices
 from utils.exports import KINDS
 from utils.grids.presets import PRESETS, SCALES
-from utils.runs.config import EvaluationSettings, ModelSettings
+from utils.runs.config import DataSettings, EvaluationSettings
 from vae.losses import LOSSES
 from vae.models.networks import NETWORKS
+from vae.models.settings import ModelSettings
 from vae.options import Option, OptionError, Settings, nearest, plain
 from vae.registry import Registry
 from vae.training.settings import TrainingSettings
 
 GROUPS = {  # of the help, and the settings in each
-    "the run": ModelSettings,
+    "the data": DataSettings,
+    "the model": ModelSettings,
     "training": TrainingSettings,
     "how much data, and what to evaluate when": EvaluationSettings,
 }

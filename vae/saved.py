@@ -21,16 +21,14 @@ from typing import Any
 
 import torch
 
-from vae.losses import LOSSES, Loss, build_loss
+from vae.losses import LOSSES, Objective, build_loss
 from vae.models import VAE
-from vae.models.full_covariance import with_full_posterior
 from vae.models.priors import PRIORS
+from vae.models.settings import ModelSettings
 from vae.states import load_tensors_of
 from vae.training.settings import TrainingSettings
 
 CONFIG, MODEL = "config.json", "model.pt"
-# What a model depends on, besides their options and the settings of training.
-MODEL_SETTINGS = ("loss", "network", "latent_dim", "rec_dist", "prior", "prior_components", "posterior")
 END_OF_ZIP = b"PK\5\6"  # begins the last 22 bytes of an archive without a comment, of which the last two are 0
 
 Note = Callable[[str], None]
@@ -52,7 +50,7 @@ class SavedConfig(dict[str, Any]):
 
 def load(
     folder: str | Path, device: torch.device | str = "cpu", *, note: Note = lambda line: None
-) -> tuple[VAE, Loss, SavedConfig]:
+) -> tuple[VAE, Objective, SavedConfig]:
     """The model and the loss of a run that has ended, in evaluation mode on a device, and its configuration.
 
     Reads config.json and model.pt, and needs nothing else of the folder. `note` is told, in one line, if model.pt is
@@ -75,7 +73,7 @@ def load(
     return model.to(device).eval(), loss.to(device).eval(), config
 
 
-def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Loss]:
+def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Objective]:
     """The model and the loss of a config.json, untrained. Raises ResultsError if it is of no run that has ended."""
     try:
         ended_after = config["ended_after"]
@@ -87,20 +85,20 @@ def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Loss]:
     return model, loss
 
 
-def build(config: Any, image_shape: tuple[int, ...], dataset_size: int) -> tuple[VAE, Loss]:
+def build(config: Any, image_shape: tuple[int, ...], dataset_size: int) -> tuple[VAE, Objective]:
     """The model and the loss that a configuration describes: the options and sizes of each, and the likelihood.
 
     One without a network, of a version that had no other, has the usual one of the images; one without a prior or a
     posterior has the loss's prior and a diagonal posterior.
     """
-    network = {"network": getattr(config, "network", None), **getattr(config, "network_options", {})}
-    sizes = (image_shape, config.latent_dim, config.rec_dist)
-    model = LOSSES.find(config.loss).build_model(*sizes, config.loss_options, **network)
-    if getattr(config, "posterior", "diagonal") == "full":
-        model = with_full_posterior(model)
+    parts = {"network": getattr(config, "network", None), **getattr(config, "network_options", {})}
+    if (posterior := getattr(config, "posterior", "diagonal")) != "diagonal":
+        parts["posterior"] = posterior
     if name := getattr(config, "prior", None):
-        sizes = {"latent_dim": config.latent_dim, "components": config.prior_components, "data_shape": image_shape}
-        model.prior = PRIORS.find(name)(encoder=model.encoder, **sizes)
+        own = {"components": config.prior_components, "data_shape": image_shape}
+        parts["prior"] = lambda latent_dim, encoder: PRIORS.find(name)(latent_dim=latent_dim, encoder=encoder, **own)
+    sizes = (image_shape, config.latent_dim, config.rec_dist)
+    model = LOSSES.find(config.loss).build_model(*sizes, config.loss_options, **parts)
     loss = build_loss(config.loss, dataset_size=dataset_size, latent_dim=config.latent_dim, **config.loss_options)
     return model, loss
 
@@ -160,7 +158,7 @@ def seal(content: bytes) -> bytes:
 def origin_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What weights are of: the part of a config.json that they depend on, and nothing that may change meanwhile."""
     data = config["data"]
-    model = {name: config[name] for name in MODEL_SETTINGS if name in config}
+    model = {name: config[name] for name in ModelSettings.options() if name in config}
     model |= config["loss_options"] | config.get("network_options", {})
     settings = TrainingSettings.options().items()
     training = {name: config.get(name, option.default) for name, option in settings if name != "epochs"}

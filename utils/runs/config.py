@@ -12,7 +12,7 @@ from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experim
 from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
 from vae.models.networks import NETWORKS, check_shape
-from vae.models.priors import PRIORS
+from vae.models.settings import ModelSettings
 from vae.options import OptionError, Settings, flag_of, nearest, setting
 from vae.registry import Registry
 from vae.training.settings import TrainingSettings
@@ -28,29 +28,13 @@ EVALUATION_OPTIONS = ("is_metrics", "importance_samples", "sampler")  # what --i
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings(Settings):
-    """What is trained, and on what."""
+class DataSettings(Settings):
+    """What is trained on."""
 
     dataset: str = setting("dsprites", "data set")
-    rec_dist: str = setting(
-        "bernoulli", "likelihood p(x|z); the normal ones are for vectors", choices=tuple(LIKELIHOODS)
-    )
-    loss: str = setting("GJS", "training objective, see below")
-    network: str = setting("burgess", "encoder and decoder, see below; of vectors it is mlp")
     image_size: int | None = setting(
         None, "side in pixels of the pictures of folder:PATH (default: 32 or 64)", minimum=8, maximum=256
     )
-    latent_dim: int = setting(10, "dimensions of z", minimum=1, maximum=10_000)
-    prior: str | None = setting(
-        None, "prior p(z) (default: that of the loss, N(0, I) for most)", choices=tuple(PRIORS.in_order())
-    )
-    prior_components: int | None = setting(
-        None,
-        "components of --prior mixture (default: 10), pseudo-inputs of vamp (default: 100)",
-        minimum=1,
-        maximum=10_000,
-    )
-    posterior: str = setting("diagonal", "covariance of q(z|x)", choices=("diagonal", "full"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +65,7 @@ class EvaluationSettings(Settings):
 
 
 @dataclass(frozen=True)
-class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings):  # fields: of the last base first
+class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSettings):  # fields: of the last base first
     """Everything that the results of a run depend on: a whole record, such as `from_flags` makes of what is given.
 
     Raises OptionError, in one line, for a value that is not allowed, and for values that do not go together.

@@ -20,7 +20,7 @@ from vae.evaluation.diagnosis import diagnose
 from vae.evaluation.evaluator import Evaluator
 from vae.evaluation.evidence import MOST_IMAGES, estimate_evidence
 from vae.evaluation.sampler import fit_mixture
-from vae.losses import Loss
+from vae.losses import Objective
 from vae.models import VAE
 from vae.options import OptionError
 
@@ -84,7 +84,7 @@ def elsewhere_name(dataset: str) -> str:
     return ELSEWHERE.replace("*", re.sub(r"[^\w.+-]", "-", portable_name(dataset)))
 
 
-def evaluator(model: VAE, loss: Loss, config: RunConfig) -> Evaluator:
+def evaluator(model: VAE, loss: Objective, config: RunConfig) -> Evaluator:
     """The Evaluator of a run."""
     return Evaluator(model, loss, batch_size=config.batch_size, seed=config.seed, noise=config.noise)
 
@@ -105,7 +105,7 @@ def evidence(model: VAE, config: RunConfig, test: Dataset, runtime: Runtime) -> 
 
 def evaluate(
     model: VAE,
-    loss: Loss,
+    loss: Objective,
     config: RunConfig,
     splits: dict[str, Dataset],
     runtime: Runtime,

@@ -16,7 +16,7 @@ from vae.evaluation.clustering import (
 from vae.evaluation.disentanglement import disentanglement_scores
 from vae.evaluation.measuring import measuring
 from vae.inputs import add_noise, to_network
-from vae.losses import Loss
+from vae.losses import Objective
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
 from vae.models.categorical import CategoricalOutput
@@ -36,7 +36,7 @@ class Evaluator:
             compares what it makes of them with the clean ones.
     """
 
-    def __init__(self, model: VAE, loss: Loss, *, batch_size: int, seed: int, noise: float = 0.0):
+    def __init__(self, model: VAE, loss: Objective, *, batch_size: int, seed: int, noise: float = 0.0):
         self.model, self.loss, self.seed, self.noise = model, loss, seed, noise
         self.batch_size = batch_size if loss.batch_statistic else BATCH_SIZE
 

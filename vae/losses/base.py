@@ -1,14 +1,14 @@
 """What every training objective shares, and the registry of all of them.
 
-An objective is a class in a file of its own: a subclass of `Loss` under `@register("name")` with its options and
-its `penalty`. The registry gives it its flags, its help, its colour in the figures and its tests. A `display`, and what
-it says to have `swept` or that it `learns`, tell tables and figures more.
+An objective is a class in a file of its own, under `@register("name")`: a `Loss` with its options and its `penalty`,
+or an `Objective` with `terms` of its own where it is no reconstruction and a penalty. The registry gives it its flags,
+its help, its colour in the figures and its tests. A `display`, and what it says to have `swept` or that it `learns`,
+tell tables and figures more.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -19,7 +19,7 @@ from vae.models.priors import Prior, StandardNormal
 from vae.options import Option
 from vae.registry import Registry
 
-LOSSES: Registry[type["Loss"]] = Registry(
+LOSSES: Registry[type["Objective"]] = Registry(
     "loss",
     refused={"VAE": "is ambiguous: AE has no regulariser (the paper's authors call it VAE), KL is the usual VAE"},
 )
@@ -62,8 +62,8 @@ class Display:
     place: int = 100  # in tables and legends, ascending; of the same place by name
 
 
-class Loss(nn.Module, ABC):
-    """reconstruction + weight * divergence, with a divergence of q(z|x) (or of its aggregate) from the prior.
+class Objective(nn.Module, ABC):
+    """What is minimised in training: the `terms` that it makes of a batch.
 
     A module, so that what an objective learns or counts is a parameter or a buffer and is saved with it.
     """
@@ -97,14 +97,15 @@ class Loss(nn.Module, ABC):
 
     @classmethod
     def build_model(
-        cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any], **network: Any
+        cls, image_shape: tuple[int, ...], latent_dim: int, rec_dist: str, options: dict[str, Any], **parts: Any
     ) -> VAE:
         """The model that the objective is for: the VAE with the objective's prior, unless overridden.
 
-        `network` is the network's name and its options, as `vae.models.build_model` takes them.
+        `parts` are what is chosen besides, as `vae.models.build_model` takes it: the network and its options, the
+        posterior, and another prior than the objective's.
         """
-        prior = partial(cls.build_prior, options=options)
-        return build_model(image_shape, latent_dim, rec_dist, prior=prior, **network)
+        own = {"prior": lambda latent_dim, encoder: cls.build_prior(latent_dim, options)}
+        return build_model(image_shape, latent_dim, rec_dist, **{**own, **parts})
 
     @classmethod
     def build_prior(cls, latent_dim: int, options: dict[str, Any]) -> Prior:
@@ -113,8 +114,7 @@ class Loss(nn.Module, ABC):
 
     def __init__(self, *, dataset_size: int, latent_dim: int):
         super().__init__()
-        self.weight = 1.0
-        self.warmup = 0  # steps over which the penalty grows, see grown
+        self.warmup = 0  # steps over which all but the reconstruction grows, see grown
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64), persistent=False)  # that were taken
 
     def forward(self, model: VAE, images: Tensor, inputs: Tensor | None = None) -> LossTerms:
@@ -123,6 +123,32 @@ class Loss(nn.Module, ABC):
         `inputs` is what the model sees in place of the images, which it is to reconstruct: noisy ones, say.
         """
         return self.terms(model, images, model(images if inputs is None else inputs))
+
+    @abstractmethod
+    def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
+        """The terms of a batch whose pass through the model is known."""
+
+    def grown(self, length: int) -> Tensor:
+        """How much is in force of what grows over so many steps: steps / length, 1 at most, and 1 in evaluation."""
+        if self.training and length:
+            return (self.steps / length).clamp(max=1)
+        return torch.ones((), device=self.steps.device)
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters that are trained with the model's: all, unless some have an optimiser of their own."""
+        return self.parameters()
+
+    def after_step(self) -> None:
+        """Called after each optimiser step, for constraints on what the objective learns; it counts the steps."""
+        self.steps += 1
+
+
+class Loss(Objective):
+    """reconstruction + weight * divergence, with a divergence of q(z|x) (or of its aggregate) from the prior."""
+
+    def __init__(self, **sizes: int):
+        super().__init__(**sizes)
+        self.weight = 1.0
 
     def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
         """The terms of a batch whose pass through the model is known."""
@@ -142,30 +168,16 @@ class Loss(nn.Module, ABC):
         """The usual penalty: weight * divergence, a scalar, and what else is worth recording, by name."""
         return Penalty(self.weight * divergence, divergence, extras)
 
-    def grown(self, length: int) -> Tensor:
-        """How much is in force of what grows over so many steps: steps / length, 1 at most, and 1 in evaluation."""
-        if self.training and length:
-            return (self.steps / length).clamp(max=1)
-        return torch.ones((), device=self.steps.device)
-
-    def trained_parameters(self) -> Iterable[nn.Parameter]:
-        """The parameters that are trained with the model's: all, unless some have an optimiser of their own."""
-        return self.parameters()
-
-    def after_step(self) -> None:
-        """Called after each optimiser step, for constraints on what the objective learns; it counts the steps."""
-        self.steps += 1
-
 
 def register(
     name: str, *, aliases: tuple[str, ...] = (), display: Display | None = None
-) -> Callable[[type[Loss]], type[Loss]]:
+) -> Callable[[type[Objective]], type[Objective]]:
     """Class decorator: make an objective available as `--loss name`, shown by that name unless a display is given.
 
     Raises TypeError if the objective does not say what it is, and for names and options that are taken, see Registry.
     """
 
-    def add(loss: type[Loss]) -> type[Loss]:
+    def add(loss: type[Objective]) -> type[Objective]:
         for text in ("summary", "formula"):
             if not hasattr(loss, text):
                 raise TypeError(f"{loss.__name__}: its {text} is missing, a line for the help and the docs")
@@ -177,7 +189,7 @@ def register(
     return add
 
 
-def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: float | int | bool | str) -> Loss:
+def build_loss(name: str, *, dataset_size: int, latent_dim: int, **options: float | int | bool | str) -> Objective:
     """Build an objective by its name, with options such as GJS_A=0.3 (the flag --GJS-A).
 
     Raises OptionError, in one line, for an unknown name or option and for a value out of bounds.

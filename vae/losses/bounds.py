@@ -7,14 +7,14 @@ from torch import Tensor
 
 from vae.distributed import gather, share
 from vae.divergences.numerics import gaussian_log_prob
-from vae.losses.base import Display, Loss, LossTerms, Penalty, register
+from vae.losses.base import Display, LossTerms, Objective, register
 from vae.models import VAE, VAEOutput, reparameterise
 from vae.options import Option
 
 SAMPLES = Option("bound_samples", 5, "samples K of z for each image", int, minimum=1, maximum=10_000)
 
 
-class SampledBound(Loss):
+class SampledBound(Objective):
     """minus a bound of log p(x), a generalised mean over K samples z_k of q(z|x):
 
         w_k = p(x|z_k) p(z_k) / q(z_k|x),    L_alpha = log(1/K sum_k w_k^(1-alpha)) / (1 - alpha)
@@ -63,9 +63,6 @@ class SampledBound(Loss):
         latents, repeated = z.flatten(0, 1), images.repeat(len(z), *[1] * (images.ndim - 1))
         own = model.likelihood.reconstruction_error(model.run(model.decoder, share(latents)), share(repeated))
         return gather(own, len(latents)).view(z.shape[:2])
-
-    def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
-        raise NotImplementedError("a bound of several samples is no reconstruction and a penalty: see terms")
 
 
 @register("IWAE", display=Display("IWAE", "#0f002d", 21))

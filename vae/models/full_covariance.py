@@ -10,7 +10,7 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from vae.distributed import gather, share
 from vae.divergences import full
-from vae.models.networks.base import kaiming_uniform
+from vae.models.networks import Network
 from vae.models.priors import StandardNormal
 from vae.models.vae import VAE
 
@@ -40,16 +40,15 @@ class FullOutput(NamedTuple):
 
 
 class FullEncoder(nn.Module):
-    """q(z|x) = N(mean, L L^T): the layers of a diagonal posterior's encoder, but a wider last one.
+    """q(z|x) = N(mean, L L^T), L = diag(s) (I + R) with R strictly lower triangular.
 
-    L = diag(s) (I + R) with R strictly lower triangular. Its outputs are the mean, 2 log s and R.
+    The network's outputs are the mean, 2 log s and R.
     """
 
-    def __init__(self, layers: nn.Sequential, latent_dim: int):
+    def __init__(self, network: Network, latent_dim: int):
         super().__init__()
-        below = latent_dim * (latent_dim - 1) // 2
-        last = nn.Linear(layers[-1].in_features, 2 * latent_dim + below).apply(kaiming_uniform)
-        self.layers, self.sizes = nn.Sequential(*layers[:-1], last), (latent_dim, latent_dim, below)
+        self.sizes = (latent_dim, latent_dim, latent_dim * (latent_dim - 1) // 2)
+        self.layers = network.encoder(sum(self.sizes))
         self.register_buffer("places", torch.tril_indices(latent_dim, latent_dim, -1), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,12 +91,6 @@ class FullCovarianceVAE(VAE):
         log_diagonal = output.scale_tril.diagonal(dim1=-2, dim2=-1).log()
         entropy = (0.5 * (1 + math.log(2 * math.pi)) + log_diagonal).sum(-1)
         return -entropy - self.prior.log_prob(output.draw())
-
-
-def with_full_posterior(model: VAE) -> FullCovarianceVAE:
-    """The same model with a full covariance; the last layer of its encoder is drawn anew."""
-    encoder = FullEncoder(model.encoder.layers, model.prior.latent_dim)
-    return FullCovarianceVAE(encoder, model.decoder, model.prior, model.likelihood)
 
 
 def sample_full(mean: Tensor, scale_tril: Tensor) -> Tensor:

@@ -13,9 +13,8 @@ from vae import divergences
 from vae.distributed import gather, share
 from vae.divergences.numerics import widen
 from vae.inputs import to_network
-from vae.models.likelihoods import Likelihood, build_likelihood
-from vae.models.networks import Decoder, Encoder, build_network
-from vae.models.priors import Prior, StandardNormal
+from vae.models.likelihoods import Likelihood
+from vae.models.priors import Prior
 from vae.models.priors.mixture import gaussian_mixture
 
 BATCH_SIZE = 200  # of a pass without gradients; of twice as many 64x64 images a feature map would be over 32 MiB
@@ -136,23 +135,3 @@ def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:
 def reparameterise(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     """z = mean + exp(logvar / 2) eps, with eps the noise."""
     return torch.addcmul(mean, (0.5 * logvar).exp(), noise)
-
-
-def build_model(
-    image_shape: tuple[int, ...],
-    latent_dim: int = 10,
-    rec_dist: str = "bernoulli",
-    prior: Callable[[int], Prior] = StandardNormal,
-    network: str | None = None,
-    **network_options: Any,
-) -> VAE:
-    """The VAE for images of a shape (C, H, W), or for vectors, (D,).
-
-    `prior` makes the prior of `latent_dim` dimensions: a class of `Prior`, or a function. `network` is one of
-    `--network`, with its options by name, such as width=32; None is the usual one of the shape.
-    Raises OptionError, in one line, for names and options that there are not, and for a shape that the network does
-    not take.
-    """
-    built = build_network(image_shape, network, **network_options)
-    encoder, decoder = Encoder(built, latent_dim), Decoder(built, latent_dim)
-    return VAE(encoder, decoder, prior(latent_dim), build_likelihood(rec_dist, image_shape))

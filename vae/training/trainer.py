@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vae.inputs import add_noise, check_range, to_network
-from vae.losses import Loss
+from vae.losses import Objective
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
 from vae.random import seed_everything
@@ -51,7 +51,7 @@ class Trainer:
     def __init__(
         self,
         model: VAE,
-        loss: Loss,
+        loss: Objective,
         data: Tensor,
         settings: TrainingSettings,
         *,

@@ -1,4 +1,4 @@
-"""Priors p(z), one file a family: that of the loss, see `Loss.build_prior`, or one that `--prior` chooses."""
+"""Priors p(z), one file a family: that of the loss, see `Objective.build_prior`, or one that `--prior` chooses."""
 
 from vae.models.priors.base import PRIORS, Prior
 from vae.models.priors.gaussian_mixture import GaussianMixture

@@ -1,0 +1,41 @@
+"""The covariances that posteriors may have, and the building of a model."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from vae.models.full_covariance import FullCovarianceVAE, FullEncoder
+from vae.models.likelihoods import build_likelihood
+from vae.models.networks import Decoder, Encoder, build_network
+from vae.models.priors import Prior, StandardNormal
+from vae.models.vae import VAE
+
+POSTERIORS: dict[str, tuple[type[nn.Module], type[VAE]]] = {
+    "diagonal": (Encoder, VAE),
+    "full": (FullEncoder, FullCovarianceVAE),
+}
+
+
+def build_model(
+    image_shape: tuple[int, ...],
+    latent_dim: int = 10,
+    rec_dist: str = "bernoulli",
+    *,
+    prior: Callable[[int, nn.Module], Prior] = lambda latent_dim, encoder: StandardNormal(latent_dim),
+    posterior: str = "diagonal",
+    network: str | None = None,
+    **network_options: Any,
+) -> VAE:
+    """The VAE for images of a shape (C, H, W), or for vectors, (D,).
+
+    `prior` makes the prior of `latent_dim` dimensions of the model that has that encoder. `posterior` is one of
+    POSTERIORS, by its covariance. `network` is one of `--network`, with its options by name, such as width=32; None is
+    the usual one of the shape.
+    Raises OptionError, in one line, for names and options that there are not, and for a shape that the network does
+    not take.
+    """
+    make_encoder, model = POSTERIORS[posterior]
+    built = build_network(image_shape, network, **network_options)
+    encoder, decoder = make_encoder(built, latent_dim), Decoder(built, latent_dim)
+    return model(encoder, decoder, prior(latent_dim, encoder), build_likelihood(rec_dist, image_shape))

@@ -1,0 +1,33 @@
+"""The settings of a model."""
+
+from dataclasses import dataclass
+
+from vae.models.likelihoods import LIKELIHOODS
+from vae.models.posteriors import POSTERIORS
+from vae.models.priors import PRIORS
+from vae.options import Settings, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(Settings):
+    """What a model and its loss are made of, besides the options of the loss and of the network: see vae.saved.build.
+
+    A saved model says which of these it is of.
+    """
+
+    rec_dist: str = setting(
+        "bernoulli", "likelihood p(x|z); the normal ones are for vectors", choices=tuple(LIKELIHOODS)
+    )
+    loss: str = setting("GJS", "training objective, see below")
+    network: str = setting("burgess", "encoder and decoder, see below; of vectors it is mlp")
+    latent_dim: int = setting(10, "dimensions of z", minimum=1, maximum=10_000)
+    prior: str | None = setting(
+        None, "prior p(z) (default: that of the loss, N(0, I) for most)", choices=tuple(PRIORS.in_order())
+    )
+    prior_components: int | None = setting(
+        None,
+        "components of --prior mixture (default: 10), pseudo-inputs of vamp (default: 100)",
+        minimum=1,
+        maximum=10_000,
+    )
+    posterior: str = setting("diagonal", "covariance of q(z|x)", choices=tuple(POSTERIORS))
