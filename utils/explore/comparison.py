@@ -71,9 +71,15 @@ def common_settings(groups: Sequence[Configuration]) -> str:
         "rec_dist": f"trained with {first.rec_dist}",
         "epochs": count_of(first.epochs, "epoch"),
         "lr": f"learning rate {first.lr:g}",
-        "train_size": f"{first.train_size:,} training images" if first.train_size else "all training images",
+        "train_size": images_text(first.train_size, "training"),
+        "test_size": images_text(first.test_size, "test"),
     }
     return ", ".join(words[name] for name in words if len({getattr(own[0].config, name) for own in groups}) == 1)
+
+
+def images_text(size: int | None, kind: str) -> str:
+    """How many images of a kind, such as "all test images"."""
+    return f"{size:,} {kind} images" if size else f"all {kind} images"
 
 
 def differing_settings(groups: Sequence[Configuration]) -> dict[str, list[str]]:

@@ -8,12 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from utils.figures.style import CLASS_COLORS, DPI, INK, LINES, ORDERED, SOFT, SPLIT_COLORS, TITLE_SIZE
+from utils.figures.style import (
+    CLASS_COLORS,
+    DPI,
+    INK,
+    LINES,
+    ORDERED,
+    SOFT,
+    SPLIT_COLORS,
+    TITLE_SIZE,
+    text_width,
+)
 from utils.results.labels import term_name
 from utils.runs.folder import BOOKKEEPING
 
 OVERLAID = ("squared_error", "reconstruction", "divergence")  # terms in which runs are compared
 PRIOR_COLOR = "#d3d9e2"
+MARGIN = 10  # at the left of a heading, in points
 FEW_CLASSES = 4  # of a factor, that a small panel has room to name
 AGGREGATE_COLOR = "#0072b2"
 HOW_EVALUATED = {"train": "train, z sampled", "test": "test, z = posterior mean"}
@@ -28,6 +39,7 @@ class View(NamedTuple):
     behind: np.ndarray  # (M, 2), draws of the prior
     axes: tuple[str, str]  # what they are called
     name: str = ""
+    what: str | None = None  # what a legend calls points that have no class; None: nothing
     classless: bool = False  # True: the points have no class, whatever the others have
 
 
@@ -40,9 +52,14 @@ class Plane(NamedTuple):
 
 
 def heading(figure: Figure, title: str, about: str = "") -> None:
-    """Write the title of a figure at its upper left, and below it in grey what it is about; all else is below them."""
+    """Write the title of a figure at its upper left, and below it in grey what it is about; all else is below them.
+
+    A figure that has no room for them is made wider.
+    """
+    needed = max(text_width(title, TITLE_SIZE, "bold"), text_width(about)) / DPI + 2 * MARGIN / 72
+    figure.set_figwidth(max(figure.get_figwidth(), needed))
     width, height = 72 * figure.get_size_inches()
-    left, first, second, below = 10 / width, 8, 8 + 1.6 * TITLE_SIZE, (3.6 if about else 2.2) * TITLE_SIZE
+    left, first, second, below = MARGIN / width, 8, 8 + 1.6 * TITLE_SIZE, (3.6 if about else 2.2) * TITLE_SIZE
     figure.text(left, 1 - first / height, title, fontsize=TITLE_SIZE, weight="bold", va="top")
     figure.text(left, 1 - second / height, about, color=SOFT, va="top")
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - below / height))
@@ -120,7 +137,8 @@ def scatter_views(
     about: str = "",
 ) -> Figure:
     """Clouds of points, coloured by their classes (N,), side by side; with several kinds of classes, by name, a column
-    for each. Beside them is the plane that the points lie in, decoded, where one is given.
+    for each. Those with the same axes have the same scale. Beside them is the plane that the points lie in, decoded,
+    where one is given.
     """
     kinds = classes or {"": None}
     side = 3.3 if len(kinds) == 1 else 2.3
@@ -134,6 +152,7 @@ def scatter_views(
     for axes, (view, kind) in zip(clouds.flat, places):
         labels = None if view.classless else kinds[kind]
         draw_cloud(axes, view, labels, most=FEW_CLASSES if len(kinds) > 1 else len(CLASS_COLORS))
+        axes.update_datalim(np.concatenate([other.points for other in views if other.axes == view.axes]))
         axes.set_title(view.name or (kind if len(kinds) > 1 else ""), loc="left")
         if len(kinds) > 1:
             note_classes(axes)
@@ -142,7 +161,8 @@ def scatter_views(
         draw_plane(grid[0, -1], plane)
     if len(kinds) == 1:
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center", markerscale=1.5, handletextpad=0.2)
+        if handles:
+            figure.legend(handles, labels, loc="outside right center", markerscale=1.5, handletextpad=0.2)
     heading(figure, title, about)
     return figure
 
@@ -155,7 +175,7 @@ def draw_cloud(axes: Axes, view: View, labels: np.ndarray | None, *, most: int) 
     if labels is not None and len(np.unique(labels)) > most:
         axes.scatter(*view.points.T, s=size, c=labels, cmap=ORDERED, linewidths=0, rasterized=True)
     else:
-        for number, (name, members) in enumerate(by_class(labels, len(view.points)).items()):
+        for number, (name, members) in enumerate(by_class(labels, len(view.points), view.what).items()):
             color = SOFT if labels is None else CLASS_COLORS[number]
             look = {"color": color, "alpha": 0.75, "linewidths": 0, "rasterized": True}
             axes.scatter(*view.points[members].T, s=size, label=name, **look)
@@ -179,7 +199,7 @@ def draw_plane(axes: Axes, plane: Plane) -> None:
     """The decoded images of a plane, with z at some of them."""
     height, width = plane.canvas.shape[:2]
     axes.imshow(plane.canvas, interpolation="none")
-    some = slice(0, None, max(1, (len(plane.x) - 1) // 4))
+    some = np.linspace(0, len(plane.x) - 1, min(5, len(plane.x))).round().astype(int)  # both ends among them
     middles = (np.arange(len(plane.x)) + 0.5) / len(plane.x)
     axes.set_xticks((middles * width)[some], [f"{value:.1f}" for value in plane.x[some]])
     axes.set_yticks((middles * height)[some], [f"{value:.1f}" for value in plane.y[some]])
@@ -193,13 +213,16 @@ def draw_plane(axes: Axes, plane: Plane) -> None:
 
 
 def latent_histogram(
-    z: np.ndarray, labels: np.ndarray | None, prior: np.ndarray, *, title: str, about: str = ""
+    z: np.ndarray, labels: np.ndarray | None, prior: np.ndarray, *, what: str, title: str, about: str = ""
 ) -> Figure:
-    """Stacked histograms by class of latents z (N,), and in outline that of draws of the prior (N,)."""
+    """Stacked histograms by class of latents z (N,), and in outline that of draws of the prior (N,).
+
+    `what` is what they are called where they have no class.
+    """
     figure = Figure(figsize=(5.6, 3.8), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     edges = np.histogram_bin_edges(np.concatenate([z, prior]), bins=60)
-    classes = by_class(labels, len(z))
+    classes = by_class(labels, len(z), what)
     colors = [CLASS_COLORS[number % len(CLASS_COLORS)] for number in range(len(classes))]
     axes.hist([z[members] for members in classes.values()], edges, stacked=True, label=list(classes), color=colors)
     axes.hist(prior, edges, histtype="step", color=INK, label="prior p(z)")
@@ -238,8 +261,8 @@ def density_panels(panels: dict[str, tuple[np.ndarray, np.ndarray]], *, title: s
     return figure
 
 
-def by_class(labels: np.ndarray | None, count: int) -> dict[str, np.ndarray]:
-    """Which of `count` points belong to each class, by its name; all of them to one if there are no labels."""
+def by_class(labels: np.ndarray | None, count: int, what: str | None) -> dict[str | None, np.ndarray]:
+    """Which of `count` points belong to each class, by its name; all of them to `what` if there are no labels."""
     if labels is None:
-        return {"q(z)": np.ones(count, dtype=bool)}
+        return {what: np.ones(count, dtype=bool)}
     return {f"class {label}" if label >= 0 else "no label": labels == label for label in np.unique(labels)}

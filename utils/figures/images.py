@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
 
-from utils.figures.style import BETWEEN, DPI, LABEL_SIZE, SMALL_SIZE, SOFT, TITLE_SIZE
+from utils.figures.style import BETWEEN, DPI, LABEL_SIZE, SMALL_SIZE, SOFT, TITLE_SIZE, text_width
 
 IMAGE_PIXELS = 96  # side of an image in a grid, at least
 GAP = 3  # between images, in pixels of the figure
@@ -93,14 +90,6 @@ class Page:
         axes = self.figure.add_axes((left, bottom, width / self.width, height / self.height))
         axes.imshow(canvas, interpolation="none", aspect="auto")
         axes.set_axis_off()
-
-
-@cache  # runs of a grid have the same texts
-def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> float:
-    """The width of a text in pixels."""
-    if not text:
-        return 0.0
-    return TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight)).get_extents().width * DPI / 72
 
 
 def line(size: float) -> int:

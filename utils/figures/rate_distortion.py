@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from utils.figures.images import text_width
 from utils.figures.panels import finish, panels, plain_ticks
-from utils.figures.style import MARKER_SIZE, Look, look_of
+from utils.figures.style import MARKER_SIZE, Look, look_of, text_width
 from utils.grids.saved import SavedRun
 from utils.results.groups import Family, RunGroup, evaluated
 from utils.results.labels import flag_label, symbol_of

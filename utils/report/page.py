@@ -64,7 +64,14 @@ def page(findings: Findings, figures: dict[str, bytes]) -> str:
         run_command=lambda run: run_command(run.folder.path, named_config(run)),
         numbers_by_name=numbers_by_name,
         count_of=count_of,
-        **{"SPLITS": SPLITS, "QUANTITY": QUANTITY, "REMARKS": REMARKS, "UNFINISHED": UNFINISHED, "EMPTY": EMPTY},
+        **{
+            "SPLITS": SPLITS,
+            "QUANTITY": QUANTITY,
+            "REMARKS": REMARKS,
+            "EXPLORE": EXPLORE,
+            "UNFINISHED": UNFINISHED,
+            "EMPTY": EMPTY,
+        },
     )
 
 

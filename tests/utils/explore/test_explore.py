@@ -101,6 +101,8 @@ def test_models_are_compared_on_the_same_images_and_draws(folder):
         error = json.loads((folder / run / EVALUATION).read_text())["test"]["squared_error"]
         assert f"<td>{error:.2f}</td>" in text
     assert "λ JS*^G_α(q‖p)" in text and "The same for all: digits, trained with bernoulli, one epoch" in text
+    assert "{train_size} training images, {test_size} test images".format_map(SMALL) in text
+    assert "These differ in the divergence" in text
     with opened(folder / EXPLORE) as browser:
         rows = [canvas.get_attribute("aria-label") for canvas in browser.find_elements("css selector", "#table canvas")]
     made = [f"{what} by {name}" for what in ("reconstructed", "z drawn from the prior, decoded") for name in NAMES]
@@ -113,6 +115,13 @@ def test_runs_from_several_places_are_compared_with_their_differences(folder, ca
     text = (folder.parent / "both" / EXPLORE).read_text()
     assert re.findall(r'<th scope="col"><code>(.*?)</code>', text) == ["--GJS-A", "--GJS-B", "--GJS-invA"]
     assert "<mark>–</mark>" in text and "<mark>0.5</mark>" in text
+
+
+def test_one_model_differs_from_no_other(folder):
+    command_line.main(["one", "--compare", str(folder / "loss-KL"), "--results-dir", str(folder.parent)])
+    text = (folder.parent / "one" / EXPLORE).read_text()
+    assert "Settings: digits, trained with bernoulli" in text
+    assert "differ in the divergence" not in text and "The same for all" not in text
 
 
 def test_comparing_trains_nothing(folder, capsys):

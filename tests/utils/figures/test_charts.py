@@ -47,7 +47,10 @@ def points_of(axes):
 def test_a_cloud_shows_every_point_of_its_class_before_those_of_the_prior():
     rng = np.random.default_rng(0)
     points, prior, labels = rng.random((20, 2)), rng.random((7, 2)), np.arange(20) % 2
-    views = [View(points, prior, ("x", "y")), View(points, np.empty((0, 2)), ("x", "y"), "samples", classless=True)]
+    views = [
+        View(points, prior, ("x", "y")),
+        View(points, np.empty((0, 2)), ("x", "y"), "samples", "q(z)", classless=True),
+    ]
     figure = scatter_views(views, {"class": labels}, title="t")
     by_class, all_of_them = map(points_of, figure.axes)
     assert list(by_class) == ["prior p(z)", "class 0", "class 1"]
@@ -71,7 +74,11 @@ def test_several_factors_have_a_column_each_and_those_of_many_values_a_scale():
 def test_a_plane_is_drawn_with_the_latents_of_its_images():
     canvas = np.random.default_rng(0).random((30, 30, 3))
     plane = Plane(canvas, np.array([-1.0, 0.0, 1.0]), np.array([2.0, 0.0, -2.0]))
-    axes = scatter_views([View(np.zeros((3, 2)), np.zeros((3, 2)), ("x", "y"))], {}, plane=plane, title="t").axes[-1]
+    figure = scatter_views(
+        [View(np.zeros((3, 2)), np.zeros((3, 2)), ("x", "y"), what="dots")], {}, plane=plane, title="t"
+    )
+    axes = figure.axes[-1]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["prior p(z)", "dots"]
     assert np.array_equal(axes.images[0].get_array(), canvas)
     assert list(zip(axes.get_yticks(), (text.get_text() for text in axes.get_yticklabels()))) == [
         (5, "2.0"),
@@ -80,9 +87,40 @@ def test_a_plane_is_drawn_with_the_latents_of_its_images():
     ]
 
 
+@pytest.mark.parametrize("count", [2, 3, 15])
+def test_a_plane_tells_the_latents_at_both_of_its_ends(count):
+    z = np.linspace(-1, 1, count)
+    plane = Plane(np.zeros((30, 30, 3)), z, -z)
+    axes = scatter_views([View(np.zeros((3, 2)), np.zeros((3, 2)), ("x", "y"))], {}, plane=plane, title="t").axes[-1]
+    texts = [text.get_text() for text in axes.get_xticklabels()]
+    assert (texts[0], texts[-1]) == ("-1.0", "1.0")
+
+
+def test_clouds_with_the_same_axes_have_the_same_scale():
+    far, near = np.array([[-3.0, -2.0], [3.0, 2.0]]), np.zeros((2, 2))
+    views = [View(far, near[:0], ("x", "y"), "data"), View(near, near[:0], ("x", "y"), "samples")]
+    figure = scatter_views(views, {}, title="t")
+    figure.draw_without_rendering()
+    first, second = figure.axes
+    assert first.get_xlim() == pytest.approx(second.get_xlim()) and first.get_ylim() == pytest.approx(second.get_ylim())
+
+
+def test_points_without_a_class_and_a_name_have_no_legend():
+    views = [View(np.zeros((3, 2)), np.empty((0, 2)), ("x", "y"), "data")]
+    assert not scatter_views(views, {}, title="t").legends
+
+
+def test_a_title_fits_into_a_figure_of_one_small_panel():
+    title, about = "The marginals of aggregate posterior and prior", "words about the run, " * 8
+    figure = density_panels({"a": (np.arange(50.0), np.arange(50.0))}, title=title, about=about)
+    figure.draw_without_rendering()
+    ends = [text.get_window_extent().x1 for text in figure.texts]
+    assert len(ends) == 2 and max(ends) < figure.bbox.x1
+
+
 def test_a_histogram_counts_every_latent():
     z, labels = np.random.default_rng(0).standard_normal(50), np.arange(50) % 2
-    figure = latent_histogram(z, labels, np.zeros(50), title="t")
+    figure = latent_histogram(z, labels, np.zeros(50), what="q(z)", title="t")
     heights = [sum(bar.get_height() for bar in container) for container in figure.axes[0].containers]
     assert heights == [25, 25]
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {"class 0", "class 1", "prior p(z)"}

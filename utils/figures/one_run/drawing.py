@@ -72,7 +72,7 @@ def run_title(config: RunConfig) -> str:
     """The loss with the options that tell it from others, the data, and how it was trained: dGJS, α = 0.3; mnist, …"""
     told = [flag_label(name, config.flags()[name]) for name in told_flags(config)]
     told += [f"{symbol_of(option)} learnt"] if (option := learnt_option(config.loss)) else []
-    size = f" ({config.train_size:,} images)" if config.train_size else ""
+    size = f" (first {config.train_size:,})" if config.train_size else ""
     name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
     noise = [f"noise {config.noise:g}"] if config.noise else []
     parts = [f"{name}{size}", config.rec_dist, *noise, count_of(config.epochs, "epoch"), f"seed {config.seed}"]

@@ -17,6 +17,7 @@ MARGINALS_SHOWN = 30
 PRIOR_DRAWS = 20_000  # for the outline of a marginal
 
 MAP = "The latent space: posterior means of test data"
+MEAN, AGGREGATE = "posterior mean", "q(z)"  # what legends call points that have no class
 
 
 @torch.inference_mode()
@@ -29,9 +30,9 @@ def latent_map(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
     mean, prior = to_numpy(posteriors.mean), to_numpy(model.prior.sample(len(posteriors.mean)))
     if mean.shape[1] == 1:
         labels = next(iter(posteriors.classes.values()), None)
-        return latent_histogram(mean[:, 0], labels, prior[:, 0], title=MAP, about=about)
+        return latent_histogram(mean[:, 0], labels, prior[:, 0], what=MEAN, title=MAP, about=about)
     pair = [0, 1] if mean.shape[1] == 2 else posteriors.order[:2]
-    views = [View(mean[:, pair], prior[:, pair], tuple(map(posteriors.told, pair)))]
+    views = [View(mean[:, pair], prior[:, pair], tuple(map(posteriors.told, pair)), what=MEAN)]
     if mean.shape[1] > 2:
         views.append(principal_view(mean, prior))
     plane = decoded_plane(model) if mean.shape[1] == 2 and posteriors.of_images else None
@@ -47,7 +48,7 @@ def principal_view(mean: np.ndarray, prior: np.ndarray) -> View:
     _, scales, directions = np.linalg.svd(mean - center, full_matrices=False)
     shares = scales**2 / (scales**2).sum()
     names = tuple(f"principal component {number + 1} ({shares[number]:.0%})" for number in (0, 1))
-    return View((mean - center) @ directions[:2].T, (prior - center) @ directions[:2].T, names)
+    return View((mean - center) @ directions[:2].T, (prior - center) @ directions[:2].T, names, what=MEAN)
 
 
 @torch.inference_mode()
@@ -91,6 +92,6 @@ def latent_space(model: VAE, data: Tensor, labels: np.ndarray | None = None, *, 
     z = to_numpy(sample_posterior(*model.encode(data.to(device))))
     prior = to_numpy(model.prior.sample(len(data)))
     if z.shape[1] == 1:
-        return latent_histogram(z[:, 0], labels, prior[:, 0], title=title)
+        return latent_histogram(z[:, 0], labels, prior[:, 0], what=AGGREGATE, title=title)
     classes = {} if labels is None else {"class": labels}
-    return scatter_views([View(z[:, :2], prior[:, :2], ("$z_1$", "$z_2$"))], classes, title=title)
+    return scatter_views([View(z[:, :2], prior[:, :2], ("$z_1$", "$z_2$"), what=AGGREGATE)], classes, title=title)
