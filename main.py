@@ -82,6 +82,7 @@ class Command:
     ensemble: bool | None = None
     on: str | None = None
     export: str | None = None
+    export_format: str | None = None
     samples: int | None = None
     report: bool = False
     explore: bool = False
@@ -142,10 +143,14 @@ def check_command(command: Command) -> None:
         fail(f"--jobs {jobs} is for this machine: with --executor, the cluster says how many runs are at work")
     if command.scale and not command.preset:
         fail(f"--scale {command.scale} is for a --preset: give one, or sizes and epochs of your own")
-    if command.export and (several or mode):
+    if command.export and (several or mode not in (None, "overwrite")):
         fail(f"--export {command.export} is of one run that has ended: give its name and nothing to train")
+    if command.export and ranks() > 1:
+        fail(f"--export {command.export} is for one process: leave torchrun out")
     if command.samples is not None and command.export != "samples":
         fail(f"--samples {command.samples} is how many --export samples writes: give that too")
+    if command.export_format and not command.export:
+        fail(f"--export-format {command.export_format} is how --export writes: give that too")
     if command.on and (several or mode != "is_eval_only"):
         fail(f"--on {command.on} judges one run that has ended: give its name and --is-eval-only")
     if command.on:
@@ -181,9 +186,10 @@ def carry_out(command: Command) -> None:
     elif mode == "resume":
         resume(experiment, settings, runtime)
     elif command.export:
-        from utils.exports.arrays import export  # it is seldom asked for
+        from utils.exports.export import export  # it is seldom asked for
 
-        export(experiment, command.export, command.samples or 10_000, settings, runtime)
+        way = {"form": command.export_format, "overwrite": mode == "overwrite"}
+        export(experiment, command.export, settings, runtime, samples=command.samples or 10_000, **way)
     elif mode == "is_eval_only" and command.on:
         evaluate_elsewhere(experiment, command.on, settings, runtime)
     elif mode == "is_eval_only":

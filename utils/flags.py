@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 from unicodedata import category
 
 from utils.datasets import dataset_choices
-from utils.exports import KINDS
 from utils.grids.presets import PRESETS, SCALES
 from utils.runs.config import DataSettings, EvaluationSettings
+from utils.runs.folder import EXPORTS
 from vae.losses import LOSSES
 from vae.models.networks import NETWORKS
 from vae.models.settings import ModelSettings
@@ -179,7 +179,7 @@ def add_folder(parser: Parser) -> None:
         ("--resume", "go on with an interrupted run, to the same bits"),
         ("--report", "write report.html, table.md, table.csv; alone it runs nothing"),
         ("--explore", "write explore.html, where the decoder runs in the browser; alone it runs nothing"),
-        ("--overwrite", "replace the run of that name"),
+        ("--overwrite", "replace the run of that name; with --export, what it wrote before"),
         ("--is-eval-only", "evaluate the saved model anew, do not train"),
         ("--tensorboard", "write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed"),
     ):
@@ -189,7 +189,11 @@ def add_folder(parser: Parser) -> None:
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     minutes = Option("checkpoint_minutes", None, "and every M minutes, within an epoch too", float, above=0)
     add_options(group, [every, minutes], several=False)
-    group.add_argument("--export", choices=KINDS, help="write a run's latents, samples or reconstructions as arrays")
+    text = "write a run's latents, samples or reconstructions for other programs, or its decoder as ONNX"
+    group.add_argument("--export", choices=EXPORTS, help=text)
+    formats = list(dict.fromkeys(form for formats in EXPORTS.values() for form in formats))
+    text = "with --export: csv of latents, png of samples or reconstructions (default: npz)"
+    group.add_argument("--export-format", choices=formats, help=text)
     samples = Option("samples", 10_000, "with --export samples: how many", int, minimum=1, maximum=10_000_000)
     add_options(group, [samples], several=False)
     group.add_argument(

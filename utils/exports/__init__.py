@@ -1,3 +1,1 @@
-"""What a saved model makes, as arrays for other programs."""
-
-KINDS = ("latents", "samples", "reconstructions")  # of `--export`
+"""What a saved model makes, for other programs: arrays, tables, pictures, and its decoder as ONNX."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,12 @@ CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with 
 FITTED_SAMPLES = "samples-gmm.png"  # with --sampler gmm
 LATENT, MARGINALS, CURVES = "latent.png", "marginals.png", "curves.png"
 EXPLORE = "explore.html"  # the page that decodes in the browser
-EXPORT = "export-*.npz"  # what other programs are to read
+EXPORTS = {  # what other programs are to read: the file, or the folder, of each kind by its format, the usual one first
+    "latents": {"npz": "export-latents.npz", "csv": "export-latents.csv"},
+    "samples": {"npz": "export-samples.npz", "png": "export-samples"},
+    "reconstructions": {"npz": "export-reconstructions.npz", "png": "export-reconstructions"},
+    "onnx": {"onnx": "export-decoder.onnx"},
+}
 ELSEWHERE = "evaluation-on-*.json"  # evaluations on other data than the run's
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 # No run has all of these.
@@ -116,10 +122,11 @@ class ResultsFolder:
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""
-        others = [path.name for pattern in (ELSEWHERE, EXPORT) for path in self.path.glob(pattern)]
-        for name in (*FILES, *others) if self.writes else ():
-            (self / name).unlink(missing_ok=True)
-            (self / partial_name(name)).unlink(missing_ok=True)
+        exports = [name for formats in EXPORTS.values() for name in formats.values()]
+        elsewhere = [path.name for path in self.path.glob(ELSEWHERE)]
+        for name in (*FILES, *exports, *elsewhere) if self.writes else ():
+            remove(self / name)
+            remove(self / partial_name(name))
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises OSError if it is missing, or is a link or anything else than a file."""
@@ -208,24 +215,44 @@ class ResultsFolder:
         remedy = remedy if previous.exists() else "run again under another name"
         return load_tensors(path, remedy=remedy, **expected)
 
-    def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> None:
+    def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> Any:
         """Write a file under another name, make sure that it is on the disk, and give it its own name.
 
-        Raises ResultsError if it cannot be written; what stood there before is then untouched.
+        Gives what `write` does. Raises ResultsError if it cannot be written; what stood there before is then untouched.
         """
         if not self.writes:
-            return
+            return None
         partial = self / partial_name(name)
         with self.writing(name):
             try:
                 partial.unlink(missing_ok=True)
                 with open(partial, "xb") as file:
-                    write(file)
+                    written = write(file)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(partial, self / name)
+                return written
             finally:
                 partial.unlink(missing_ok=True)
+
+    def replace_folder(self, name: str, fill: Callable[[Path], Any]) -> Any:
+        """Make a folder of pictures under another name, and give it its own name.
+
+        Gives what `fill` does. Raises ResultsError if it cannot be written; what stood there before is then untouched.
+        """
+        if not self.writes:
+            return None
+        partial = self / partial_name(name)
+        with self.writing(name):
+            try:
+                remove(partial)
+                partial.mkdir()
+                filled = fill(partial)
+                remove(self / name)
+                os.replace(partial, self / name)
+                return filled
+            finally:
+                remove(partial)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
@@ -258,6 +285,18 @@ def check_experiment_name(name: str) -> None:
     )
     if forbidden or name != name.strip() or not 0 < len(name.encode()) <= 200:
         raise ResultsError(f"experiment name {name!r}: expected one folder name, such as mnist-dgjs")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder of numbered pictures, if there is one; a folder in which something else lies stays."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for inside in path.iterdir():
+        if re.fullmatch(r"\d{6,}\.png", inside.name) or inside.is_dir():
+            remove(inside)
+    with suppress(OSError):  # it is not empty
+        path.rmdir()
 
 
 def partial_name(name: str) -> str:
