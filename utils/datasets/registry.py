@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from utils.datasets.dataset import Dataset, DatasetError
 
+CACHE = "folders"  # below the data directory: where prepared pictures are kept
 SPLITS = ("train", "test")
 
 Loader = Callable[[str, str, Path, int | None], Dataset]
@@ -52,8 +53,9 @@ def register(*names: str, kind: str = "images", defaults: dict[str, Any] | None 
 def register_path(kind: str, kind_of: Callable[[Path], str] | None = None, **defaults: dict[str, Any]):
     """Decorator: loads the names `kind:PATH` with the function `loader(name, split, path, size) -> Dataset`.
 
-    The loader is given the file or folder at PATH, which exists, and the name that results may record. Where there may
-    be "vectors" as well as "images", `kind_of` tells them apart, and `defaults` are settings as above by either.
+    The loader is given the file or folder at PATH, which exists, and the name that results may record; one of pictures
+    that are resized, see `is_resized`, also their `side` and the folder `cache` for what it has prepared. Where there
+    may be "vectors" as well as "images", `kind_of` tells them apart, and `defaults` are settings as above by either.
     """
 
     def decorate(loader):
@@ -144,8 +146,8 @@ def load_dataset(
     data_dir = _expanded(data_dir)
     try:
         if kind := path_kind(name):
-            resized = {} if side is None else {"side": side}
-            return _PLACED[kind].loader(portable_name(name), split, _located(name, data_dir), size, **resized)
+            of_pictures = {"side": side, "cache": data_dir / CACHE} if is_resized(name) else {}
+            return _PLACED[kind].loader(portable_name(name), split, _located(name, data_dir), size, **of_pictures)
         return _NAMED[name].loader(name, split, data_dir, size)
     except OSError as error:
         raise DatasetError(f"{name} cannot be read: {error}") from error

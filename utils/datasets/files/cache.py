@@ -1,4 +1,4 @@
-"""Prepared images on the disk, so that a large archive is gone through only once.
+"""Prepared images on the disk, so that a large archive or folder is gone through only once.
 
 A cache is an HDF5 file with a group per split, which bears the SHA-256 of its arrays. It is verified whenever it is
 read, and made anew if it is damaged. Where it cannot be written, what was prepared stays in memory.
@@ -6,6 +6,7 @@ read, and made anew if it is damaged. Where it cannot be written, what was prepa
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,23 +22,42 @@ Arrays = dict[str, np.ndarray]
 Splits = dict[str, Arrays]  # arrays by their names, by split
 Form = dict[str, tuple[np.dtype, tuple[int, ...]]]  # of the arrays of a split: type and shape of one element, by name
 
-_IN_MEMORY: dict[Path, tuple[Splits, str]] = {}
+_IN_MEMORY: dict[tuple[Path, str], tuple[Splits, str]] = {}  # by place and recipe
 
 
 class Cached(NamedTuple):
     """One split of a cache."""
 
     arrays: Arrays
-    origin: str  # where the images come from, in words
+    origin: str  # where the images come from and what else is known of them, in words or as JSON
     sha256: str  # hex digest of the arrays
 
     def first(self, name: str, count: int) -> torch.Tensor:
-        """The first `count` of an array; a copy unless that is all, so as not to keep the rest in memory."""
-        array = torch.from_numpy(self.arrays[name])
-        return array if count == len(array) else array[:count].clone()
+        """The first `count` of an array, see `first_rows`."""
+        return first_rows(self.arrays[name], count)
 
 
-def cached(path: Path, recipe: str, split: str, form: Form, prepare: Callable[[], tuple[Splits, str]]) -> Cached:
+def first_rows(array: np.ndarray, count: int) -> torch.Tensor:
+    """The first `count` rows; a copy unless that is all, so as not to keep the rest in memory."""
+    rows = torch.from_numpy(array)
+    return rows if count == len(rows) else rows[:count].clone()
+
+
+def name_of(path: Path) -> str:
+    """What a folder's caches lie in is called: as the folder, and by a digest of where it is."""
+    whole = path.resolve()
+    digest = hashlib.sha256(os.fsencode(whole)).hexdigest()
+    return re.sub(r"[^\w.-]", "-", whole.name) + f"-{digest[:12]}"
+
+
+def cached(
+    path: Path,
+    recipe: str,
+    split: str,
+    form: Form | None,
+    prepare: Callable[[], tuple[Splits, str]],
+    enough: Callable[[Cached], bool] = lambda found: True,
+) -> Cached:
     """A split from the cache at `path`, which is made by `prepare()` unless it is there.
 
     Several processes may ask at once: one prepares, the others wait. If `prepare` fails, nothing is left behind.
@@ -46,24 +66,29 @@ def cached(path: Path, recipe: str, split: str, form: Form, prepare: Callable[[]
         path: of the HDF5 file.
         recipe: how the images are prepared, in words; a cache made by another recipe is replaced.
         split: "train" or "test".
-        form: what arrays there have to be; a cache with others is replaced.
-        prepare: gives the arrays of both splits, and their origin.
+        form: what arrays there have to be; a cache with others is replaced. None: any that the recipe has made.
+        prepare: gives the arrays of the splits that the cache is to have, and their origin.
+        enough: whether what was found will do; otherwise it is replaced.
     """
-    if found := _read(path, recipe, split, form):
+    if (found := _read(path, recipe, split, form)) and enough(found):
         return found
     with _lock(path.parent):
-        if found := _read(path, recipe, split, form):  # another process has made it meanwhile
+        found = _read(path, recipe, split, form)  # another process may have made it meanwhile
+        if not found and (path, recipe) in _IN_MEMORY:
+            found = _of(*_IN_MEMORY[path, recipe], split)
+        if found and enough(found):
             return found
-        if path in _IN_MEMORY:
-            splits, origin = _IN_MEMORY[path]
-        else:
-            unusable = path.is_file()
-            splits, origin = prepare()
-            if obstacle := _write(path, recipe, splits, origin):
-                print(f"{path} cannot be written ({obstacle}): its images stay in memory", file=sys.stderr)
-                _IN_MEMORY[path] = splits, origin
-            elif unusable:
-                print(f"{path} was damaged or of another version: it has been made anew", file=sys.stderr)
+        unusable = path.is_file() and not found
+        splits, origin = prepare()
+        if obstacle := _write(path, recipe, splits, origin):
+            print(f"{path} cannot be written ({obstacle}): its images stay in memory", file=sys.stderr)
+            _IN_MEMORY[path, recipe] = splits, origin
+        elif unusable:
+            print(f"{path} was damaged, or of other files or another version: it has been made anew", file=sys.stderr)
+    return _of(splits, origin, split)
+
+
+def _of(splits: Splits, origin: str, split: str) -> Cached:
     return Cached(splits[split], origin, _digest(splits[split]))
 
 
@@ -76,7 +101,7 @@ def _digest(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, recipe: str, split: str, form: Form) -> Cached | None:
+def _read(path: Path, recipe: str, split: str, form: Form | None) -> Cached | None:
     """A split of the cache; None if there is no cache, or none that can be used."""
     if not path.is_file():
         return None
@@ -87,9 +112,8 @@ def _read(path: Path, recipe: str, split: str, form: Form) -> Cached | None:
             if file.attrs["recipe"] != recipe:
                 return None
             group = file[split]
-            if len({len(group[name]) for name in group}) != 1 or form != {
-                name: (group[name].dtype, group[name].shape[1:]) for name in group
-            }:
+            held = {name: (group[name].dtype, group[name].shape[1:]) for name in group}
+            if len({len(group[name]) for name in group}) != 1 or form not in (None, held):
                 return None
             found = Cached({name: group[name][()] for name in group}, file.attrs["origin"], group.attrs["sha256"])
         return found if _digest(found.arrays) == found.sha256 else None

@@ -1,5 +1,6 @@
 """What lies below a folder: every regular file in it, in its subfolders, and in folders that links lead to."""
 
+import hashlib
 import os
 import stat
 from collections import deque
@@ -28,11 +29,23 @@ class Listing:
     def leave_out(self, reason: str, name: str) -> None:
         self.left_out.setdefault(reason, []).append(name)
 
+    def state(self) -> str:
+        """A digest that is another one as soon as a file is: of all names, and each file's size and times.
 
-def files_below(folder: Path) -> Listing:
+        A file that changes has another time of change, whatever its date is set to.
+        """
+        digest = hashlib.sha256(repr(self.left_out).encode("utf-8", "backslashreplace"))
+        for name, place in self.files.items():
+            info = place.stat()
+            digest.update(os.fsencode(name) + b"\0%d %d %d\0" % (info.st_size, info.st_mtime_ns, info.st_ctime_ns))
+        return digest.hexdigest()
+
+
+def files_below(folder: Path, without: Path | None = None) -> Listing:
     """List a folder. What is hidden is passed over, and each folder is listed once, however many links lead to it.
 
-    A link to a folder is followed once all that needs no link is listed; one to a folder above is not.
+    A link to a folder is followed once all that needs no link is listed; one to a folder above is not. A folder of
+    our own below it, `without`, is not listed.
 
     Raises:
         DatasetError: the root of a file system or another folder of the system's, or more than a million entries.
@@ -43,11 +56,14 @@ def files_below(folder: Path) -> Listing:
         raise DatasetError(f"{folder} belongs to the system; expected a folder of pictures: name the one they are in")
     found = Listing()
     seen = {_identity(place) for place in (*whole.parents, *SYSTEM) if place.exists()}
+    own = _identity(without) if without and without.exists() else None
     folders, links, looked_at = deque([folder]), deque(), 0
     while folders or links:
         place = (folders or links).popleft()
         try:
-            if (identity := _identity(place)) in seen:
+            if (identity := _identity(place)) == own:
+                continue
+            if identity in seen:
                 found.leave_out("links to folders above or listed already", _name(place, folder))
                 continue
             with os.scandir(place) as entries:

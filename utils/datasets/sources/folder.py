@@ -1,15 +1,19 @@
 """`folder:PATH`: any folder of pictures, cropped to a square and resized for the networks."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+import PIL
 from PIL import Image
 
 from utils.datasets.dataset import Dataset, DatasetError
+from utils.datasets.files.cache import Cached, Splits, cached, first_rows, name_of
 from utils.datasets.files.headers import FORMATS, Picture, pictures_in
 from utils.datasets.files.layout import find_classes, find_parts, lone_parts
 from utils.datasets.files.listing import Listing, files_below
@@ -21,11 +25,32 @@ from utils.machine.bars import bar
 
 SMALL, LARGE = 32, 64
 SPLIT_SEED = 2020
+MOST_UNCACHED = 2000  # files of a folder
+RECIPE = "central square by area, 1"  # to be changed with what becomes of a picture
 BRIGHTER = "multiply their values by {}"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The first pictures of a split.
+
+    Arguments:
+        arrays: `images`, uint8 (N, C, S, S), and `labels`, int64 (N,), where the subfolders can be classes.
+        count: how many pictures the whole split has.
+        sha256: of the names and the bytes of all files of the split.
+        note: what was taken and left out, in words.
+    """
+
+    arrays: dict[str, np.ndarray]
+    count: int
+    sha256: str
+    note: str
+
+
 @register_path("folder")
-def load(name: str, split: str, path: Path, size: int | None, side: int | None = None) -> Dataset:
+def load(
+    name: str, split: str, path: Path, size: int | None, side: int | None = None, cache: Path | None = None
+) -> Dataset:
     """Images uint8 (N, C, S, S) of all pictures below a folder; labels are its subfolders, where they can be classes.
 
     C is 1 if every picture of both splits is stored as grey, else 3. S is the side or, without one, 32 if the shorter
@@ -34,12 +59,35 @@ def load(name: str, split: str, path: Path, size: int | None, side: int | None =
     the parts of a set are the splits; otherwise a tenth is for testing. Either way the order is a fixed permutation of
     the sorted names. `sha256` is that of the names and the bytes of all files of the split.
 
+    What was made of a folder of more than MOST_UNCACHED files is kept in the folder `cache`, if one is given, and taken
+    from there as long as no file has changed.
+
     Raises:
         DatasetError: no folder, no pictures, or some that are damaged.
     """
     if not path.is_dir():
         raise DatasetError(f"{path} is a file; expected a folder of pictures (npz:PATH is for an npz file)")
-    listing = files_below(path)
+    listing = files_below(path, without=cache)
+    own, kept = {"listing": listing, "path": path, "name": name, "split": split, "size": size, "side": side}, ""
+    if cache and len(listing.files) > MOST_UNCACHED:
+        place = cache / name_of(path) / (f"{split}-{side}.h5" if side else f"{split}.h5")
+        prepared, kept = _kept(place, own), f"; kept in {place.parent}"
+    else:
+        prepared = _prepare(**own)
+    count = first(size, prepared.count, name, split)
+    arrays = {name: first_rows(array, count) for name, array in prepared.arrays.items()}
+    return Dataset(
+        name=name,
+        split=split,
+        **arrays,
+        source="pictures in a folder",
+        sha256=prepared.sha256,
+        notes=(f"{name}: {prepared.note}{kept}", *image_notes(arrays["images"], split, BRIGHTER)),
+    )
+
+
+def _prepare(*, listing: Listing, path: Path, name: str, split: str, size: int | None, side: int | None) -> Prepared:
+    """The first `size` pictures of a split, or all, from their files."""
     pictures = _pictures(listing, path, name)
     depth, splits, how = _splits(pictures, listing, name)
     used = [*splits["train"], *splits["test"]]
@@ -56,20 +104,37 @@ def load(name: str, split: str, path: Path, size: int | None, side: int | None =
         raise
     classes, numbers = find_classes([picture.name for picture in used], depth)
     start = 0 if split == "train" else len(splits["train"])
-    labels = torch.tensor(numbers[start : start + len(images)]) if classes else None
+    labels = {"labels": np.array(numbers[start : start + len(images)], dtype=np.int64)} if classes else {}
     form = f"{shape_note(images.shape[1:])}, {class_note(classes)}"
-    return Dataset(
-        name=name,
-        split=split,
-        images=torch.from_numpy(images),
-        labels=labels,
-        source="pictures in a folder",
-        sha256=sha256,
-        notes=(
-            f"{name}: {how}; {form}{_remarks(used, white)}{left_out_note(listing.left_out)}",
-            *image_notes(torch.from_numpy(images), split, BRIGHTER),
-        ),
-    )
+    note = f"{how}; {form}{_remarks(used, white)}{left_out_note(listing.left_out)}"
+    return Prepared({"images": images, **labels}, len(chosen), sha256, note)
+
+
+# The cache
+
+
+def _kept(place: Path, own: dict[str, Any]) -> Prepared:
+    """The same from a cache, which is made of the arguments of `_prepare` unless it is there."""
+
+    def prepare() -> tuple[Splits, str]:
+        prepared = _prepare(**own)
+        known = {name: getattr(prepared, name) for name in ("count", "sha256", "note")}
+        return {own["split"]: prepared.arrays}, json.dumps(known)
+
+    def enough(found: Cached) -> bool:
+        count = json.loads(found.origin)["count"]
+        return len(found.arrays["images"]) >= min(own["size"] or count, count)
+
+    found = cached(place, _recipe(own["listing"]), own["split"], None, prepare, enough)
+    return Prepared(found.arrays, **json.loads(found.origin))
+
+
+def _recipe(listing: Listing) -> str:
+    """All that decides what becomes of a folder, but for the side."""
+    return f"{RECIPE}, Pillow {PIL.__version__}, {' '.join(FORMATS)}, files {listing.state()}"
+
+
+# What is in a folder
 
 
 def _pictures(listing: Listing, path: Path, name: str) -> list[Picture]:

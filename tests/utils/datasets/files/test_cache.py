@@ -96,7 +96,9 @@ def test_damaged_cache_is_made_anew(path, damage, capsys):
     damage(path)
     check(cached(path, "recipe", "train", FORM, prepare))
     assert prepare.count == 2
-    assert capsys.readouterr().err == f"{path} was damaged or of another version: it has been made anew\n"
+    assert (
+        capsys.readouterr().err == f"{path} was damaged, or of other files or another version: it has been made anew\n"
+    )
     check(cached(path, "recipe", "train", FORM, prepare))
     assert prepare.count == 2
 
@@ -129,6 +131,22 @@ def test_what_cannot_be_written_stays_in_memory(path, capsys):
     err = capsys.readouterr().err
     assert err.startswith(f"{path} cannot be written (")
     assert err.endswith("its images stay in memory\n") and err.count("\n") == 1
+
+
+def test_what_stays_in_memory_is_not_taken_for_what_another_recipe_makes(path, capsys):
+    path.parent.write_text("a file where a directory should be")
+    prepare = Preparation()
+    for recipe in ("one", "other"):
+        check(cached(path, recipe, "train", FORM, prepare))
+    assert prepare.count == 2
+
+
+def test_a_cache_that_does_not_hold_enough_is_made_anew_without_a_word(path, capsys):
+    prepare = Preparation()
+    for count, made in ((10, 1), (3, 1), (11, 2)):
+        check(cached(path, "recipe", "train", None, prepare, lambda found, n=count: len(found.arrays["labels"]) >= n))
+        assert prepare.count == made
+    assert capsys.readouterr() == ("", "")
 
 
 def test_full_disk_leaves_nothing_behind(path, monkeypatch, capsys):
