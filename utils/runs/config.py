@@ -240,15 +240,19 @@ def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in saved.flags().items() if name not in left_out} | given
 
 
-def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...]) -> RunConfig:
-    """The saved configuration with what the flags may change. Raises OptionError for any other difference.
+def reconcile(
+    saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...], place: Path = Path("results/NAME")
+) -> RunConfig:
+    """The saved configuration, of the run in a place, with what the flags may change.
 
+    Raises OptionError for any other difference, and for other epochs where the learning rate has a course over them.
     The path of `--dataset kind:PATH` may be another one: whether it leads to the same data is for their hash to say.
     """
     if (kind := path_kind(saved.dataset)) and path_kind(flags.get("dataset", "")) == kind:
         saved = replace(saved, dataset=flags["dataset"])
-    if saved.lr_schedule != "constant":  # its course is over all epochs
-        changeable = tuple(name for name in changeable if name != "epochs")
+    if saved.lr_schedule != "constant" and flags.get("epochs", saved.epochs) != saved.epochs:
+        course = f"--lr-schedule {saved.lr_schedule} has its course over the saved run's {saved.epochs} epochs"
+        raise OptionError(f"--epochs {flags['epochs']}: {course}; {way_to(flags['epochs'], saved, place)}")
     flags = {name: COMPOSED[name].name_of(value) if name in COMPOSED else value for name, value in flags.items()}
     known = saved.flags()
     for name, value in flags.items():
@@ -261,6 +265,13 @@ def reconcile(saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ..
             remedy = "add --is-eval-only" if name in EVALUATION_OPTIONS else remedy
             raise OptionError(f"{flag} {value}: the saved run has {known[name]}; {remedy}")
     return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
+
+
+def way_to(epochs: int | str, saved: RunConfig, place: Path) -> str:
+    """How a run in a place is trained for other epochs, in words: where its learning rate has a course, anew."""
+    if saved.lr_schedule == "constant":
+        return f"--epochs {epochs} goes on to {epochs}"
+    return f"a longer one is another run: python main.py NEW --config {place / CONFIG} --epochs {epochs}"
 
 
 def check_dataset(name: str, flag: str = "--dataset") -> None:

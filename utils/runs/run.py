@@ -15,7 +15,7 @@ from utils.datasets.record import check_same_data, data_record
 from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
 from utils.machine.environment import MachineError, choose_device, keep_freed_memory
 from utils.machine.signals import EndedAtOnce
-from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
+from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile, way_to
 from utils.runs.evaluate import evaluate, evaluator, training_losses
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits, open_folder, results_folder, step_count
@@ -62,14 +62,14 @@ def evaluation_if_ended(folder: ResultsFolder, flags: dict[str, Any]) -> Evaluat
     """The evaluation of a run that has ended and is not to go on, and a line that says so; None of any other."""
     with together():
         saved, record = read_config(folder)
-        config = reconcile(saved, flags, changeable=CHANGEABLE)
+        config = reconcile(saved, flags, CHANGEABLE, folder.path)
         if record["ended_after"] != config.epochs:
             return None
         last = record.get("stopped_after", config.epochs)
-        more = " (--epochs N goes on to N)" if last == config.epochs else ", the validation loss had stopped falling"
+        more = way_to("N", config, folder.path) if last == config.epochs else "the validation loss had stopped falling"
         reconcile(saved, flags, changeable=())
         evaluation = folder.read_json(EVALUATION)
-    print(f"{folder.path} has ended after epoch {last}: nothing to do{more}")
+    print(f"{folder.path} has ended after epoch {last}: nothing to do ({more})")
     return evaluation
 
 
@@ -110,7 +110,7 @@ def resumed_run(
     """The run that is to go on in its folder, which is held, as its last checkpoint has it."""
     with together():
         saved, record = read_config(folder)
-        config = reconcile(saved, flags, changeable=CHANGEABLE)
+        config = reconcile(saved, flags, CHANGEABLE, folder.path)
         notes: list[str] = []
         checkpoint = folder.load_checkpoint(config=record, note=notes.append)
         if checkpoint is None and record["ended_after"]:

@@ -134,7 +134,13 @@ def test_images_to_train_on_have_to_be_left(runtime):
         load_splits(config(**flags), runtime)
 
 
-def test_a_run_goes_on_to_other_epochs_only_where_the_learning_rate_has_no_course():
+def test_a_run_goes_on_to_other_epochs_only_where_the_learning_rate_has_no_course(runtime, capsys):
     assert reconcile(config(loss="KL"), {"epochs": 9}, changeable=("epochs",)).epochs == 9
-    with pytest.raises(OptionError, match="^--epochs 9: the saved run has 2"):
-        reconcile(config(loss="KL", lr_schedule="cosine"), {"epochs": 9}, changeable=("epochs",))
+    run(config(dataset="digits", loss="KL", network="mlp", lr_schedule="cosine"), runtime)
+    course = "--epochs 9: --lr-schedule cosine has its course over the saved run's 2 epochs"
+    command = f"python main.py NEW --config {runtime.results_dir / 'exp' / CONFIG} --epochs"
+    with pytest.raises(OptionError, match=f"^{course}; a longer one is another run: {command} 9$"):
+        resume("exp", {"epochs": 9}, runtime)
+    capsys.readouterr()
+    resume("exp", {"epochs": 2}, runtime)
+    assert f"nothing to do (a longer one is another run: {command} N)\n" in capsys.readouterr().out
