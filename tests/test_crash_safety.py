@@ -20,6 +20,7 @@ import pytest
 
 import main as command_line
 from mistakes import contents
+from own_data import picture, save
 from small_runs import metrics_of
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
 
@@ -90,6 +91,27 @@ def test_killed_again_and_again_at_random_moments(tmp_path, uninterrupted):
     _, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert outcome(tmp_path) == uninterrupted, "of a process too"
+
+
+CONTROLS = "--warmup 40 --lr-schedule cosine --clip-gradient 1 --validation-size 16 --early-stopping 2 --keep best"
+OWN = "--image-size 16 --network resnet --width 4 -l dGJS -e 5 -b 4 -z 3 --lr 1e-3 --no-progress-bar --no-cuda"
+
+
+@pytest.mark.parametrize("saving", [[], ["--checkpoint-minutes", "1e-6"]], ids=["by epochs", "within epochs"])
+def test_pictures_of_every_kind_with_every_control_killed_within_an_epoch(saving, tmp_path):
+    for number in range(80):
+        mode, suffix = ("L", "RGB")[number % 3 > 0], ("jpg", "png", "webp", "gif", "bmp")[number % 5]
+        save(picture(number, (20 + number % 7, 30 - number % 11), mode), tmp_path / "own" / f"{number}.{suffix}")
+    arguments = ["exp", "-d", f"folder:{tmp_path / 'own'}", *OWN.split(), *CONTROLS.split()]
+    in_this_process(tmp_path / "whole", *arguments)
+    process = start(tmp_path / "killed", *arguments, *saving)
+    next(line for line in process.stdout if line.startswith("epoch 2/5"))
+    time.sleep(0.1)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "killed" / "exp" / MODEL).exists()
+    in_this_process(tmp_path / "killed", *arguments[:3], "--resume", "--no-cuda")
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("one", ["SIGINT", "SIGTERM", "SIGHUP"])
