@@ -64,7 +64,8 @@ def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     arguments = ["exp", "--dataset", "mnist", "--loss", "dGJS", "--GJS-A", "0.3", "-e", "1", "--data-dir", data_dir]
     status, out, err = run_here([*arguments, *SMALL, "--importance-samples", "20", "--results-dir", tmp_path], capsys)
     assert (status, err) == (0, "")
-    assert "epoch 1/1  loss" in out
+    assert "    epoch  squared error    KL(q‖p)       loss" in out
+    assert "      1/1  " in out
     evidence = json.loads((tmp_path / "exp" / EVALUATION).read_text())["test"]["evidence"]
     assert evidence["mean"] < 0
     assert 1 <= evidence["effective_sample_size"] <= evidence["importance_samples"] == 20

@@ -71,7 +71,8 @@ class Forecast:
 
     work: dict[str, float] = field(default_factory=dict)  # by the name of a run, in values of images that it trains on
     first: tuple[RunConfig, Dataset] | None = None  # a run, and what it trains on, until that is timed
-    begun: float = field(default_factory=perf_counter)
+    begun: dict[str, float] = field(default_factory=dict)  # when, by the name of a run
+    took: dict[str, float] = field(default_factory=dict)  # how many seconds, by the name of a run that has ended
 
     def add(self, configs: Sequence[RunConfig], splits: dict[str, Dataset]) -> None:
         """Take up runs that share their data."""
@@ -90,19 +91,26 @@ class Forecast:
         work = sum(self.work.values()) / math.prod(train.image_shape)
         return (work / speed + FURTHER * len(self.work)) / min(jobs, len(self.work))
 
-    def start(self) -> None:
-        """The first run begins."""
-        self.begun = perf_counter()
+    def start(self, name: str) -> None:
+        """A run begins."""
+        self.begun[name] = perf_counter()
 
-    def left(self, ended: Sequence[str]) -> float:
-        """How many seconds are left when these runs have ended, as long as what is left goes as what was done."""
-        done = sum(self.work[name] for name in ended)
-        return (perf_counter() - self.begun) * (sum(self.work.values()) - done) / done
+    def end(self, name: str, *, succeeded: bool) -> None:
+        """It has ended. One that failed says nothing of the others."""
+        if succeeded:
+            self.took[name] = perf_counter() - self.begun[name]
+        else:
+            del self.work[name]
 
-
-def in_words(seconds: float) -> str:
-    """About how long, such as "about 3 minutes"."""
-    for unit, length in (("hours", 3600), ("minutes", 60)):
-        if seconds > 1.5 * length:
-            return f"about {round(seconds / length)} {unit}"
-    return f"about {max(1, round(seconds))} seconds"
+    def left(self, side_by_side: int) -> float | None:
+        """How many seconds are left, so many runs at a time, if the others go as those that have ended; None before."""
+        if not self.took:
+            return None
+        pace = sum(self.took.values()) / sum(self.work[name] for name in self.took)
+        now = perf_counter()
+        rest = [
+            max(0.0, pace * work - (now - self.begun.get(name, now)))
+            for name, work in self.work.items()
+            if name not in self.took
+        ]
+        return max(sum(rest) / side_by_side, *rest, 0.0)

@@ -12,7 +12,8 @@ from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import CONFIG
 from utils.runs.loading import load_splits, results_folder, step_count
 from utils.runs.progress import Progress, show_notes
-from utils.runs.run import Run, choose_compiled, evaluation_if_ended, new_run, resumed_run
+from utils.runs.ranks import choose_compiled
+from utils.runs.run import Run, evaluation_if_ended, new_run, resumed_run
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 from vae.losses import LOSSES
 from vae.training.ensemble import Ensemble

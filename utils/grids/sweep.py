@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from utils.datasets import portable_name
 from utils.datasets.record import check_same_data
-from utils.grids.duration import Forecast, in_words
+from utils.grids.duration import Forecast
 from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
 from utils.grids.summary import summary
@@ -25,6 +25,7 @@ from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.loading import check_fits, load_splits
+from utils.runs.progress import about
 from utils.runs.run import resume, run, try_out
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
 
@@ -73,14 +74,13 @@ def sweep(
         how_long = duration(forecast, runtime, jobs, elsewhere=bool(executor or ensemble))
         print(f"{len(pending)} runs{how_long}", flush=True)
     queue = ", once there is room" if executor else ""
-    tally = Tally(configs, runtime, mode, queue, forecast if timed else None)
+    tally = Tally(configs, runtime, mode, queue, forecast)
     executor = executor or local_executor(runtime, jobs, ensemble, mode)
     for config in configs:
         if config not in pending:
             tally.skip(config)
     if mode == "overwrite":  # now, and all of them: what is begun anew is then resumed as in any sweep
         clear(pending, runtime)
-    forecast.start()
     try:
         with closing(executor(partial(attempt, runtime=runtime, mode=mode), pending, tally.announce)) as outcomes:
             for config, outcome in outcomes:
@@ -124,7 +124,7 @@ def duration(forecast: Forecast, runtime: Runtime, jobs: int, *, elsewhere: bool
     """How long the runs take on this machine, in words; empty if they are not on its CPU, one by one."""
     if elsewhere or choose_device(runtime.device).type != "cpu":
         return ""
-    return f", {in_words(forecast.seconds(jobs))} on this machine"
+    return f", {about(forecast.seconds(jobs))} on this machine"
 
 
 def begun_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> dict[str, SavedRun]:
@@ -233,8 +233,9 @@ class Tally:
     runtime: Runtime
     mode: str | None
     queue: str  # what is said of a run that has to wait for its turn
-    forecast: Forecast | None = None  # of those that are carried out, if what is left is to be said
-    over: list[str] = field(default_factory=list)  # those that have been
+    forecast: Forecast  # of those that are carried out
+    at_work: set[str] = field(default_factory=set)
+    most: int = 1  # that have been at work at a time
     ended: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -251,20 +252,31 @@ class Tally:
         """A run begins or goes on."""
         begun = self.mode != "is_eval_only" and (self.runtime.results_dir / config.experiment / CONFIG).exists()
         self.say(config, ("goes on" if begun else "begins") + self.queue)
+        self.forecast.start(config.experiment)
+        self.at_work.add(config.experiment)
+        self.most = max(self.most, len(self.at_work))
 
     def add(self, config: RunConfig, outcome: Outcome | None) -> None:
         """A run has ended."""
         succeeded, line = outcome or Outcome(False, "its process was killed, for want of memory perhaps")
-        self.over.append(config.experiment)
-        self.say(config, f"{'ended' if succeeded else 'failed'}, {line}{self.time_left()}")
+        self.forecast.end(config.experiment, succeeded=succeeded)
+        self.at_work.discard(config.experiment)
         self.ended += succeeded
         self.failed += [] if succeeded else [config.experiment]
+        self.say(config, f"{'ended' if succeeded else 'failed'}, {line}{self.what_is_left()}")
 
-    def time_left(self) -> str:
-        """How long what is left takes, in words; empty if that is not to be said, or nothing is left."""
-        if self.forecast is None or len(self.over) == len(self.forecast.work):
+    def what_is_left(self) -> str:
+        """How many runs are done, and at work, and how long the rest takes; empty if there is none.
+
+        A cluster does not tell which of its runs wait, so nothing is said of time there.
+        """
+        over = self.ended + len(self.failed)
+        if over == len(self.configs):
             return ""
-        return f"; {in_words(self.forecast.left(self.over))} left"
+        at_work = f", {len(self.at_work)} at work" if self.at_work and not self.queue else ""
+        left = None if self.queue else self.forecast.left(self.most)
+        time = "" if left is None else f", {about(left)} left"
+        return f"; {over} of {len(self.configs)} runs done{at_work}{time}"
 
     def interrupted(self, end: KeyboardInterrupt) -> Interrupted:
         """What to raise after Ctrl-C."""

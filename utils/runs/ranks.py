@@ -3,14 +3,18 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 import torch.distributed as group
 
+from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
 from utils.machine.environment import MachineError, choose_device, environment
 from utils.machine.processes import silenced
+from utils.runs.config import RunConfig
 from vae.distributed import rank, ranks, together
+from vae.losses import LOSSES
 
 
 @contextlib.contextmanager
@@ -51,3 +55,17 @@ def run_environment(device: torch.device, *, compiled: bool) -> dict[str, Any]:
     if ranks() > 1:
         record["machine"]["ranks"] = ranks()
     return {**record, "compiled": compiled}
+
+
+def choose_compiled(config: RunConfig, device: torch.device, steps: int, before: bool | None = None) -> bool:
+    """Whether a run of so many steps is compiled; one that goes on keeps to what was chosen before, where it can.
+
+    Raises MachineError where compiling was asked for and is not possible.
+    """
+    if ranks() > 1:
+        if config.compile and before is None:
+            raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
+        return False
+    pays = compiling_pays(steps, device, torch.backends.cpu.get_cpu_capability())
+    lack = partial(lacking_for_compile, device)
+    return LOSSES[config.loss].compilable and choose_compile(config.compile, before, pays=pays, lack=lack)

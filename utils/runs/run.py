@@ -4,27 +4,22 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from time import monotonic
 from typing import Any
 
-import torch
-
 from utils.datasets import Dataset, portable_name
 from utils.datasets.record import check_same_data, data_record
-from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
-from utils.machine.environment import MachineError, choose_device, keep_freed_memory
+from utils.machine.environment import choose_device, keep_freed_memory
 from utils.machine.signals import EndedAtOnce
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile, way_to
 from utils.runs.evaluate import evaluate, evaluator, training_losses
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits, open_folder, results_folder, step_count
-from utils.runs.progress import Progress, show_notes, summarise
-from utils.runs.ranks import run_environment
+from utils.runs.progress import GLANCE, Progress, show_aim, show_notes, show_plan, summarise
+from utils.runs.ranks import choose_compiled, run_environment
 from utils.runs.runtime import Evaluation, Interrupted, Runtime, resume_command
 from utils.runs.tensorboard import write_scalars
-from vae.distributed import RankLost, ranks, together
-from vae.losses import LOSSES
+from vae.distributed import RankLost, together
 from vae.means import NonFiniteError
 from vae.options import OptionError
 from vae.random import Stream, seed_everything
@@ -143,6 +138,8 @@ class Run:
         keep_freed_memory()
         self.config, self.runtime, self.folder = config, runtime, folder
         device = choose_device(runtime.device)
+        if splits is None:
+            show_aim(config, device)
         self.splits = splits or load_splits(config, runtime)
         train = self.splits["train"]
         compiled = choose_compiled(config, device, step_count(config, train), compiled)
@@ -188,6 +185,7 @@ class Run:
     def carry_out(self) -> Evaluation:
         """The whole run, by itself: train from the trainer's epoch to the last, evaluate, and end."""
         show_notes(self.splits)
+        show_plan(self.config, self.splits, sum(p.numel() for p in self.model.parameters()), self.trainer.epoch)
         with self.saving():
             self.begin()
             while not self.done:
@@ -313,8 +311,15 @@ class Run:
         """Show lines of metrics, as they are in the file."""
         if self.runtime.tensorboard:
             write_scalars(self.folder, records, afresh=False)
-        for record in records:
-            self.progress.epoch_line(record)
+        train, *others = records
+        self.progress.epoch_line(train, others[-1] if others else {} if self.config.evaluate_every else self.glance())
+
+    def glance(self) -> dict[str, Any]:
+        """What the first test images come to, which is shown and goes into no file; nothing if that is not finite."""
+        try:
+            return evaluator(self.model, self.loss, self.config).evaluate(self.splits["test"].data[:GLANCE])
+        except NonFiniteError:
+            return {}
 
     def write_config(self, *, ended_after: int | None) -> None:
         """Write config.json: the configuration, what it was run with, and after how many epochs the run ended."""
@@ -334,17 +339,3 @@ def remedy_of(error: NonFiniteError) -> str:
     """What to do about a number that is not finite; before the first step has been taken, no rate is to blame."""
     rest = "other data, or a smaller weight or a larger scale of --loss" if error.step == 1 else "a smaller --lr"
     return f"start again with {rest}"
-
-
-def choose_compiled(config: RunConfig, device: torch.device, steps: int, before: bool | None = None) -> bool:
-    """Whether a run of so many steps is compiled; one that goes on keeps to what was chosen before, where it can.
-
-    Raises MachineError where compiling was asked for and is not possible.
-    """
-    if ranks() > 1:
-        if config.compile and before is None:
-            raise MachineError("--compile: steps that processes of torchrun share cannot be compiled: use --no-compile")
-        return False
-    pays = compiling_pays(steps, device, torch.backends.cpu.get_cpu_capability())
-    lack = partial(lacking_for_compile, device)
-    return LOSSES[config.loss].compilable and choose_compile(config.compile, before, pays=pays, lack=lack)

@@ -7,7 +7,7 @@ import torch
 
 from utils.datasets import load_dataset
 from utils.grids import duration
-from utils.grids.duration import DRAWN, EVALUATED, FURTHER, Forecast, Stopwatch, TimeUp, images_per_second, in_words
+from utils.grids.duration import DRAWN, EVALUATED, FURTHER, Forecast, Stopwatch, TimeUp, images_per_second
 from utils.grids.grid import configurations
 from utils.runs.config import RunConfig
 
@@ -83,25 +83,52 @@ def test_runs_side_by_side_take_their_share_of_the_time(splits, monkeypatch):
         assert forecast.first is None, "the data are let go"
 
 
-def test_what_is_left_goes_as_what_was_done(splits, clock):
+@pytest.fixture
+def forecast(splits):
+    """That of five runs that have as much to do."""
     forecast = Forecast()
-    forecast.add(configurations({**SMALL, "loss": ["KL", "rKL", "MMD", "AE"]}), splits)
-    forecast.start()
+    forecast.add(configurations({**SMALL, "seed": [0, 1, 2, 3, 4]}), splits)
+    return forecast
+
+
+def test_what_is_left_goes_as_what_was_done(forecast, clock):
+    assert forecast.left(1) is None
+    forecast.start("seed-0")
     clock[0] += 60
-    assert forecast.left(["loss-KL"]) == pytest.approx(180)
-    assert forecast.left(["loss-KL", "loss-rKL", "loss-MMD"]) == pytest.approx(20)
+    forecast.end("seed-0", succeeded=True)
+    assert forecast.left(1) == pytest.approx(240)
+    forecast.start("seed-1")
+    clock[0] += 20
+    assert forecast.left(1) == pytest.approx(220)
 
 
-@pytest.mark.parametrize(
-    "seconds, words",
-    [
-        (0.2, "1 seconds"),
-        (59, "59 seconds"),
-        (89, "89 seconds"),
-        (100, "2 minutes"),
-        (5000, "83 minutes"),
-        (9000, "2 hours"),
-    ],
-)
-def test_durations_are_told_in_words(seconds, words):
-    assert in_words(seconds) == f"about {words}"
+def test_what_runs_at_work_have_done_is_not_left(forecast, clock):
+    """Of five runs of a minute, two at a time, the first has ended: the second is about to, and the others need two."""
+    forecast.start("seed-0")
+    forecast.start("seed-1")
+    clock[0] += 60
+    forecast.end("seed-0", succeeded=True)
+    assert forecast.left(2) == pytest.approx(90)
+    forecast.end("seed-1", succeeded=True)
+    forecast.start("seed-2")
+    forecast.start("seed-3")
+    forecast.start("seed-4")
+    clock[0] += 50
+    assert forecast.left(3) == pytest.approx(10)
+
+
+def test_the_last_run_takes_its_time_however_many_could_be_at_work(forecast, clock):
+    for seed in range(4):
+        forecast.start(f"seed-{seed}")
+    clock[0] += 60
+    for seed in range(4):
+        forecast.end(f"seed-{seed}", succeeded=True)
+    assert forecast.left(4) == pytest.approx(60)
+
+
+def test_a_run_that_failed_at_once_does_not_make_the_others_look_short(forecast, clock):
+    for seed, seconds, succeeded in ((0, 1, False), (1, 60, True)):
+        forecast.start(f"seed-{seed}")
+        clock[0] += seconds
+        forecast.end(f"seed-{seed}", succeeded=succeeded)
+    assert forecast.left(1) == pytest.approx(180)
