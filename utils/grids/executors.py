@@ -17,6 +17,7 @@ from typing import Any
 
 from utils.machine.environment import MachineError
 from utils.machine.processes import Task, interrupt, side_by_side, silenced
+from utils.runs.folder import ResultsError
 
 CODE = Path(__file__).parents[2]
 RETRIES = 5  # of a task whose process, or whose machine, is lost
@@ -26,7 +27,8 @@ SLURM_MINUTES = 24 * 60  # that a job may take unless SBATCH_TIMELIMIT is set; t
 def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., Iterator[tuple[Task, Any | None]]]:
     """The executor "ray" or "submitit", whose jobs write into the folder `logs`.
 
-    Raises MachineError if the package is missing, or SLURM is.
+    Raises MachineError if the package is missing, or SLURM is, and ResultsError if `logs` is a link: nothing is written
+    through one.
     """
     if importlib.util.find_spec(name) is None:
         file = {"ray": "requirements-ray.txt", "submitit": "requirements-slurm.txt"}[name]
@@ -35,6 +37,8 @@ def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., I
         return partial(on_ray, gpus_per_run=gpus_per_run)
     if shutil.which("srun") is None:
         raise MachineError("--executor submitit: there is no SLURM here (no srun): use a machine that submits jobs")
+    if logs.is_symlink():
+        raise ResultsError(f"{logs} is a link to {logs.readlink()}: remove it, or choose another name")
     return partial(on_slurm, gpus_per_run=gpus_per_run, logs=logs)
 
 

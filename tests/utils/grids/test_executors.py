@@ -19,7 +19,7 @@ from utils.grids.grid import configurations
 from utils.grids.saved import saved_runs
 from utils.grids.sweep import sweep
 from utils.machine.environment import MachineError
-from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL, ResultsFolder
+from utils.runs.folder import CONFIG, EVALUATION, METRICS, MODEL, ResultsError, ResultsFolder
 from utils.runs.runtime import Runtime
 
 pytestmark = pytest.mark.slow
@@ -166,6 +166,15 @@ def test_without_slurm_submitit_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError, match="there is no SLURM here"):
         find_executor("submitit", 0.25, tmp_path)
+
+
+@needs("submitit", "requirements-slurm.txt")
+def test_jobs_of_slurm_are_not_written_through_a_link(monkeypatch, tmp_path):
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / ".jobs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResultsError, match=r"\.jobs is a link to .*elsewhere: remove it"):
+        find_executor("submitit", 0, tmp_path / ".jobs")
 
 
 @needs("submitit", "requirements-slurm.txt")
