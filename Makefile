@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-# As many workers as cores; tests of one group, which share something that takes long to make, go to the same.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadgroup
+# As many workers as cores; the tests of a file, which share what takes long to make, go to the same.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 .PHONY: quickstart check test lint pages
 .DELETE_ON_ERROR:

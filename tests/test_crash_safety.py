@@ -4,12 +4,10 @@ The short version of benchmarks/soak.py, and obstacles that are none of a proces
 """
 
 import contextlib
-import ctypes
 import io
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -21,21 +19,14 @@ import pytest
 import main as command_line
 from mistakes import contents
 from own_data import picture, save
+from processes import fork, limit_files, respect_permissions, start
 from small_runs import metrics_of
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, METRICS, MODEL
 
 ROOT = Path(__file__).parent.parent
 RUN = "exp -d digits -l tGJS -e 12 -z 3 --train-size 40 --test-size 10 -b 8 --no-progress-bar --no-cuda".split()
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # bits may depend on the number of threads
 
 pytestmark = pytest.mark.slow
-
-
-def start(results_dir, *arguments, **options):
-    """A process of main.py."""
-    command = [sys.executable, ROOT / "main.py", *arguments, "--results-dir", results_dir]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
-    return subprocess.Popen(command, **pipes, **options)
 
 
 def read_epochs(process, count):
@@ -44,18 +35,11 @@ def read_epochs(process, count):
         assert any(line.split()[0].endswith("/12") for line in process.stdout)
 
 
-def in_this_process(results_dir, *arguments):
-    """The same in this process, which has the same bits and starts at once."""
+def in_this_process(*arguments):
+    """Carry out main.py in this process, which has the same bits and starts at once."""
     with contextlib.redirect_stderr(io.StringIO()) as err:
-        command_line.main([*arguments, "--results-dir", str(results_dir)], draw=None)
+        command_line.main([str(argument) for argument in arguments], draw=None)
     assert err.getvalue() == ""
-
-
-def respect_permissions():
-    """Take from a process to be started the superuser's right to write everywhere; others do not have it."""
-    if os.geteuid() == 0:
-        drop_capability, override = 24, 1  # PR_CAPBSET_DROP and CAP_DAC_OVERRIDE, see prctl(2) and capabilities(7)
-        ctypes.CDLL(None).prctl(drop_capability, override, 0, 0, 0)
 
 
 def outcome(results_dir):
@@ -68,14 +52,14 @@ def outcome(results_dir):
 def uninterrupted(tmp_path_factory):
     """The outcome of a run of 12 epochs that nothing ended."""
     results_dir = tmp_path_factory.mktemp("uninterrupted")
-    in_this_process(results_dir, *RUN)
+    in_this_process(*RUN, "--results-dir", results_dir)
     return outcome(results_dir)
 
 
 def test_every_operation_on_a_file_may_be_the_last(tmp_path):
     """Each seventh, that is: killed in its middle, and with the disk full from there on."""
     command = [sys.executable, ROOT / "benchmarks/soak.py", "--quick", "--every", "7", "--output", tmp_path / "out"]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert (done.returncode, done.stderr) == (0, "")
     figures = json.loads((tmp_path / "out").read_text())
     assert figures.keys() == {"kill", "full"}
@@ -87,13 +71,13 @@ def test_killed_again_and_again_at_random_moments(tmp_path, uninterrupted):
     dice = random.Random(0)
     arguments = RUN
     for _ in range(2):
-        process = start(tmp_path, *arguments)
+        process = fork(*arguments, "--results-dir", tmp_path)
         read_epochs(process, 1)  # whose checkpoint is being written now
         time.sleep(dice.uniform(0, 0.3))
         process.kill()
         process.communicate()
         arguments = ["exp", "--resume", "--no-cuda"]
-    process = start(tmp_path, *arguments)
+    process = fork(*arguments, "--results-dir", tmp_path)
     _, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert outcome(tmp_path) == uninterrupted, "of a process too"
@@ -109,20 +93,20 @@ def test_pictures_of_every_kind_with_every_control_killed_within_an_epoch(saving
         mode, suffix = ("L", "RGB")[number % 3 > 0], ("jpg", "png", "webp", "gif", "bmp")[number % 5]
         save(picture(number, (20 + number % 7, 30 - number % 11), mode), tmp_path / "own" / f"{number}.{suffix}")
     arguments = ["exp", "-d", f"folder:{tmp_path / 'own'}", *OWN.split(), *CONTROLS.split()]
-    in_this_process(tmp_path / "whole", *arguments)
-    process = start(tmp_path / "killed", *arguments, *saving)
+    in_this_process(*arguments, "--results-dir", tmp_path / "whole")
+    process = fork(*arguments, *saving, "--results-dir", tmp_path / "killed")
     next(line for line in process.stdout if line.startswith("epoch 2/5"))
     time.sleep(0.1)
     process.kill()
     process.communicate()
     assert not (tmp_path / "killed" / "exp" / MODEL).exists()
-    in_this_process(tmp_path / "killed", *arguments[:3], "--resume", "--no-cuda")
+    in_this_process(*arguments[:3], "--resume", "--no-cuda", "--results-dir", tmp_path / "killed")
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("one", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_what_asks_a_run_to_end_saves_and_names_the_command_that_goes_on(one, tmp_path, uninterrupted):
-    process = start(tmp_path, *RUN, "--checkpoint-every", "100")
+@pytest.mark.parametrize(("one", "begin"), [("SIGINT", start), ("SIGTERM", fork), ("SIGHUP", fork)])
+def test_what_asks_a_run_to_end_saves_and_names_the_command_that_goes_on(one, begin, tmp_path, uninterrupted):
+    process = begin(*RUN, "--checkpoint-every", "100", "--results-dir", tmp_path)
     read_epochs(process, 2)
     for _ in range(3):  # which mean no more than one
         process.send_signal(getattr(signal, one))
@@ -133,29 +117,23 @@ def test_what_asks_a_run_to_end_saves_and_names_the_command_that_goes_on(one, tm
     command = f"python main.py exp --resume --results-dir {tmp_path}"
     assert f": {command}" in err
     assert not (tmp_path / "exp" / MODEL).exists()
-    resumed = subprocess.run(
-        [sys.executable, *command.split()[1:], "--no-cuda"], capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT
-    )
-    assert (resumed.returncode, resumed.stderr) == (0, "")
+    in_this_process(*command.split()[2:], "--no-cuda")
     assert outcome(tmp_path) == uninterrupted
 
 
 def test_a_checkpoint_larger_than_a_file_may_be(tmp_path, uninterrupted):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-
-    process = start(tmp_path, *RUN, preexec_fn=limit)
+    process = fork(*RUN, "--results-dir", tmp_path, before=limit_files)
     _, err = process.communicate()
     assert process.returncode == 2
     assert err.startswith(f"main.py: cannot write {tmp_path / 'exp' / CHECKPOINT} (File too large)")
     assert err.endswith("put that right, then --resume goes on\n") and err.count("\n") == 1
     assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == [CONFIG, METRICS]
-    in_this_process(tmp_path, "exp", "--resume", "--no-cuda")
+    in_this_process("exp", "--resume", "--no-cuda", "--results-dir", tmp_path)
     assert outcome(tmp_path) == uninterrupted
 
 
 def test_a_read_only_folder(tmp_path, uninterrupted):
-    process = start(tmp_path, *RUN)
+    process = fork(*RUN, "--results-dir", tmp_path)
     read_epochs(process, 1)
     process.send_signal(signal.SIGINT)
     process.communicate()
@@ -169,10 +147,10 @@ def test_a_read_only_folder(tmp_path, uninterrupted):
         (run, ["exp", "--resume"], f"cannot write {run / METRICS} {unsaved}"),
     ):
         folder.chmod(0o555)
-        process = start(tmp_path, *arguments, preexec_fn=respect_permissions)
+        process = fork(*arguments, "--results-dir", tmp_path, before=respect_permissions)
         out, err = process.communicate()
         assert (process.returncode, out, err) == (2, "", f"main.py: {message}\n")
         folder.chmod(0o755)
         assert contents(tmp_path) == before
-    in_this_process(tmp_path, "exp", "--resume", "--no-cuda")
+    in_this_process("exp", "--resume", "--no-cuda", "--results-dir", tmp_path)
     assert outcome(tmp_path) == uninterrupted

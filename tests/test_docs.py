@@ -181,7 +181,7 @@ def test_the_scores_of_classes_are_those_of_the_runs():
 def test_the_page_from_python_runs_from_top_to_bottom(in_folder):
     page = BY_NAME["python"]
     (command,) = (words[2:] for words in commands(page) if "main.py" in words)
-    command_line.main([*command, "--no-progress-bar", "--train-size", "20", "--test-size", "10"])
+    command_line.main([*command, "--no-progress-bar", "--train-size", "20", "--test-size", "10"], draw=None)
     code = "\n".join(blocks(page, "python"))
     found = in_folder("from_python", code)
     assert found.trainer.epoch == 3

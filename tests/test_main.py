@@ -89,7 +89,9 @@ def test_the_authors_flags_of_annealing(tmp_path):
 
 
 def test_values_given_twice_are_one(capsys, tmp_path):
-    status, *_ = run_here(["exp", *SMALL, *"-d digits -e 1 -s 7 7".split(), "--results-dir", tmp_path], capsys)
+    status, *_ = run_here(
+        ["exp", *SMALL, *"-d digits -e 1 -s 7 7".split(), "--results-dir", tmp_path], capsys, draw=None
+    )
     assert status == 0
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["seed"] == 7
 
@@ -97,7 +99,7 @@ def test_values_given_twice_are_one(capsys, tmp_path):
 @pytest.mark.slow
 def test_a_preset_with_flags_of_ones_own(capsys, tmp_path):
     flags = "--preset beta -d digits -e 1 --betaH-B 2 4 --train-size 8 --test-size 8 --no-cuda".split()
-    status, out, err = run_here(["beta", *flags, "--results-dir", tmp_path], capsys)
+    status, out, err = run_here(["beta", *flags, "--results-dir", tmp_path], capsys, draw=None)
     assert (status, err) == (0, "")
     begins, *_, results, report = out.splitlines()
     assert begins.startswith("2 runs, about ") and begins.endswith(" seconds on this machine")
@@ -109,7 +111,8 @@ def test_a_preset_with_flags_of_ones_own(capsys, tmp_path):
 
 def test_the_authors_flags(capsys, tmp_path):
     short = "exp -d dsprites -e 1 -b 8 --learning-rate 1e-3 -s 5 -z 4 -l fwdKL -r gaussian".split()
-    status, *_ = run_here([*short, "--train-size", "8", "--test-size", "8", "--results-dir", tmp_path], capsys)
+    sizes = ["--train-size", "8", "--test-size", "8", "--results-dir", tmp_path]
+    status, *_ = run_here([*short, *sizes], capsys, draw=None)
     saved = json.loads((tmp_path / "exp" / CONFIG).read_text())
     assert status == 0
     assert {name: saved[name] for name in ("loss", "lr", "seed", "latent_dim", "rec_dist")} == {

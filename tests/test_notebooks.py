@@ -115,7 +115,7 @@ def others(execute, tmp_path_factory):
     for name, configs in RUNS.items():
         root = tmp_path_factory.mktemp(name)
         for config in configs:
-            load_or_run(config.experiment, otherwise=config, results_dir=root / "results")
+            load_or_run(config.experiment, otherwise=config, results_dir=root / "results", draw=None)
         (root / "notebooks").mkdir()
         pages[name] = Page(name, root / "notebooks", data_dir=root)  # no data set is there by chance
     return execute(pages) | {"folders": {name: pages[name].folder.parent for name in RUNS}}
@@ -138,7 +138,6 @@ def outputs(notebook):
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-@pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("name", MATHEMATICAL)
 def test_a_mathematical_notebook_shows_what_it_gives(others, name):
     given, shown = others[name], read(name)
@@ -146,12 +145,10 @@ def test_a_mathematical_notebook_shows_what_it_gives(others, name):
     assert pictures(given) == pictures(shown) >= 1
 
 
-@pytest.mark.xdist_group("notebooks")
 def test_a_mathematical_notebook_may_start_in_the_root(others):
     assert pictures(others["from the root"]) >= 1
 
 
-@pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("name", RUNS)
 def test_a_notebook_shows_runs_that_are_there(others, name):
     """Runs of one epoch on a few examples, which it takes for its own, so that it makes no other."""
@@ -160,7 +157,6 @@ def test_a_notebook_shows_runs_that_are_there(others, name):
     assert {path.name for path in results_dir.iterdir()} == {config.experiment for config in RUNS[name]}
 
 
-@pytest.mark.xdist_group("notebooks of results")
 @pytest.mark.parametrize("name", OF_RESULTS)
 def test_a_notebook_of_results_shows_the_runs_that_are_there(of_results, name):
     notebook = of_results["runs", name]
@@ -169,7 +165,6 @@ def test_a_notebook_of_results_shows_the_runs_that_are_there(of_results, name):
     assert pictures(notebook) + tables >= 1
 
 
-@pytest.mark.xdist_group("notebooks of results")
 @pytest.mark.parametrize("name", OF_RESULTS)
 def test_a_notebook_of_results_without_runs_says_how_to_make_them(of_results, name):
     notebook = of_results["none", name]

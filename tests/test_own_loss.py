@@ -12,7 +12,7 @@ import pytest
 
 from pages import own_divergence
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("own loss")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = own_divergence()
@@ -28,7 +28,7 @@ from utils.results.reading import read_groups
 
 sizes = "--train-size 16 --test-size 8 --epochs 1 --batch-size 8 --latent-dim 2 --no-progress-bar --device cpu".split()
 losses = "--loss KL {NAME} --{FLAG} 0.5 2".split()
-main.main(["own", "--dataset", "digits", *losses, *sizes, "--report"])
+main.main(["own", "--dataset", "digits", *losses, *sizes, "--report"], draw=None)
 groups = read_groups("results/own", "table1", dataset="digits")  # as the notebook of rate and distortion does
 lines = rate_distortion(groups).axes[0].lines
 found = {{line.get_label(): [line.get_color(), len(line.get_xdata())] for line in lines}}

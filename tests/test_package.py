@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 import vae
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("package")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 SAVED = ROOT / "results/reference/table1/dataset-fashion_rec-dist-gaussian_loss-dGJS_GJS-A-0.4"

@@ -35,7 +35,7 @@ def test_the_example_of_a_divergence_of_ones_own_works(monkeypatch, tmp_path):
 def test_the_example_of_loading_a_model_works(monkeypatch, tmp_path):
     (example,) = (block for block in blocks(PAGE, "python") if block.startswith("import vae\n"))
     monkeypatch.chdir(tmp_path)
-    command_line.main(["exp", "--train-size", "8", "--test-size", "4", "--epochs", "1", "--no-progress-bar"])
+    command_line.main("exp --train-size 8 --test-size 4 --epochs 1 --no-progress-bar".split(), draw=None)
     (tmp_path / "loading.py").write_text(example, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     loading = importlib.import_module("loading")

@@ -4,13 +4,12 @@ import contextlib
 import io
 import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import main as command_line
+from processes import start
 
 
 class Bomb:
@@ -35,10 +34,9 @@ def in_this_process(arguments):
 
 def in_a_process(arguments):
     """The same of a process."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, command_line.__file__, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    return done.returncode, done.stdout, done.stderr
+    process = start(*arguments)
+    out, err = process.communicate()
+    return process.returncode, out, err
 
 
 def check_refused(command, phrase, carry_out=in_this_process):

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 
 
 @pytest.fixture
 def count_compiled(monkeypatch):
     """Given a backend's name, compile by that from now on and count what is compiled; each has to be one graph."""
+    from torch._dynamo.testing import CompileCounterWithBackend  # which takes seconds, and few tests need
 
     def by(backend):
         counter, plain_compile = CompileCounterWithBackend(backend), torch.compile

@@ -92,11 +92,6 @@ def alone_and_together(number):
     return found | {"messages": messages}
 
 
-def of_two_ranks(test):
-    """For a test of what two processes have found, which takes them half a minute once."""
-    return pytest.mark.slow(pytest.mark.xdist_group("two ranks")(test))
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """What each rank found, and what one process found."""
@@ -105,7 +100,7 @@ def results(tmp_path_factory):
     return [torch.load(folder / name) for name in ("rank-0.pt", "rank-1.pt", "alone.pt")]
 
 
-@of_two_ranks
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_ranks_train_as_one_process_does(case, results):
     (first, _), (second, _), alone = results
@@ -119,7 +114,7 @@ def test_two_ranks_train_as_one_process_does(case, results):
         assert record == pytest.approx(expected_record, rel=1e-9, abs=1e-9)
 
 
-@of_two_ranks
+@pytest.mark.slow
 def test_shares_are_gathered_with_their_gradients(results):
     for number, (_, found) in enumerate(results[:2]):
         assert (found["ranks"], found["rank"]) == (2, number)
@@ -128,7 +123,7 @@ def test_shares_are_gathered_with_their_gradients(results):
         assert found["gradient"].tolist() == [0, 8, 16, 24, 32]
 
 
-@of_two_ranks
+@pytest.mark.slow
 def test_what_one_rank_finds_wrong_all_raise(results):
     assert all(found["messages"] == ["wrong at 0", "wrong at 1"] for _, found in results[:2])
 

@@ -10,6 +10,7 @@ import main as command_line
 import vae
 from own_data import error_of, fill, images_of, load
 from utils.datasets import DatasetError, is_dataset, load_dataset, path_kind, portable_name
+from utils.figures.one_run import draw_run
 from utils.runs.folder import CONFIG, MODEL
 
 pytestmark = pytest.mark.slow
@@ -65,9 +66,9 @@ def test_relative_path_is_looked_for_here_and_in_the_data_directory(folder, monk
 # From the command line
 
 
-def command(*arguments):
+def command(*arguments, draw=None):
     try:
-        command_line.main([*map(str, arguments)])
+        command_line.main([*map(str, arguments)], draw=draw)
         return 0
     except SystemExit as exit:
         return exit.code
@@ -150,7 +151,7 @@ def test_vectors_get_their_likelihood_and_networks(tmp_path, beside, capsys, mon
     monkeypatch.chdir(tmp_path)
     np.savez(tmp_path / ("data" if beside else "") / "points.npz", vectors=np.random.default_rng(0).random((30, 5)))
     common = ("smoke", "--results-dir", "results", "--data-dir", "data", "--dataset", "npz:points.npz")
-    assert command(*common, *VECTORS) == 0
+    assert command(*common, *VECTORS, draw=draw_run) == 0
     config = json.loads((tmp_path / "results" / "smoke" / CONFIG).read_text())
     assert config["rec_dist"] == "normal-diagonal" and config["data"]["image_shape"] == [5]
     assert command(*common, "--resume", "--epochs", "2") == 0
@@ -210,7 +211,7 @@ def test_the_margin_is_black_and_the_picture_in_the_middle(folder):
 def test_arrays_are_taken_as_they_are_with_one_to_four_channels(channels, tmp_path):
     np.savez(tmp_path / "mine.npz", images=images_of((20, 12, 12, channels)))
     flags = ("--dataset", f"npz:{tmp_path / 'mine.npz'}", "--network", "resnet", "--width", "2")
-    assert command("smoke", "--results-dir", tmp_path / "results", *SMALL, *flags) == 0
+    assert command("smoke", "--results-dir", tmp_path / "results", *SMALL, *flags, draw=draw_run) == 0
     assert vae.load(tmp_path / "results" / "smoke")[2].data.image_shape == [channels, 12, 12]
     assert (tmp_path / "results" / "smoke" / "reconstructions.png").exists()
 

@@ -2,44 +2,37 @@
 
 import pytest
 import torch
-from torch import nn
 from torch.distributions import MultivariateNormal
 
+from linear_gaussian import evidence_of, linear_model, precision_and_gain, small_decoder
 from vae.evaluation.annealing import Energy, Schedule, anneal, sandwich, simulate, transition, tune
-from vae.models import VAE, build_model
-from vae.models.likelihoods.normal import Normal
-from vae.models.priors import StandardNormal
+from vae.models import build_model
 
 pytestmark = pytest.mark.slow
+
+SIGMA = 0.3
 
 
 @pytest.fixture
 def model():
-    """x = W z + e, e ~ N(0, 0.3^2 I), with posteriors that are narrow in one direction and wide in another."""
-    decoder = nn.Linear(2, 3, bias=False)
-    with torch.no_grad():
-        decoder.weight.copy_(torch.tensor([[1.0, 0.5], [-0.3, 0.8], [0.2, -0.6]]))
-    likelihood = Normal()
-    nn.init.constant_(likelihood.log_sigma, torch.tensor(0.3).log().item())
+    """Its posteriors are narrow in one direction and wide in another."""
     torch.manual_seed(0)
-    return VAE(nn.Module(), decoder, StandardNormal(2), likelihood).eval()
+    return linear_model(small_decoder(), SIGMA).eval()
 
 
-def evidence_of(model, data):
-    weight = model.decoder.weight.detach()
-    return MultivariateNormal(torch.zeros(3), 0.09 * torch.eye(3) + weight @ weight.mT).log_prob(data)
+def log_evidence_of(model, data):
+    return evidence_of(model.decoder, SIGMA).log_prob(data)
 
 
 def posterior_of(model, data):
-    weight = model.decoder.weight.detach()
-    precision = torch.eye(2) + weight.mT @ weight / 0.09
-    return MultivariateNormal(torch.linalg.solve(precision, (data @ weight / 0.09).mT).mT, precision_matrix=precision)
+    precision, gain = precision_and_gain(model.decoder, SIGMA)
+    return MultivariateNormal(data @ gain, precision_matrix=precision)
 
 
 def test_the_truth_lies_between_bounds_that_meet(model):
     z, data = simulate(model, 300)
     schedule = tune(model, data[:50], 400)
-    bounds, exact = sandwich(model, z, data, schedule, chains=2), evidence_of(model, data)
+    bounds, exact = sandwich(model, z, data, schedule, chains=2), log_evidence_of(model, data)
     for difference in (exact - bounds.lower, bounds.upper - exact):
         error = difference.std() / 300**0.5
         assert -4 * error < difference.mean() < 0.07
@@ -48,7 +41,7 @@ def test_the_truth_lies_between_bounds_that_meet(model):
 
 def test_few_steps_leave_a_gap_on_both_sides(model):
     z, data = simulate(model, 300)
-    bounds, exact = sandwich(model, z, data, tune(model, data, 4)), evidence_of(model, data)
+    bounds, exact = sandwich(model, z, data, tune(model, data, 4)), log_evidence_of(model, data)
     assert bounds.lower.mean() < exact.mean() - 0.1
     assert bounds.upper.mean() > exact.mean() + 0.1
 
@@ -57,7 +50,7 @@ def test_weights_have_the_mean_that_they_are_to_have(model):
     """Of 4,000 chains for one example: p(x) from the prior, 1/p(x) from exact draws of the posterior."""
     _, data = simulate(model, 1)
     schedule, data = tune(model, data.expand(200, -1), 20), data.expand(4000, -1)
-    energy, exact = Energy(model, data), evidence_of(model, data[:1])
+    energy, exact = Energy(model, data), log_evidence_of(model, data[:1])
     back = Schedule(schedule.betas.flip(0), schedule.step_sizes.flip(0))
     ratios = [(anneal(energy, model.prior.sample(4000), schedule) - exact).exp()]
     ratios.append((anneal(energy, posterior_of(model, data).sample(), back) + exact).exp())

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.distributions import MultivariateNormal
 
+from linear_gaussian import evidence_of, linear_model, precision_and_gain
 from vae.divergences import kl_divergence
 from vae.evaluation import evidence
 from vae.evaluation.evidence import (
@@ -22,9 +22,6 @@ from vae.evaluation.evidence import (
 )
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
-from vae.models import VAE
-from vae.models.likelihoods.normal import Normal
-from vae.models.priors import StandardNormal
 
 LATENT_DIM, DATA_DIM, SIGMA = 4, 30, 0.5
 
@@ -34,18 +31,16 @@ class LinearEncoder(nn.Module):
 
     def __init__(self, decoder: nn.Linear, shift: float, factor: float):
         super().__init__()
-        weight = decoder.weight.detach()
-        precision = torch.eye(LATENT_DIM) + weight.mT @ weight / SIGMA**2
-        self.gain = torch.linalg.solve(precision, weight.mT) / SIGMA**2
+        precision, self.gain = precision_and_gain(decoder, SIGMA)
         self.sd = precision.diagonal().rsqrt()
         self.bias, self.shift, self.factor = decoder.bias.detach(), shift, factor
 
     def forward(self, vectors):
-        mean = (vectors - self.bias) @ self.gain.mT + self.shift * self.sd
+        mean = (vectors - self.bias) @ self.gain + self.shift * self.sd
         return mean, (2 * (self.factor * self.sd).log()).expand_as(mean)
 
 
-def linear_model(*, orthogonal, shift=0.0, factor=1.0):
+def linear_case(*, orthogonal, shift=0.0, factor=1.0):
     """x = W z + b + sigma e, 8 of its vectors and their log p(x); q can be p(z|x) if W's columns are orthogonal."""
     torch.manual_seed(0)
     decoder = nn.Linear(LATENT_DIM, DATA_DIM)
@@ -53,17 +48,14 @@ def linear_model(*, orthogonal, shift=0.0, factor=1.0):
     if orthogonal:
         with torch.no_grad():
             decoder.weight.copy_(torch.linalg.qr(decoder.weight).Q * torch.tensor([0.1, 1.0, 3.0, 10.0]))
-    likelihood = Normal()
-    nn.init.constant_(likelihood.log_sigma, math.log(SIGMA))
-    covariance = decoder.weight @ decoder.weight.mT + SIGMA**2 * torch.eye(DATA_DIM)
-    density = MultivariateNormal(decoder.bias.detach().double(), covariance.detach().double())
+    density = evidence_of(decoder, SIGMA)
     vectors = density.sample((8,)).float()
-    model = VAE(LinearEncoder(decoder, shift, factor), decoder, StandardNormal(LATENT_DIM), likelihood)
+    model = linear_model(decoder, SIGMA, LinearEncoder(decoder, shift, factor))
     return model, vectors, density.log_prob(vectors.double())
 
 
 def test_from_the_exact_posterior_every_weight_is_the_evidence():
-    model, vectors, exact = linear_model(orthogonal=True)
+    model, vectors, exact = linear_case(orthogonal=True)
     log_weights = importance_log_weights(model, vectors, 150, proposal=POSTERIOR)
     assert log_weights.shape == (8, 150)
     assert log_weights.allclose(exact.unsqueeze(1).expand(8, 150), atol=1e-3)
@@ -72,7 +64,7 @@ def test_from_the_exact_posterior_every_weight_is_the_evidence():
 
 @pytest.mark.parametrize(("shift", "factor"), [(0, 0.03), (6, 1), (3, 0.1), (0, 8)])
 def test_a_posterior_far_from_the_true_one_does_not_bias_the_estimate(shift, factor):
-    model, vectors, exact = linear_model(orthogonal=False, shift=shift, factor=factor)
+    model, vectors, exact = linear_case(orthogonal=False, shift=shift, factor=factor)
     log_weights = importance_log_weights(model, vectors, 1000)
     assert (log_evidence(log_weights) - exact).abs().max() < 0.1
     assert effective_sample_size(log_weights).min() > 300
@@ -82,14 +74,14 @@ def test_a_posterior_far_from_the_true_one_does_not_bias_the_estimate(shift, fac
 
 def test_the_laplace_approximation_of_a_gaussian_is_the_gaussian(monkeypatch):
     monkeypatch.setattr(evidence, "WIDENING", 1.0)
-    model, vectors, exact = linear_model(orthogonal=False, shift=3, factor=0.1)
+    model, vectors, exact = linear_case(orthogonal=False, shift=3, factor=0.1)
     log_weights = importance_log_weights(model, vectors, 50, proposal={"laplace": 1.0})
     assert log_weights.allclose(exact.unsqueeze(1).expand(8, 50), atol=0.05)
     assert effective_sample_size(log_weights).min() > 49.9
 
 
 def test_a_single_draw_from_the_posterior_is_the_elbo_on_average():
-    model, vectors, _ = linear_model(orthogonal=False, shift=0.5, factor=0.8)
+    model, vectors, _ = linear_case(orthogonal=False, shift=0.5, factor=0.8)
     mean, logvar = model.encode(vectors)
     with torch.no_grad():
         spread = (model.decoder.weight.square() @ logvar.exp().mT).sum(0) / (2 * SIGMA**2)
@@ -100,7 +92,7 @@ def test_a_single_draw_from_the_posterior_is_the_elbo_on_average():
 
 
 def test_more_draws_near_the_evidence_from_below():
-    model, vectors, exact = linear_model(orthogonal=False, factor=0.8)
+    model, vectors, exact = linear_case(orthogonal=False, factor=0.8)
     found = [
         log_evidence(importance_log_weights(model, vectors, samples, proposal=POSTERIOR)).mean()
         for samples in (1, 10, 100, 10_000)
@@ -110,12 +102,12 @@ def test_more_draws_near_the_evidence_from_below():
 
 
 def test_draws_from_the_prior_fall_far_short():
-    model, vectors, exact = linear_model(orthogonal=False)
+    model, vectors, exact = linear_case(orthogonal=False)
     assert (exact - prior_sampling(model, vectors, decode_prior(model, 1000))).mean() > 3
 
 
 def test_draws_from_the_prior_do_where_an_image_says_little_of_its_latent():
-    model, vectors, _ = linear_model(orthogonal=False)
+    model, vectors, _ = linear_case(orthogonal=False)
     with torch.no_grad():
         model.likelihood.log_sigma.fill_(1.0)
         vectors = model.likelihood.sample(model.decoder(model.prior.sample(10)))
@@ -124,7 +116,7 @@ def test_draws_from_the_prior_do_where_an_image_says_little_of_its_latent():
 
 
 def test_how_many_latents_are_decoded_at_once_does_not_matter(monkeypatch):
-    model, vectors, _ = linear_model(orthogonal=False)
+    model, vectors, _ = linear_case(orthogonal=False)
     found = []
     for decoded in (250, 7, 1):
         monkeypatch.setattr(evidence, "DECODED", decoded)
@@ -136,7 +128,7 @@ def test_how_many_latents_are_decoded_at_once_does_not_matter(monkeypatch):
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 4, 7, 101, 250])
 def test_any_number_of_draws_is_dealt_out_to_the_parts_of_the_proposal(samples):
-    model, vectors, _ = linear_model(orthogonal=False)
+    model, vectors, _ = linear_case(orthogonal=False)
     log_weights = importance_log_weights(model, vectors, samples)
     assert log_weights.shape == (8, samples)
     assert log_weights.isfinite().all()
@@ -162,7 +154,7 @@ def drawn(draws, images=1):
 def test_draws_are_dealt_out_in_rounds_of_about_the_same_size(monkeypatch):
     rounds, draw = [], evidence.draw
     monkeypatch.setattr(evidence, "draw", lambda *given: rounds.append(given[1]) or draw(*given))
-    model, vectors, _ = linear_model(orthogonal=False)
+    model, vectors, _ = linear_case(orthogonal=False)
     for samples, expected in ((100, [100]), (101, [50, 51]), (201, [67, 67, 67]), (300, [100] * 3), (7, [7])):
         rounds.clear()
         importance_log_weights(model, vectors, samples)
@@ -185,7 +177,7 @@ def test_draws_too_few_for_all_parts_fall_to_any_of_them_with_the_whole_mixture_
 
 @pytest.mark.parametrize("samples", [1, 3, 101])
 def test_a_posterior_that_is_too_narrow_does_not_bias_the_weights_of_any_number_of_draws(samples):
-    model, vectors, exact = linear_model(orthogonal=False, shift=3, factor=0.1)
+    model, vectors, exact = linear_case(orthogonal=False, shift=3, factor=0.1)
     count = 6000 // samples
     relative = (importance_log_weights(model, vectors.repeat_interleave(count, 0), samples)).exp().mean(1)
     each = (relative.log() - exact.repeat_interleave(count)).exp().view(8, count)
@@ -193,7 +185,7 @@ def test_a_posterior_that_is_too_narrow_does_not_bias_the_weights_of_any_number_
 
 
 def test_weights_of_a_few_draws_are_unbiased():
-    model, vectors, exact = linear_model(orthogonal=False, shift=1, factor=0.7)
+    model, vectors, exact = linear_case(orthogonal=False, shift=1, factor=0.7)
     repeated = vectors.repeat_interleave(3000, 0)
     relative = (log_evidence(importance_log_weights(model, repeated, 5)) - exact.repeat_interleave(3000)).exp()
     each = relative.view(8, 3000)

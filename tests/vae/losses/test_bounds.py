@@ -5,13 +5,10 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.distributions import MultivariateNormal
 
+from linear_gaussian import evidence_of, linear_model, small_decoder
 from vae.losses import build_loss
 from vae.losses.bounds import log_mean_power
-from vae.models import VAE
-from vae.models.likelihoods.normal import Normal
-from vae.models.priors import StandardNormal
 
 X = torch.tensor([[0.3, -1.0, 0.5]])
 
@@ -30,12 +27,7 @@ class FixedEncoder(nn.Module):
 @pytest.fixture
 def model():
     """x = W z + e, e ~ N(0, I)."""
-    decoder = nn.Linear(2, 3, bias=False)
-    with torch.no_grad():
-        decoder.weight.copy_(torch.tensor([[1.0, 0.5], [-0.3, 0.8], [0.2, -0.6]]))
-    likelihood = Normal()
-    nn.init.zeros_(likelihood.log_sigma)
-    return VAE(FixedEncoder(), decoder, StandardNormal(2), likelihood)
+    return linear_model(small_decoder(), 1.0, FixedEncoder())
 
 
 def total_of(name, model, count, seed=0, **options):
@@ -45,8 +37,7 @@ def total_of(name, model, count, seed=0, **options):
 
 
 def exact_evidence(model):
-    weight = model.decoder.weight.detach()
-    return MultivariateNormal(torch.zeros(3), torch.eye(3) + weight @ weight.mT).log_prob(X[0])
+    return evidence_of(model.decoder, 1.0).log_prob(X[0])
 
 
 def test_one_weight_averages_to_the_evidence(model):
