@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 
 class OptionError(ValueError):
@@ -48,6 +48,7 @@ class Option:
     choices: tuple[str, ...] | None = None  # the texts that are allowed
     symbol: str | None = None  # what papers, tables and figures call it, such as α; None: its name
     named: bool = False  # a table tells its value even where all runs have the same
+    regularises: Literal["more", "less"] | None = None  # what a larger value does, where it weighs a regulariser
 
     @property
     def flag(self) -> str:

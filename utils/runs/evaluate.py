@@ -127,5 +127,5 @@ def evaluate(
             load_dataset(config.dataset, name, runtime.data_dir) if size else splits[name] for name, size in cut.items()
         )
         evaluation["disentanglement"] = judge.disentanglement((data.data, data.factors) for data in whole)
-    found = diagnose(model, config, evaluation, splits["test"].data, losses)
+    found = diagnose(model, loss, config, evaluation, splits["test"].data, losses)
     return evaluation | ({DIAGNOSIS: found} if found else {})

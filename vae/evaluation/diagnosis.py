@@ -12,30 +12,16 @@ import torch
 from torch import Tensor
 
 from vae.inputs import to_network, to_unit_interval
-from vae.losses import LOSSES
+from vae.losses import LOSSES, Objective
 from vae.models import VAE
+from vae.options import Option
 from vae.random import Stream, seed_everything
+from vae.training.settings import TrainingSettings
 
 IMAGES = 1000  # of the test split, that a model is looked at with
 PRIOR_SAMPLES = 10_000
 ENOUGH_EPOCHS = 5  # to tell how a loss falls
 SATURATED = 1e-4  # from 0 or 1, where the gradient of a sigmoid has vanished
-
-# How each objective regularises less; others have no weight.
-LESS = {
-    **dict.fromkeys(("GJS", "dGJS", "tGJS", "tdGJS"), "a smaller --GJS-B regularises less"),
-    "betaH": "a smaller --betaH-B regularises less",
-    "betaB": "a larger --betaB-finC, or a smaller --betaB-G, regularises less",
-    "btcvae": "a smaller --btcvae-B regularises less",
-    "factor": "a smaller --factor-G regularises less",
-    "MMD": "a smaller --MMD-B regularises less",
-    "energy": "a smaller --energy-B regularises less",
-    "InfoVAE": "a smaller --info-lambda regularises less",
-    "CS": "a smaller --CS-B regularises less",
-}
-LESS_THAN_KL = "--loss betaH with --betaH-B below 1 regularises less"
-LARGER = "a larger weight of the divergence brings it nearer"
-MORE = {"AE": "AE has no regulariser; --loss KL has one"}
 
 
 class Looked(NamedTuple):
@@ -51,8 +37,9 @@ class Looked(NamedTuple):
 class Ended:
     """A run that has ended, as far as symptoms show in it."""
 
-    config: Any
     model: VAE
+    loss: Objective
+    settings: TrainingSettings
     evaluation: dict[str, dict[str, Any]]
     losses: Sequence[float]  # by epoch
     looked: Looked
@@ -72,18 +59,23 @@ class Symptom(NamedTuple):
 
 
 def diagnose(
-    model: VAE, config: Any, evaluation: dict[str, dict[str, Any]], data: Tensor, losses: Sequence[float]
+    model: VAE,
+    loss: Objective,
+    settings: TrainingSettings,
+    evaluation: dict[str, dict[str, Any]],
+    data: Tensor,
+    losses: Sequence[float],
 ) -> dict[str, dict[str, Any]]:
     """The symptoms of a run by name, each with its value, its threshold and a sentence; none of a sound one.
 
     Arguments:
-        model: in evaluation mode.
-        config: the run's loss, latent_dim, epochs and seed.
+        model, loss: in evaluation mode.
+        settings: that the model was trained with.
         evaluation: of the splits "train" and "test", as the Evaluator has it.
         data: of the test split, as the Evaluator takes it, which the model is looked at with.
         losses: the training loss of each epoch.
     """
-    run = Ended(config, model, evaluation, losses, look(model, config.seed, data))
+    run = Ended(model, loss, settings, evaluation, losses, look(model, settings.seed, data))
     found = {}
     for name, symptom in SYMPTOMS.items():
         value = symptom.value(run)
@@ -107,7 +99,7 @@ def look(model: VAE, seed: int, data: Tensor) -> Looked:
 
 def active_share(run: Ended) -> float:
     """How many of the latent dimensions are active, of 1."""
-    return run.evaluation["test"]["active_units"] / run.config.latent_dim
+    return run.evaluation["test"]["active_units"] / latent_dim(run)
 
 
 def mismatch(run: Ended) -> float:
@@ -120,9 +112,13 @@ def mismatch(run: Ended) -> float:
 
 
 def last_fall(run: Ended) -> float | None:
-    """The fall of the training loss in the last epoch, as a share of its whole fall since the first."""
+    """The fall of the training loss in the last epoch, as a share of its whole fall since the first.
+
+    Of a run that its validation loss has stopped early nothing can be told: there is nothing left to go on for.
+    """
     losses = run.losses
-    whole = losses[0] - losses[-1] if len(losses) >= ENOUGH_EPOCHS else 0
+    tells = len(losses) >= max(ENOUGH_EPOCHS, run.settings.epochs)
+    whole = losses[0] - losses[-1] if tells else 0
     return (losses[-2] - losses[-1]) / whole if whole > 0 else None
 
 
@@ -132,10 +128,12 @@ def generalisation(run: Ended) -> float | None:
     return test / train if train > 0 else None
 
 
-def alpha_from_bound(run: Ended) -> float | None:
-    """How far a learnt alpha is from 0 or 1."""
-    learnt = run.evaluation["test"].get(LOSSES[run.config.loss].learnt_as)
-    return None if learnt is None else min(learnt, 1 - learnt)
+def learnt_from_bound(run: Ended) -> float | None:
+    """How far what the objective learns, alpha say, is from the nearer of its bounds."""
+    if run.loss.learns is None:
+        return None
+    learnt, option = run.evaluation["test"][run.loss.learnt_as], fixed_option(run)
+    return min(learnt - option.minimum, option.maximum - learnt)
 
 
 def saturation(run: Ended) -> float | None:
@@ -146,6 +144,28 @@ def saturation(run: Ended) -> float | None:
     return own.float().mean().item() - given.float().mean().item()
 
 
+# What sentences say
+
+
+def latent_dim(run: Ended) -> int:
+    """The dimensions of z."""
+    return run.looked.mean.shape[1]
+
+
+def fixed_option(run: Ended) -> Option:
+    """The option that fixes what the objective learns."""
+    fixing = LOSSES[run.loss.learns]
+    return next(option for option in fixing.options if option.name == fixing.swept)
+
+
+def way_on(settings: TrainingSettings) -> str:
+    """How a run is trained for twice as long."""
+    twice = f"--epochs {2 * settings.epochs}"
+    if settings.lr_schedule == "constant":
+        return f"--resume {twice} goes on"
+    return f"a new run with this one's --config and {twice} has the --lr-schedule over all of them"
+
+
 # The table
 
 SYMPTOMS = {
@@ -154,8 +174,8 @@ SYMPTOMS = {
         0.1,
         False,
         lambda run, share: (
-            f"collapsed: {run.evaluation['test']['active_units']} of {run.config.latent_dim} latent dimensions are "
-            f"active, so z says next to nothing of the data; {LESS.get(run.config.loss, LESS_THAN_KL)}"
+            f"collapsed: {run.evaluation['test']['active_units']} of {latent_dim(run)} latent dimensions are "
+            f"active, so z says next to nothing of the data; {run.loss.to_regularise('less')}"
         ),
     ),
     "prior_mismatch": Symptom(
@@ -163,8 +183,8 @@ SYMPTOMS = {
         1.0,
         True,
         lambda run, nats: (
-            f"the aggregate posterior is far from the prior, by {nats:.3g} nats a dimension: samples will look like "
-            f"nothing that was trained on; {MORE.get(run.config.loss, LARGER)}"
+            f"the aggregate posterior is far from the prior, {nats:.3g} nats a dimension by mean and variance, so "
+            f"samples are decoded from where few images are encoded; {run.loss.to_regularise('more')}"
         ),
     ),
     "unfinished": Symptom(
@@ -173,7 +193,7 @@ SYMPTOMS = {
         True,
         lambda run, share: (
             f"the training loss still falls: {100 * share:.3g} % of its whole fall came in the last epoch; "
-            f"--resume --epochs {2 * run.config.epochs} goes on"
+            f"{way_on(run.settings)}"
         ),
     ),
     "overfitting": Symptom(
@@ -186,13 +206,12 @@ SYMPTOMS = {
         ),
     ),
     "alpha_at_bound": Symptom(
-        alpha_from_bound,
+        learnt_from_bound,
         0.01,
         False,
         lambda run, distance: (
-            f"the learnt alpha is at its bound ({run.evaluation['test'][LOSSES[run.config.loss].learnt_as]:.3g}), "
-            "where the divergence is one of the two KL: fix it by --loss "
-            f"{LOSSES[run.config.loss].learns} --GJS-A, or take that KL"
+            f"the learnt {run.loss.learnt_as} is at its bound ({run.evaluation['test'][run.loss.learnt_as]:.3g}); "
+            f"--loss {run.loss.learns} with {fixed_option(run).flag} fixes it elsewhere"
         ),
     ),
     "saturated_pixels": Symptom(

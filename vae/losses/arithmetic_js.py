@@ -23,7 +23,7 @@ class ArithmeticJSLoss(Loss):
     swept = "JS_A"
     options = (
         Option("JS_A", 0.5, "skew alpha, the weight on p", minimum=0, maximum=1, symbol="α", named=True),
-        Option("JS_B", 100.0, "weight of the divergence", minimum=0),
+        Option("JS_B", 100.0, "weight of the divergence", minimum=0, regularises="more"),
         Option("JS_samples", 16, "samples of q and of p for each image", int, minimum=1, maximum=10_000),
     )
 

@@ -12,6 +12,7 @@ class AutoencoderLoss(Loss):
     formula = "0"
     batchable = True
     full_covariance = True
+    remedy = "AE has no regulariser: --loss KL has one"
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         return self.weighted(output.mean.new_zeros(()))

@@ -9,7 +9,7 @@ tell tables and figures more.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,8 @@ class Objective(nn.Module, ABC):
     swept: ClassVar[str | None] = None  # the option whose values are compared, and of which the best is chosen
     learns: ClassVar[str | None] = None  # the loss whose swept option this one learns
     learnt_as: ClassVar[str | None] = None  # what it records the learnt value as, one of its extras
+    # What regularises less or more, a sentence; asked for where none of its options says that it does.
+    remedy: ClassVar[str] = "no option of this objective is known to regularise less or more"
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     # The names of the priors that --prior may choose for it; None: any. All it needs of them is what Prior offers.
@@ -94,6 +96,16 @@ class Objective(nn.Module, ABC):
     def fixed_latent_dim(cls, options: dict[str, Any]) -> int | None:
         """The dimensions of z where the objective's options settle them; None where they are free."""
         return None
+
+    @classmethod
+    def to_regularise(cls, way: Literal["more", "less"]) -> str:
+        """What makes it regularise more, or less, such as "a smaller --betaH-B regularises less"."""
+        changes = [
+            f"a {'larger' if option.regularises == way else 'smaller'} {option.flag}"
+            for option in cls.options
+            if option.regularises
+        ]
+        return f"{' or '.join(changes)} regularises {way}" if changes else cls.remedy
 
     @classmethod
     def build_model(

@@ -24,7 +24,7 @@ class CauchySchwarzLoss(Loss):
     priors = ("standard", "mixture", "vamp")
     options = (
         Option("components", 10, "components K of the prior", int, minimum=1, maximum=1_000),
-        Option("CS_B", 1.0, "weight of the divergence", minimum=0),
+        Option("CS_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),
         Option("prior_network", True, "the prior's means and variances come from a network, not parameters", bool),
     )
 

@@ -31,7 +31,7 @@ class GeometricJSLoss(Loss):
             symbol="α",
             named=True,
         ),
-        Option("GJS_B", 1.0, "weight lambda of the divergence", minimum=0, symbol="λ"),
+        Option("GJS_B", 1.0, "weight lambda of the divergence", minimum=0, symbol="λ", regularises="more"),
         Option(
             "GJS_invA",
             True,

@@ -49,7 +49,9 @@ class MMDLoss(AggregateLoss):
     summary = "maximum mean discrepancy of the aggregate posterior (InfoVAE with α = 1)"
     formula = "w MMD²(q(z), p(z))"
     batchable = True
-    options = (Option("MMD_B", 500.0, "weight of the discrepancy", minimum=0, symbol="λ", named=True),)
+    options = (
+        Option("MMD_B", 500.0, "weight of the discrepancy", minimum=0, symbol="λ", named=True, regularises="more"),
+    )
     discrepancy = "mmd"
 
     def __init__(self, *, MMD_B: float, **sizes: int):
@@ -67,7 +69,7 @@ class EnergyLoss(AggregateLoss):
     summary = "energy distance of the aggregate posterior (InfoVAE with α = 1)"
     formula = "w D_E(q(z), p(z))"
     batchable = True
-    options = (Option("energy_B", 500.0, "weight of the distance", minimum=0),)
+    options = (Option("energy_B", 500.0, "weight of the distance", minimum=0, regularises="more"),)
     discrepancy = "energy"
 
     def __init__(self, *, energy_B: float, **sizes: int):
@@ -87,7 +89,7 @@ class WassersteinAutoencoderLoss(AggregateLoss):
     summary = "Wasserstein autoencoder: MMD² with the inverse multiquadric kernel"
     formula = "w MMD²_IMQ(q(z), p(z))"
     batchable = True
-    options = (Option("WAE_B", 200.0, "weight of the discrepancy", minimum=0),)
+    options = (Option("WAE_B", 200.0, "weight of the discrepancy", minimum=0, regularises="more"),)
     discrepancy = "imq"
 
     def __init__(self, *, WAE_B: float, **sizes: int):
@@ -108,7 +110,13 @@ class InfoVAELoss(AggregateLoss):
     batchable = True
     options = (
         Option("info_alpha", 0.0, "alpha: 1 - alpha is the weight of the KL divergence", maximum=1),
-        Option("info_lambda", 500.0, "lambda: alpha + lambda - 1 is the weight of the discrepancy", above=0),
+        Option(
+            "info_lambda",
+            500.0,
+            "lambda: alpha + lambda - 1 is the weight of the discrepancy",
+            above=0,
+            regularises="more",
+        ),
         Option("info_divergence", "mmd", "discrepancy D", str, choices=tuple(DISCREPANCIES)),
     )
 

@@ -14,6 +14,7 @@ class KLLoss(Loss):
     batchable = True
     full_covariance = True
     priors = None
+    remedy = "--loss betaH has a weight: --betaH-B below 1 regularises less, above 1 more"
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         return self.weighted(model.kl_divergence(output).mean())
@@ -40,7 +41,9 @@ class BetaVAELoss(KLLoss):
     formula = "β KL(q‖p)"
     batchable = True
     swept = "betaH_B"
-    options = (Option("betaH_B", 4.0, "weight beta of the divergence", minimum=0, symbol="β", named=True),)
+    options = (
+        Option("betaH_B", 4.0, "weight beta of the divergence", minimum=0, symbol="β", named=True, regularises="more"),
+    )
 
     def __init__(self, *, betaH_B: float, **sizes: int):
         super().__init__(**sizes)
@@ -55,7 +58,7 @@ class JeffreysLoss(Loss):
     formula = "w [KL(q‖p) + KL(p‖q)]"
     batchable = True
     full_covariance = True
-    options = (Option("jeffreys_B", 1.0, "weight of the divergence", minimum=0),)
+    options = (Option("jeffreys_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),)
 
     def __init__(self, *, jeffreys_B: float, **sizes: int):
         super().__init__(**sizes)

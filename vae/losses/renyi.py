@@ -26,7 +26,7 @@ class RenyiLoss(Loss):
     swept = "renyi_order"
     options = (
         Option("renyi_order", 0.5, "order rho; KL(q‖p) at 1", above=0, symbol="ρ", named=True),
-        Option("renyi_B", 1.0, "weight of the divergence", minimum=0),
+        Option("renyi_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),
     )
 
     def __init__(self, *, renyi_order: float, renyi_B: float, **sizes: int):
@@ -52,7 +52,7 @@ class BhattacharyyaLoss(Loss):
     swept = "bhattacharyya_A"
     options = (
         Option("bhattacharyya_A", 0.5, "skew alpha, the weight on p", minimum=0, maximum=1, symbol="α", named=True),
-        Option("bhattacharyya_B", 1.0, "weight of the divergence", minimum=0),
+        Option("bhattacharyya_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),
     )
 
     def __init__(self, *, bhattacharyya_A: float, bhattacharyya_B: float, **sizes: int):
@@ -73,7 +73,7 @@ class HellingerLoss(Loss):
     summary = "squared Hellinger distance, at most 1 for each image"
     formula = "w H²(q, p)"
     batchable = True
-    options = (Option("hellinger_B", 100.0, "weight of the distance", minimum=0),)
+    options = (Option("hellinger_B", 100.0, "weight of the distance", minimum=0, regularises="more"),)
 
     def __init__(self, *, hellinger_B: float, **sizes: int):
         super().__init__(**sizes)
@@ -94,7 +94,7 @@ class ChiSquaredLoss(Loss):
     summary = "χ² divergence, with p below: an exponential of D₂"
     formula = "w χ²(q‖p)"
     batchable = True
-    options = (Option("chi2_B", 1.0, "weight of the divergence", minimum=0),)
+    options = (Option("chi2_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),)
 
     def __init__(self, *, chi2_B: float, **sizes: int):
         super().__init__(**sizes)

@@ -21,7 +21,7 @@ class WassersteinLoss(Loss):
     formula = "w W₂²(q, p)"
     batchable = True
     full_covariance = True
-    options = (Option("W2_B", 1.0, "weight of the distance", minimum=0),)
+    options = (Option("W2_B", 1.0, "weight of the distance", minimum=0, regularises="more"),)
 
     def __init__(self, *, W2_B: float, **sizes: int):
         super().__init__(**sizes)
@@ -43,7 +43,7 @@ class SlicedWassersteinLoss(AggregateLoss):
     summary = "sliced Wasserstein distance of the aggregate posterior"
     formula = "w SW₂²(q(z), p(z))"
     options = (
-        Option("SW_B", 100.0, "weight of the distance", minimum=0),
+        Option("SW_B", 100.0, "weight of the distance", minimum=0, regularises="more"),
         Option("SW_directions", 50, "random directions for each batch", int, minimum=1, maximum=10_000),
     )
 

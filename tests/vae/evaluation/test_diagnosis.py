@@ -5,23 +5,35 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from small_runs import config
 from vae.evaluation.diagnosis import SYMPTOMS, Ended, Looked, diagnose
+from vae.losses import LOSSES, build_loss
+from vae.training.settings import TrainingSettings
 
 ZEROS, HALVES = torch.zeros(500, 1, 4, 4), torch.full((500, 1, 4, 4), 0.5)
 FALLING = [1 / epoch for epoch in range(1, 11)]
 
 
 def ended(
-    loss="KL", active_units=3, train=10.0, test=11.0, losses=FALLING, spread=1.0, shift=0.0, decoded=HALVES, **others
+    loss="KL",
+    active_units=3,
+    train=10.0,
+    test=11.0,
+    losses=FALLING,
+    spread=1.0,
+    shift=0.0,
+    decoded=HALVES,
+    settings=None,
+    **others,
 ):
     """A sound run of 3 latent dimensions, but for what is told."""
+    settings = settings or TrainingSettings(epochs=max(1, len(losses)))
     torch.manual_seed(0)
     mean = spread * torch.randn(500, 3) * 0.8 + shift
     looked = Looked(mean, torch.full((500, 3), 0.36).log(), HALVES, decoded)
     evaluation = {"train": {"squared_error": train}, "test": {"squared_error": test, "active_units": active_units}}
     evaluation["test"] |= others
-    return Ended(config(loss=loss, epochs=10), SimpleNamespace(prior=Prior()), evaluation, losses, looked)
+    model, loss = SimpleNamespace(prior=Prior()), build_loss(loss, dataset_size=500, latent_dim=3)
+    return Ended(model, loss, settings, evaluation, losses, looked)
 
 
 class Prior:
@@ -31,7 +43,11 @@ class Prior:
 
 CASES = {  # symptom: a run that has it, what is said, and a run that hardly has it not
     "collapse": (ended("betaH", active_units=0), "0 of 3 latent dimensions are active", ended("betaH", active_units=1)),
-    "prior_mismatch": (ended("AE", spread=9), "nats a dimension: samples will look", ended("AE", spread=1.3)),
+    "prior_mismatch": (
+        ended("AE", spread=9),
+        "nats a dimension by mean and variance, so samples",
+        ended("AE", spread=1.3),
+    ),
     "unfinished": (
         ended(losses=[5, 4, 3, 2, 1]),
         "25 % of its whole fall came in the last",
@@ -82,5 +98,43 @@ def test_vectors_and_few_images_are_looked_at_too():
             return z
 
     evaluation = {split: {"squared_error": 1.0, "active_units": 3} for split in ("train", "test")}
-    small = config(dataset="mixture2d", rec_dist="normal", latent_dim=3, loss="KL", train_size=20)
-    assert diagnose(Model(1, 1), small, evaluation, torch.randn(5, 3), []).keys() <= {"prior_mismatch"}
+    loss = build_loss("KL", dataset_size=20, latent_dim=3)
+    found = diagnose(Model(1, 1), loss, TrainingSettings(), evaluation, torch.randn(5, 3), [])
+    assert found.keys() <= {"prior_mismatch"}
+
+
+STILL_FALLING = [5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("constant", "--resume --epochs 10 goes on"),
+        ("cosine", "a new run with this one's --config and --epochs 10 has the --lr-schedule over all of them"),
+    ],
+)
+def test_an_unfinished_run_is_told_what_trains_for_longer(schedule, said):
+    run = ended(losses=STILL_FALLING, settings=TrainingSettings(epochs=5, lr_schedule=schedule))
+    assert SYMPTOMS["unfinished"].says(run, 0.25).endswith(f"in the last epoch; {said}")
+
+
+def test_a_run_that_stopped_early_is_not_unfinished():
+    assert SYMPTOMS["unfinished"].value(ended(losses=STILL_FALLING, settings=TrainingSettings(epochs=6))) is None
+
+
+SAYS = {
+    "GJS": "a smaller --GJS-B regularises less",
+    "betaB": "a larger --betaB-finC or a smaller --betaB-G regularises less",
+    "KL": "--loss betaH has a weight: --betaH-B below 1 regularises less, above 1 more",
+    "AE": "AE has no regulariser: --loss KL has one",
+    "IWAE": "no option of this objective is known to regularise less or more",
+}
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_what_regularises_less_is_for_the_objective_to_say(name):
+    assert SYMPTOMS["collapse"].says(ended(name, active_units=0), 0).endswith(f"; {SAYS[name]}")
+
+
+def test_what_regularises_more_is_the_other_way_round():
+    assert LOSSES["betaB"].to_regularise("more") == "a smaller --betaB-finC or a larger --betaB-G regularises more"

@@ -85,6 +85,16 @@ def test_gradient_reaches_every_parameter(name, images):
         assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_option_that_sets_the_weight_says_what_it_regularises(name):
+    """Else a run whose latents collapse is not told of it."""
+    for option in LOSSES[name].options:
+        if isinstance(option.default, float) and option.maximum is None:
+            ways = [build_loss(name, **SIZES, **{option.name: factor * option.default}) for factor in (1, 2)]
+            weights = [getattr(loss, "weight", None) for loss in ways]
+            assert weights[0] == weights[1] or option.regularises, option.flag
+
+
 IMAGES = {
     "noise": torch.rand(8, 1, 32, 32, generator=torch.Generator().manual_seed(1)),
     "black": torch.zeros(8, 1, 32, 32),
