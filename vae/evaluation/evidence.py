@@ -23,7 +23,6 @@ from vae.evaluation.measuring import measuring
 from vae.inputs import add_noise, to_network
 from vae.means import NonFiniteError
 from vae.models import VAE
-from vae.models.likelihoods.bernoulli import Bernoulli
 from vae.random import Stream, stream_seed
 
 # Proposals, by the share of the draws that come from each part.
@@ -84,7 +83,7 @@ def estimate_evidence(
     with measuring(device, seed, Stream.EVIDENCE):
         for start in range(0, min(len(data), MOST_IMAGES), BATCH_SIZE):
             images = to_network(data[start : min(start + BATCH_SIZE, MOST_IMAGES)].cpu())
-            if isinstance(model.likelihood, Bernoulli):
+            if model.likelihood.binary:
                 grey, images = images, images.bernoulli(generator=pixels)
                 binarised = binarised or not images.equal(grey)
             images = images.to(device)

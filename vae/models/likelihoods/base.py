@@ -20,6 +20,8 @@ class Likelihood(nn.Module, ABC):
     """p(x|z), for images in [0, 1] from one logit per pixel, unless overridden."""
 
     data: ClassVar[str] = "images"  # or "vectors": what it is for
+    binary: ClassVar[bool] = False  # True: log_prob is of binary images only
+    saturates: ClassVar[bool] = False  # True: the gradient vanishes where a pixel is made black or white, wrongly too
     log_normaliser: ClassVar[float] = 0.0  # what the reconstruction term leaves out of -log p(x|z), per pixel
 
     def __init__(self, image_shape: tuple[int, ...] = ()):
@@ -36,7 +38,7 @@ class Likelihood(nn.Module, ABC):
     def log_prob(self, output: Tensor, images: Tensor) -> Tensor:
         """The normalised log p(x|z) in nats: output and images (N, C, H, W), or vectors (N, D), to (N,).
 
-        A density of the images as they are, in [0, 1]; of Bernoulli a probability, and of binary images only.
+        A density of the images as they are, in [0, 1]; where the likelihood is `binary` a probability.
         """
         return -self.reconstruction_error(output, images) - self.log_normaliser * images[0].numel()
 

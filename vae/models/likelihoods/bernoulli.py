@@ -10,6 +10,8 @@ from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, sigmoid_slope
 class Bernoulli(Likelihood):
     """Cross-entropy -x log m - (1 - x) log(1 - m), in nats, from logits; x may be grey, as in the paper."""
 
+    binary = True
+
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:
         return functional.binary_cross_entropy_with_logits(output, images, reduction="none")
 

@@ -13,6 +13,7 @@ from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, sigmoid_slope
 class Gaussian(Likelihood):
     """Squared error (x - m)^2: the Gaussian of variance 1/2 without its constant, log(pi) / 2 a pixel."""
 
+    saturates = True
     log_normaliser = math.log(math.pi) / 2
 
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:

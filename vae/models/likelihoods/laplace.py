@@ -13,6 +13,7 @@ from vae.models.likelihoods.base import LIKELIHOODS, Likelihood, sigmoid_slope
 class Laplace(Likelihood):
     """Three times the absolute error, 3 |x - m|: the Laplace distribution of scale 1/3 without its log(2/3) a pixel."""
 
+    saturates = True
     log_normaliser = math.log(2 / 3)
 
     def pixel_error(self, output: Tensor, images: Tensor) -> Tensor:

@@ -59,6 +59,7 @@ class LearntGaussian(Normal):
     """
 
     data = "images"
+    saturates = True
 
     def mean(self, output: Tensor) -> Tensor:
         """The mean image E[x|z] = sigmoid(output), in [0, 1], in the shape of output."""
