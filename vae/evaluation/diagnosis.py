@@ -14,6 +14,7 @@ from torch import Tensor
 from vae.inputs import to_network, to_unit_interval
 from vae.losses import LOSSES, Objective
 from vae.models import VAE
+from vae.models.likelihoods import LIKELIHOODS
 from vae.options import Option
 from vae.random import Stream, seed_everything
 from vae.training.settings import TrainingSettings
@@ -137,8 +138,8 @@ def learnt_from_bound(run: Ended) -> float | None:
 
 
 def saturation(run: Ended) -> float | None:
-    """How many more pixels of reconstructions than of images are as good as 0 or 1, of 1."""
-    if run.looked.data.dim() < 4:
+    """How many more pixels of reconstructions than of images are as good as 0 or 1, of 1; where that ends learning."""
+    if not run.model.likelihood.saturates:
         return None
     own, given = ((part.clamp(0, 1) - 0.5).abs() > 0.5 - SATURATED for part in (run.looked.decoded, run.looked.data))
     return own.float().mean().item() - given.float().mean().item()
@@ -164,6 +165,11 @@ def way_on(settings: TrainingSettings) -> str:
     if settings.lr_schedule == "constant":
         return f"--resume {twice} goes on"
     return f"a new run with this one's --config and {twice} has the --lr-schedule over all of them"
+
+
+def learning_on() -> str:
+    """The likelihoods of images that go on learning from pixels that are black or white."""
+    return " or ".join(name for name, one in LIKELIHOODS.items() if one.data == "images" and not one.saturates)
 
 
 # The table
@@ -220,7 +226,7 @@ SYMPTOMS = {
         True,
         lambda run, share: (
             f"{100 * share:.3g} % more pixels of reconstructions than of images are black or white to four digits, "
-            "where nothing is learnt any more: a smaller --lr, or --rec-dist bernoulli"
+            f"where nothing is learnt any more: a smaller --lr, or --rec-dist {learning_on()}"
         ),
     ),
 }

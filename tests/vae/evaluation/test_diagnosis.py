@@ -1,5 +1,6 @@
 """Each symptom is told of a run that has it, and not of one that has it not."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from vae.evaluation.diagnosis import SYMPTOMS, Ended, Looked, diagnose
 from vae.losses import LOSSES, build_loss
+from vae.models.likelihoods import LIKELIHOODS, build_likelihood
 from vae.training.settings import TrainingSettings
 
 ZEROS, HALVES = torch.zeros(500, 1, 4, 4), torch.full((500, 1, 4, 4), 0.5)
@@ -22,6 +24,7 @@ def ended(
     spread=1.0,
     shift=0.0,
     decoded=HALVES,
+    rec_dist="gaussian",
     settings=None,
     **others,
 ):
@@ -32,7 +35,8 @@ def ended(
     looked = Looked(mean, torch.full((500, 3), 0.36).log(), HALVES, decoded)
     evaluation = {"train": {"squared_error": train}, "test": {"squared_error": test, "active_units": active_units}}
     evaluation["test"] |= others
-    model, loss = SimpleNamespace(prior=Prior()), build_loss(loss, dataset_size=500, latent_dim=3)
+    model = SimpleNamespace(prior=Prior(), likelihood=LIKELIHOODS[rec_dist])
+    loss = build_loss(loss, dataset_size=500, latent_dim=3)
     return Ended(model, loss, settings, evaluation, losses, looked)
 
 
@@ -78,7 +82,7 @@ def test_the_mismatch_is_that_of_gaussians_with_the_moments():
     far = ended()
     logvar = torch.full((20_000, 3), 3.0).log()
     mean = 2 + torch.randn(20_000, 3)
-    value = SYMPTOMS["prior_mismatch"].value(far.__class__(**{**vars(far), "looked": Looked(mean, logvar, None, None)}))
+    value = SYMPTOMS["prior_mismatch"].value(replace(far, looked=Looked(mean, logvar, None, None)))
     assert value == pytest.approx((7 - torch.tensor(4.0).log().item()) / 2, rel=0.05)
 
 
@@ -89,7 +93,7 @@ def test_too_few_epochs_or_a_loss_that_does_not_fall_tell_nothing(losses):
 
 def test_vectors_and_few_images_are_looked_at_too():
     class Model(torch.nn.Linear):
-        prior = Prior()
+        prior, likelihood = Prior(), LIKELIHOODS["normal"]
 
         def encode(self, data):
             return data, torch.full_like(data, -5)
@@ -120,6 +124,19 @@ def test_an_unfinished_run_is_told_what_trains_for_longer(schedule, said):
 
 def test_a_run_that_stopped_early_is_not_unfinished():
     assert SYMPTOMS["unfinished"].value(ended(losses=STILL_FALLING, settings=TrainingSettings(epochs=6))) is None
+
+
+@pytest.mark.parametrize("name", [name for name in LIKELIHOODS if LIKELIHOODS[name].data == "images"])
+def test_pixels_are_saturated_where_a_wrong_black_one_has_no_gradient(name):
+    output = torch.full((1, 1, 2, 2), -30.0, requires_grad=True)
+    build_likelihood(name, (1, 2, 2)).reconstruction_error(output, torch.ones(1, 1, 2, 2)).sum().backward()
+    saturates = bool(output.grad.abs().max() < 1e-3)
+    assert saturates == (SYMPTOMS["saturated_pixels"].value(ended(decoded=ZEROS, rec_dist=name)) is not None)
+
+
+def test_the_likelihoods_that_go_on_learning_are_those_that_say_so():
+    said = SYMPTOMS["saturated_pixels"].says(ended(), 0.2)
+    assert said.endswith("a smaller --lr, or --rec-dist bernoulli or continuous-bernoulli")
 
 
 SAYS = {
