@@ -29,7 +29,7 @@ def count_of(count: int, noun: str) -> str:
 
 def in_order(losses: Iterable[str]) -> list[str]:
     """Losses, each once, as tables and legends have them."""
-    return sorted(set(losses), key=lambda loss: (LOSSES[loss].display.place, loss))
+    return sorted(set(losses), key=LOSSES.in_order().index)
 
 
 def swept_option(loss: str) -> str | None:

@@ -193,9 +193,9 @@ def register(
         for text in ("summary", "formula"):
             if not hasattr(loss, text):
                 raise TypeError(f"{loss.__name__}: its {text} is missing, a line for the help and the docs")
-        LOSSES.register(name, aliases=aliases)(loss)
-        loss.display = display or Display(name)
-        loss.batchable = vars(loss).get("batchable", False)
+        shown = display or Display(name)
+        LOSSES.register(name, aliases=aliases, place=shown.place)(loss)
+        loss.display, loss.batchable = shown, vars(loss).get("batchable", False)
         return loss
 
     return add

@@ -175,7 +175,7 @@ def test_table_1_has_every_row():
 
 
 def test_the_zoo_has_every_objective_with_three_weights_where_there_is_one():
-    configs = configurations({}, "zoo")
+    configs = [config for config in configurations({}, "zoo") if config.loss in OUR_LOSSES]
     assert {config.loss for config in configs} == set(OUR_LOSSES)
     assert {(config.rec_dist, config.epochs) for config in configs} == {("gaussian", 15)}
     assert len(configs) == 2 * 2 * (8 + 22 * 3)  # data sets and seeds; without and with a weight
