@@ -49,6 +49,15 @@ def test_the_figures_of_a_whole_command_and_of_many_runs_are_those_of_the_report
     assert f"Six runs are {report('jobs')['speedup']:.2f} times as fast with `--jobs 2`" in FLOWING
 
 
+def test_the_table_of_layers_as_products_is_that_of_the_report():
+    float32, bf16 = report("layers")["milliseconds"].values()
+    for layer, passes in float32.items():
+        for name in passes:
+            ratios = [part[layer][name]["product"] / part[layer][name]["convolution"] for part in (float32, bf16)]
+            assert f"| {layer} | {name} | {ratios[0]:.2f} | {ratios[1]:.2f} |" in TEXT
+            assert name == "backward by weights" or min(ratios) > 1  # so that no layer is computed as a product
+
+
 def test_the_bounds_of_the_evidence_are_those_of_the_report():
     text = (BENCHMARKS.parent / "docs" / "evidence.md").read_text(encoding="utf-8")
     names = ("KL", "GJS, α = ½", "MMD")
