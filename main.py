@@ -29,9 +29,8 @@ from utils.machine.environment import OUT_OF_MEMORY, MachineError, heed_cpu_limi
 from utils.runs.config import RunConfig, check_dataset, settings_from
 from utils.runs.evaluate import evaluate_elsewhere, evaluate_only
 from utils.runs.folder import ResultsError
-from utils.runs.ranks import joined, take_devices
 from utils.runs.run import resume, run
-from utils.runs.runtime import Drawing, Interrupted, Runtime
+from utils.runs.runtime import Drawing, Interrupted, Runtime, joined, take_devices
 from utils.runs.tensorboard import check_tensorboard
 from vae.distributed import RankLost, rank, ranks
 from vae.means import NonFiniteError

@@ -137,8 +137,8 @@ def test_rooms_and_modules_are_small():
 
 
 LOOKING = ("utils.results", "utils.figures", "utils.report")
-TRAINING = ("vae.training.trainer", "vae.training.ensemble", "vae.training.step", "utils.runs.run")
-TRAINING += ("utils.grids.sweep", "utils.grids.ensembles", "utils.grids.executors")
+TRAINING = ("vae.training.trainer", "vae.training.ensemble", "vae.training.step", "utils.runs.running")
+TRAINING += ("utils.runs.run", "utils.grids.sweep", "utils.grids.ensembles", "utils.grids.executors")
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import torch
 import main as command_line
 from utils.machine.environment import MachineError
 from utils.runs.folder import CONFIG, MODEL, ResultsFolder
-from utils.runs.ranks import joined, take_device
+from utils.runs.runtime import joined, take_device
 from vae.distributed import rank, ranks
 
 MAIN = Path(command_line.__file__)

@@ -185,5 +185,5 @@ def test_memory_that_does_not_suffice(monkeypatch):
     def build(*arguments):
         return torch.empty(1 << 60, dtype=torch.uint8)
 
-    monkeypatch.setattr("utils.runs.run.build", build)
+    monkeypatch.setattr("utils.runs.running.build", build)
     check_refused("exp -d digits", "there is not enough memory for this: a smaller --batch-size")

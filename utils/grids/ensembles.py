@@ -12,9 +12,9 @@ from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import CONFIG
 from utils.runs.loading import load_splits, results_folder, step_count
 from utils.runs.progress import Progress, show_notes
-from utils.runs.ranks import choose_compiled
-from utils.runs.run import Run, evaluation_if_ended, new_run, resumed_run
-from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
+from utils.runs.run import evaluation_if_ended, new_run, resumed_run
+from utils.runs.running import Run
+from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime, choose_compiled
 from vae.losses import LOSSES
 from vae.training.ensemble import Ensemble
 

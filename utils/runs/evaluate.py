@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import vae
 from utils.datasets import Dataset, is_resized, load_dataset, portable_name
-from utils.datasets.record import check_same_data
-from utils.machine.environment import choose_device, keep_freed_memory
-from utils.runs.config import EVALUATION_OPTIONS, RunConfig, read_config, reconcile
+from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import DIAGNOSIS, ELSEWHERE, EVALUATION, ResultsError, ResultsFolder
-from utils.runs.loading import load_split, load_splits, open_folder
+from utils.runs.loading import load_split, opened
 from utils.runs.progress import image_bar, summarise
 from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
@@ -24,6 +21,8 @@ from vae.losses import Objective
 from vae.models import VAE
 from vae.options import OptionError
 
+AGAIN = "--is-eval-only evaluates again"  # where an evaluation could not be written
+
 
 def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> Evaluation:
     """Evaluate the model of a run that has ended, by its saved configuration, and replace its evaluation.json.
@@ -32,17 +31,11 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
     asked for now is kept. Raises OptionError, ResultsError and DatasetError, and NonFiniteError if what comes out is
     not finite.
     """
-    keep_freed_memory()
-    folder = open_folder(experiment, replace(runtime, again="--is-eval-only evaluates again"))
-    folder.check_place()
-    with folder.held():
+    with opened(experiment, flags, EVALUATION_OPTIONS, replace(runtime, again=AGAIN)) as run:
+        folder = run.folder
         with together():
-            saved, record = read_config(folder)
-            config = reconcile(saved, flags, changeable=EVALUATION_OPTIONS)
-            model, loss, _ = vae.load(folder.path, choose_device(runtime.device), note=print)
-            splits = load_splits(config, runtime)
-            check_same_data(record["data"], splits)
-        evaluation = evaluate(model, loss, config, splits, runtime, training_losses(folder))
+            splits = run.load_splits(runtime)
+        evaluation = evaluate(run.model, run.loss, run.config, splits, runtime, training_losses(folder))
         with contextlib.suppress(ResultsError, TypeError):  # a damaged evaluation.json is made anew
             before = folder.read_json(EVALUATION)
             before.pop(DIAGNOSIS, None)
@@ -58,25 +51,25 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
     The flags must equal the saved configuration, except importance samples, the test size and the noise. Raises what
     `evaluate_only` does, and OptionError for data of another shape.
     """
-    keep_freed_memory()
-    folder = open_folder(experiment, replace(runtime, again="--is-eval-only evaluates again"))
-    folder.check_place()
-    with folder.held():
+    changeable = ("importance_samples", "test_size", "noise")
+    with opened(experiment, flags, changeable, replace(runtime, again=AGAIN)) as run:
+        image_size = run.config.image_size if is_resized(dataset) else None
+        config = replace(run.config, dataset=dataset, image_size=image_size)
         with together():
-            saved, record = read_config(folder)
-            own = reconcile(saved, flags, changeable=("importance_samples", "test_size", "noise"))
-            config = replace(own, dataset=dataset, image_size=own.image_size if is_resized(dataset) else None)
-            model, loss, _ = vae.load(folder.path, choose_device(runtime.device), note=print)
             test = load_split(config, "test", runtime.data_dir, config.test_size)
-            if list(test.image_shape) != record["data"]["image_shape"]:
-                shapes = f"images of shape {test.image_shape}, the run has {tuple(record['data']['image_shape'])}"
-                raise OptionError(f"--on {dataset}: {shapes}")
-        judge = evaluator(model, loss, config)
-        found = judge.evaluate(test.data, test.labels) | evidence(model, config, test, runtime)
+            check_shape_of(test, dataset, tuple(run.record["data"]["image_shape"]))
+        judge = evaluator(run.model, run.loss, config)
+        found = judge.evaluate(test.data, test.labels) | evidence(run.model, config, test, runtime)
         data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
-        folder.write_json(elsewhere_name(dataset), {"data": data, "noise": config.noise, "test": found})
-        summarise({"test": found}, folder.path)
+        run.folder.write_json(elsewhere_name(dataset), {"data": data, "noise": config.noise, "test": found})
+        summarise({"test": found}, run.folder.path)
         return {"test": found}
+
+
+def check_shape_of(test: Dataset, dataset: str, shape: tuple[int, ...]) -> None:
+    """Raise OptionError unless data that a run is evaluated on have the shape that it was trained with."""
+    if tuple(test.image_shape) != shape:
+        raise OptionError(f"--on {dataset}: images of shape {test.image_shape}, the run has {shape}")
 
 
 def elsewhere_name(dataset: str) -> str:

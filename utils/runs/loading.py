@@ -1,14 +1,23 @@
-"""The folder and the data of a run."""
+"""The folder and the data of a run, and the model of one that has ended."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import vae
 from utils.datasets import Dataset, load_dataset
 from utils.datasets.packed import PackedImages
-from utils.runs.config import RunConfig
+from utils.datasets.record import check_same_data
+from utils.machine.environment import choose_device, keep_freed_memory
+from utils.runs.config import RunConfig, read_config, reconcile
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.runtime import Runtime
-from vae.distributed import rank
+from vae.distributed import rank, together
+from vae.losses import Objective
+from vae.models import VAE
 from vae.models.networks import NETWORKS
 from vae.options import OptionError, flag_of
 
@@ -29,6 +38,41 @@ def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
     if not (folder / CONFIG).exists():
         raise ResultsError(f"there is no experiment {folder.path}: check the name, or start it without this flag")
     return folder
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run that has ended, opened again."""
+
+    folder: ResultsFolder  # which is held
+    config: RunConfig  # with what was changed of it
+    record: dict[str, Any]  # the whole of config.json
+    model: VAE  # in evaluation mode, as the loss is
+    loss: Objective
+
+    def load_splits(self, runtime: Runtime) -> dict[str, Dataset]:
+        """The run's splits. Raises DatasetError, and ResultsError for other data than the run had."""
+        splits = load_splits(self.config, runtime)
+        check_same_data(self.record["data"], splits)
+        return splits
+
+
+@contextmanager
+def opened(experiment: str, flags: dict[str, Any], changeable: tuple[str, ...], runtime: Runtime) -> Iterator[Opened]:
+    """A run that has ended, with its model, to be written beside.
+
+    The flags must equal the saved configuration, except those that are changeable. Raises OptionError, MachineError and
+    ResultsError.
+    """
+    keep_freed_memory()
+    folder = open_folder(experiment, runtime)
+    folder.check_place()
+    with folder.held():
+        with together():
+            saved, record = read_config(folder)
+            config = reconcile(saved, flags, changeable)
+            model, loss, _ = vae.load(folder.path, choose_device(runtime.device), note=print)
+        yield Opened(folder, config, record, model, loss)
 
 
 def load_split(config: RunConfig, split: str, data_dir: Path, size: int | None = None) -> Dataset:

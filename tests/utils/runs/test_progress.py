@@ -44,7 +44,7 @@ def test_a_run_says_first_what_it_will_do_then_has_a_table_of_its_epochs(runtime
 
 def test_the_aim_is_said_before_the_data_are_loaded(runtime, capsys, monkeypatch):
     said = []
-    monkeypatch.setattr("utils.runs.run.load_splits", lambda *_: said.append(capsys.readouterr().out) or 1 / 0)
+    monkeypatch.setattr("utils.runs.running.load_splits", lambda *_: said.append(capsys.readouterr().out) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(config(), runtime)
     assert said[0].startswith("digits, ") and said[0].count("\n") == 1
@@ -52,7 +52,7 @@ def test_the_aim_is_said_before_the_data_are_loaded(runtime, capsys, monkeypatch
 
 def test_a_glance_at_test_images_changes_no_bit(runtime, monkeypatch):
     run(config("with"), runtime)
-    monkeypatch.setattr("utils.runs.run.Run.glance", lambda run: {})
+    monkeypatch.setattr("utils.runs.running.Run.glance", lambda run: {})
     run(config("without"), runtime)
     one, other = ((runtime.results_dir / name / "model.pt").read_bytes() for name in ("with", "without"))
     assert one == other

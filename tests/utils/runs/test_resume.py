@@ -14,7 +14,6 @@ from utils.machine import compilation
 from utils.machine.compilation import missing_for_compile
 from utils.machine.environment import environment
 from utils.machine.signals import EndedAtOnce
-from utils.runs import ranks
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, MODEL, ResultsError, ResultsFolder
@@ -211,7 +210,9 @@ def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypat
 
 def test_resuming_elsewhere_keeps_the_record_and_notes_it(runtime, monkeypatch, capsys, ended):
     ended(config())
-    monkeypatch.setattr(ranks, "environment", lambda device: {**environment(device), "git_revision": "other"})
+    monkeypatch.setattr(
+        "utils.runs.runtime.environment", lambda device: {**environment(device), "git_revision": "other"}
+    )
     resume("exp", {"epochs": 3}, runtime)
     saved = json.loads(files_of(runtime)[CONFIG])
     assert saved["git_revision"] == environment(torch.device("cpu"))["git_revision"]

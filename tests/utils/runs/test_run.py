@@ -14,7 +14,6 @@ from utils.figures.images import GAP
 from utils.grids.grid import configurations
 from utils.grids.sweep import sweep
 from utils.machine import compilation
-from utils.runs import run as experiment
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import (
@@ -147,7 +146,7 @@ def test_a_run_keeps_its_folder_from_others_while_its_data_are_loaded(runtime, m
             run(config(seed=2), runtime)
         return load_splits(*arguments)
 
-    monkeypatch.setattr(experiment, "load_splits", slow)
+    monkeypatch.setattr("utils.runs.running.load_splits", slow)
     run(config(seed=1), runtime)
     assert json.loads(files_of(runtime)[CONFIG])["seed"] == 1
 

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from utils.runs import run as experiment
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVENTS, METRICS, ResultsError, ResultsFolder
 from utils.runs.run import resume, run
@@ -77,7 +76,7 @@ def test_a_run_may_begin_without_and_a_new_one_keeps_nothing_of_the_old(runtime)
 
 
 def test_a_file_that_cannot_be_written_is_named(runtime, monkeypatch):
-    monkeypatch.setattr(experiment.ResultsFolder, "clear", lambda folder: (folder / EVENTS).mkdir())
+    monkeypatch.setattr(ResultsFolder, "clear", lambda folder: (folder / EVENTS).mkdir())
     with pytest.raises(ResultsError, match=f"cannot write .*{EVENTS} .Is a directory"):
         run(RunConfig.from_flags("exp", {"epochs": 1, **SMALL}), runtime)
 
