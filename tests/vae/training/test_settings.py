@@ -1,10 +1,12 @@
 """Records of options."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
 from vae.options import Option, OptionError, Settings, setting
+from vae.training.ensemble import shared_settings
 from vae.training.settings import TrainingSettings
 
 
@@ -38,6 +40,14 @@ def test_a_setting_is_one_line_from_which_its_option_comes():
 def test_a_value_that_is_not_allowed_is_refused(wrong, message):
     with pytest.raises(OptionError, match=message):
         Newer(**wrong)
+
+
+def test_a_setting_that_is_new_is_not_free_to_differ_in_an_ensemble():
+    assert Newer().free_to_differ() == TrainingSettings().free_to_differ() == {"seed", "epochs"}
+    assert Newer(lr_schedule="cosine").free_to_differ() == {"seed"}
+    members = [SimpleNamespace(settings=Newer(patience=patience, seed=patience)) for patience in (1, 2)]
+    with pytest.raises(ValueError, match="^the members of an ensemble differ in patience: expected one for all$"):
+        shared_settings(members)
 
 
 def test_a_field_that_is_no_setting_is_no_option():
