@@ -94,6 +94,7 @@ OF_EVERY_KIND = [
 SMALL_IMAGES = torch.rand(29, 2, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 OF_NETWORKS = [{"network": name, **SMALL_NETWORKS[name]} for name in ("mlp", "resnet")]
 OF_NETWORKS += [{"network": "resnet", "width": 4, "depth": 2, "norm": "none"}]
+RESNETS = {"data": SMALL_IMAGES.float(), "rec_dist": "bernoulli", "network": OF_NETWORKS[1]}
 OF_SEVERAL_KINDS = [
     *(("tGJS", {"GJS_A": alpha}) for alpha in (0.1, 0.9)),
     ("CS", {"components": 3}),
@@ -133,9 +134,10 @@ def test_every_member_is_what_it_is_alone(members, shared):
     [
         (OF_SEVERAL_KINDS, {"data": VECTORS.float()}),
         (OF_IMAGES[-3:], {"data": IMAGES.float(), "rec_dist": "bernoulli", "noise": 0.1}),
-        (OF_IMAGES[3:5], {"data": SMALL_IMAGES.float(), "rec_dist": "bernoulli", "network": OF_NETWORKS[1]}),
+        (OF_IMAGES[3:5], RESNETS),
+        (OF_IMAGES[3:5], {**RESNETS, "precision": "bf16"}),
     ],
-    ids=["vectors", "images", "resnet"],
+    ids=["vectors", "images", "resnet", "resnet in bfloat16"],
 )
 def test_what_is_compiled_is_one_graph_for_all_members_and_epochs(members, shared, count_compiled):
     counter = count_compiled("aot_eager")
@@ -164,8 +166,12 @@ def test_an_ensemble_whose_compiling_fails_goes_on_without():
         check_same(trainer, other)
 
 
-def test_in_bfloat16_the_networks_of_all_members_are():
-    shared = {"data": IMAGES.float(), "rec_dist": "gaussian", "precision": "bf16"}
+@pytest.mark.parametrize(
+    "network", [None, *OF_NETWORKS], ids=lambda own: "-".join(map(str, (own or {"": ""}).values()))
+)
+def test_in_bfloat16_the_networks_of_all_members_are(network):
+    images = SMALL_IMAGES if network else IMAGES
+    shared = {"data": images.float(), "rec_dist": "gaussian", "precision": "bf16", "network": network}
     together = [make_trainer("KL", **shared), make_trainer("dGJS", seed=2, **shared)]
     alone, exact = (
         make_trainer("dGJS", seed=2, **shared),
@@ -174,7 +180,7 @@ def test_in_bfloat16_the_networks_of_all_members_are():
     ours, theirs, float32 = (
         record["loss"] for record in (train_as_one(*together)[1], alone.train_epoch(), exact.train_epoch())
     )
-    assert ours == pytest.approx(theirs, rel=1e-3)
+    assert ours == pytest.approx(theirs, rel=3e-3)
     assert ours == pytest.approx(float32, rel=1e-2)
     assert ours != pytest.approx(float32, rel=1e-6)
 

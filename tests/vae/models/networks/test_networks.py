@@ -63,7 +63,7 @@ IMAGES = torch.randint(0, 256, (11, 1, 16, 16), dtype=torch.uint8, generator=tor
 CASES = [(loss, network) for loss in LOSSES for network in NETWORKS if NETWORKS[network].takes((1, 16, 16))]
 
 
-def make_trainer(loss, network):
+def make_trainer(loss, network, **settings):
     """A trainer of a loss with a small network, on eleven images in batches of four."""
     options = LOSSES.resolve_options(loss, {})
     latent_dim = LOSSES[loss].fixed_latent_dim(options) or 3
@@ -71,7 +71,7 @@ def make_trainer(loss, network):
     small = {"network": network, **SMALL_NETWORKS.get(network, {})}
     model = LOSSES[loss].build_model((1, 16, 16), latent_dim, "gaussian", options, **small)
     objective = build_loss(loss, dataset_size=len(IMAGES), latent_dim=latent_dim, **options)
-    return Trainer(model, objective, IMAGES, TrainingSettings(batch_size=4, lr=1e-3))
+    return Trainer(model, objective, IMAGES, TrainingSettings(batch_size=4, lr=1e-3, **settings))
 
 
 @pytest.mark.slow
@@ -88,6 +88,19 @@ def test_every_loss_trains_with_every_network_goes_on_to_the_same_bits_and_is_ev
     assert all(not parameter.equal(before[name]) for name, parameter in whole.model.named_parameters())
     evaluation = Evaluator(whole.model, whole.loss, batch_size=4, seed=1).evaluate(IMAGES)
     assert all(torch.tensor(value).isfinite() for value in evaluation.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("network", [name for name in NETWORKS if NETWORKS[name].takes((1, 16, 16))])
+def test_a_step_of_every_network_is_compiled_as_one_graph_in_either_precision(network, precision, count_compiled):
+    counter = count_compiled("eager")
+    compiled, eager = (make_trainer("dGJS", network, precision=precision, compile=choice) for choice in (True, False))
+    list(compiled.train(2))
+    list(eager.train(2))
+    assert counter.frame_count == 1, "the last batch of an epoch is smaller"
+    for name, value in compiled.model.state_dict().items():
+        assert value.equal(eager.model.state_dict()[name]), name
 
 
 def test_a_family_of_ones_own_is_known_by_its_name(monkeypatch):
