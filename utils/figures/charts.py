@@ -17,6 +17,7 @@ from utils.figures.style import (
     SOFT,
     SPLIT_COLORS,
     TITLE_SIZE,
+    latent_name,
     text_width,
 )
 from utils.results.labels import term_name
@@ -206,7 +207,7 @@ def draw_plane(axes: Axes, plane: Plane) -> None:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_title("decoded, at quantiles of the prior", loc="left")
-    axes.set(xlabel="$z_1$", ylabel="$z_2$")
+    axes.set(xlabel=latent_name(0), ylabel=latent_name(1))
 
 
 # Histograms
@@ -226,7 +227,7 @@ def latent_histogram(
     colors = [CLASS_COLORS[number % len(CLASS_COLORS)] for number in range(len(classes))]
     axes.hist([z[members] for members in classes.values()], edges, stacked=True, label=list(classes), color=colors)
     axes.hist(prior, edges, histtype="step", color=INK, label="prior p(z)")
-    axes.set_xlabel("$z$")
+    axes.set_xlabel("z")
     axes.set_ylabel("examples")
     figure.legend(loc="outside right center")
     heading(figure, title, about)
@@ -248,8 +249,8 @@ def density_panels(panels: dict[str, tuple[np.ndarray, np.ndarray]], *, title: s
             "color": AGGREGATE_COLOR,
             "alpha": 0.55,
         }  # one shape: bars take thrice as long
-        axes.hist(z, edges, density=True, label="aggregate posterior $q(z_j)$", **area)
-        axes.hist(prior, edges, density=True, histtype="step", color=INK, linewidth=0.9, label="prior $p(z_j)$")
+        axes.hist(z, edges, density=True, label="aggregate posterior q(zⱼ)", **area)
+        axes.hist(prior, edges, density=True, histtype="step", color=INK, linewidth=0.9, label="prior p(zⱼ)")
         axes.set_title(name, fontsize=7.5, loc="left")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)

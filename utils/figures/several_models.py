@@ -12,7 +12,7 @@ from utils.figures.images import Tiles, image_panels
 from utils.figures.one_run.decoded import traversed
 from utils.figures.one_run.posteriors import to_numpy
 from utils.figures.panels import bounds, finish, learners, option_axis, panels, plain_ticks, stars
-from utils.figures.style import look_of
+from utils.figures.style import latent_name, look_of
 from utils.grids.saved import SavedRun
 from utils.results.groups import RunGroup, evaluated
 from utils.results.labels import flag_label, learnt_option
@@ -65,7 +65,7 @@ def traversals_side_by_side(group: RunGroup, runs: Runs, *, count: int = 5) -> F
         model = model_of(run)
         variance = model.encode(test_images(group, ENCODED))[0].var(0)
         dimensions = variance.argsort(descending=True)[:count].tolist()
-        labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
+        labels = [latent_name(dimension) for dimension in dimensions]
         panels.append(Tiles(traversed(model, dimensions), name, labels))
     return image_panels(panels, title=replace(group, runs=list(runs.values())).title)
 

@@ -35,6 +35,8 @@ CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 CLASS_COLORS += ("#4d4d4d", "#b5cf6b")
 ORDERED = "viridis"
 
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
 matplotlib.rcParams.update(
     {
         "figure.dpi": DPI,
@@ -65,6 +67,11 @@ matplotlib.rcParams.update(
 
 
 @cache  # runs of a grid have the same texts
+def latent_name(dimension: int) -> str:
+    """What figures call a dimension of z: z₁ is the first, 0. Plain text, since a formula takes far longer to draw."""
+    return f"z{dimension + 1}".translate(SUBSCRIPTS)
+
+
 def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> float:
     """The width of a text in pixels, as it is drawn: that of its outlines is less by some per cent."""
     return Figure(dpi=DPI).text(0, 0, text, fontsize=size, weight=weight).get_window_extent().width

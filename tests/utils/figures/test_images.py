@@ -50,7 +50,7 @@ def test_a_picture_keeps_every_pixel(channels):
 def test_panels_stand_beside_each_other_with_their_names_and_labels():
     rng = np.random.default_rng(0)
     first, second = (rng.random(shape).astype(np.float32) for shape in ((3, 4, 1, 64, 64), (2, 2, 3, 64, 64)))
-    panels = [Tiles(first, "KL", ["a", "$z_{10}$", "a longer label"]), Tiles(second, "MMD")]
+    panels = [Tiles(first, "KL", ["a", "z₁₀", "a longer label"]), Tiles(second, "MMD")]
     figure = image_panels(panels, title="latents", subtitle="mnist, bernoulli")
     picture = pixels(figure)
     places = [find(picture, tile(panel.images, zoom=2)[:16, :16])[0] for panel in panels]

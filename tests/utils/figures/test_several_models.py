@@ -15,6 +15,7 @@ from utils.figures.several_models import (
     reconstructions_side_by_side,
     traversals_side_by_side,
 )
+from utils.figures.style import SUBSCRIPTS
 from utils.results.reading import read_groups, with_models
 from vae.inputs import to_unit_interval
 
@@ -54,7 +55,7 @@ def test_traversals_are_of_the_dimensions_that_vary_most(group):
             z[row, :, dimension] = torch.linspace(-1.96, 1.96, 10)
         images = model.decode(z.flatten(0, 1)).unflatten(0, (3, 10)).numpy()
     pictures, texts = shown(figure)
-    assert texts[1:5] == [*(f"$z_{{{dimension + 1}}}$" for dimension in chosen), "KL(q‖p)"]
+    assert texts[1:5] == [*(f"z{dimension + 1}".translate(SUBSCRIPTS) for dimension in chosen), "KL(q‖p)"]
     assert "MMD" in texts[5:]
     assert np.allclose(pictures[0], tile(images, zoom=3), atol=1e-6)
 

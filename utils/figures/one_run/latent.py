@@ -9,6 +9,7 @@ from torch import Tensor
 from utils.figures.charts import Plane, View, density_panels, latent_histogram, scatter_views
 from utils.figures.images import tile
 from utils.figures.one_run.posteriors import Posteriors, to_numpy
+from utils.figures.style import latent_name
 from vae.models import VAE, sample_posterior
 
 PLANE_SIDE = 15  # decoded images on each side of a plane
@@ -75,7 +76,7 @@ def marginals(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
 def vector_samples(model: VAE, vectors: Tensor, classes: dict[str, np.ndarray], *, about: str) -> Figure:
     """Vectors (N, D) by class beside as many samples of the model, x ~ p(x|z), z ~ p(z); two dimensions of each."""
     drawn = to_numpy(model.likelihood.sample(model.decoder(model.prior.sample(len(vectors)))))
-    data, nothing, axes = to_numpy(vectors), np.empty((0, 2)), ("$x_1$", "$x_2$")
+    data, nothing, axes = to_numpy(vectors), np.empty((0, 2)), ("x₁", "x₂")
     views = [
         View(data[:, :2], nothing, axes, "test data"),
         View(drawn[:, :2], nothing, axes, "samples of the model", classless=True),
@@ -94,4 +95,6 @@ def latent_space(model: VAE, data: Tensor, labels: np.ndarray | None = None, *, 
     if z.shape[1] == 1:
         return latent_histogram(z[:, 0], labels, prior[:, 0], what=AGGREGATE, title=title)
     classes = {} if labels is None else {"class": labels}
-    return scatter_views([View(z[:, :2], prior[:, :2], ("$z_1$", "$z_2$"), what=AGGREGATE)], classes, title=title)
+    return scatter_views(
+        [View(z[:, :2], prior[:, :2], (latent_name(0), latent_name(1)), what=AGGREGATE)], classes, title=title
+    )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from utils.datasets import Dataset
+from utils.figures.style import latent_name
 from vae.divergences import kl_divergence
 from vae.evaluation.evaluator import ACTIVE_VARIANCE
 from vae.inputs import add_noise, to_network
@@ -32,7 +33,7 @@ class Posteriors:
 
     def label(self, dimension: int) -> str:
         """What pictures call a dimension."""
-        return f"$z_{{{dimension + 1}}}$"
+        return latent_name(dimension)
 
     def told(self, dimension: int) -> str:
         """The same with its KL, and whether it is used."""

@@ -79,7 +79,7 @@ def test_traversals_move_one_dimension_at_a_time_from_a_test_image_and_from_the_
     decoded.traversals(model, posteriors, about="a")
     (((from_image, from_prior), _),) = shown
     second = posteriors.order[1]
-    assert from_image.row_labels[1].startswith(f"$z_{{{second + 1}}}$  KL {posteriors.kl[second]:.2f}")
+    assert from_image.row_labels[1].startswith(f"{posteriors.label(second)}  KL {posteriors.kl[second]:.2f}")
     for panel, start in ((from_image, posteriors.mean[0]), (from_prior, torch.zeros(3))):
         for column, value in ((0, -1.96), (9, 1.96)):
             z = start.clone()
@@ -94,7 +94,7 @@ def test_traversals_of_a_model_with_classes_start_at_the_class_of_the_dimension(
     model = build_categorical_model((1, 32, 32), SubspaceMixture(2, 1, 3.0)).eval()
     decoded.traversals(model, read_posteriors(model, split("test", 4), 4), about="a")
     (((labelled, from_prior), _),) = shown
-    assert labelled.row_labels == ["class 0, $z_{1}$", "class 1, $z_{2}$"]
+    assert labelled.row_labels == ["class 0, z₁", "class 1, z₂"]
     with torch.inference_mode():
         expected = model.decode(torch.tensor([[0, 3 - 1.96]]))[0].numpy()  # second row, first column
     assert np.abs(from_prior.images[1, 0] - expected).max() < 1e-5

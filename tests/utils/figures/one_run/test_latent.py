@@ -83,7 +83,7 @@ def test_dimensions_are_ordered_by_their_kl_and_the_unused_are_told():
     each = kl_divergence(mean.unsqueeze(-1), logvar.unsqueeze(-1)).mean(0)
     torch.testing.assert_close(posteriors.kl, each.detach(), rtol=1e-4, atol=1e-6)
     assert posteriors.order[0] == 2 and posteriors.order[-1] == 1
-    assert posteriors.told(1) == "$z_{2}$  KL 0.00, unused"
+    assert posteriors.told(1) == "z₂  KL 0.00, unused"
     assert "unused" not in posteriors.told(2)
 
 
