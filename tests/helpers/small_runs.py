@@ -10,8 +10,9 @@ TIMINGS = ("seconds", "images_per_second")
 
 
 def config(experiment="exp", **flags):
-    """The configuration of such a run; a flag that is None is left out."""
-    flags = {"epochs": 2, **SMALL, **flags}
+    """The configuration of such a run, with perceptrons as the networks; a flag that is None is left out."""
+    network = {} if "network" in flags else {"network": "mlp", "hidden_units": 5}
+    flags = {"epochs": 2, **SMALL, **network, **flags}
     return RunConfig.from_flags(experiment, {name: value for name, value in flags.items() if value is not None})
 
 

@@ -23,7 +23,7 @@ DECODERS = [
     {"dataset": "digits", "network": "burgess"},
     {"dataset": "digits", "network": "resnet", "width": 4, "rec_dist": "gaussian-sigma"},
     {"dataset": "digits", "network": "mlp", "rec_dist": "continuous-bernoulli"},
-    {"dataset": "digits", "loss": "InfoCatVAE", "latent_dim": None},
+    {"dataset": "digits", "loss": "InfoCatVAE", "latent_dim": None, "network": None},
     {"dataset": "mixture2d"},
 ]
 

@@ -50,7 +50,7 @@ def own_loss(monkeypatch):
 
 @pytest.mark.parametrize("dataset", ["digits", "mixture2d"])
 def test_it_trains_evaluates_estimates_the_evidence_and_draws(dataset, own_loss, runtime):
-    small = config(dataset=dataset, loss=own_loss, rec_dist=None, importance_samples=20, latent_dim=3, epochs=3)
+    small = config(dataset=dataset, loss=own_loss, network=None, importance_samples=20, latent_dim=3, epochs=3)
     evaluation = run(small, replace(runtime, draw=draw_run))
     folder = runtime.results_dir / "exp"
     pictures = (RECONSTRUCTIONS, TRAVERSALS, SAMPLES) if dataset == "digits" else (LATENT, SAMPLES)

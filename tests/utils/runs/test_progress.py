@@ -25,7 +25,7 @@ def clock(monkeypatch):
 
 
 def test_a_run_says_first_what_it_will_do_then_has_a_table_of_its_epochs(runtime, capsys):
-    made = config(loss="dGJS", GJS_A=0.3, epochs=2)
+    made = config(loss="dGJS", GJS_A=0.3, network="burgess", epochs=2)
     run(made, runtime)
     aim, plan, legend, heads, first, second, *rest = capsys.readouterr().out.splitlines()
     assert aim.startswith("digits, dGJS (α = 0.3, λ = 1.0, ")
