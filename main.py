@@ -24,7 +24,8 @@ from utils.datasets import DatasetError
 from utils.flags import UsageError, build_parser
 from utils.grids.executors import find_executor
 from utils.grids.grid import configurations
-from utils.grids.sweep import SweepFailed, sweep
+from utils.grids.sweep import sweep
+from utils.grids.tally import SweepFailed
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, heed_cpu_limit, is_out_of_memory
 from utils.runs.config import RunConfig, check_dataset, settings_from
 from utils.runs.evaluate import evaluate_elsewhere, evaluate_only

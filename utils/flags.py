@@ -175,27 +175,11 @@ def add_several(parser: Parser) -> None:
 def add_folder(parser: Parser) -> None:
     """Add the flags of what is done in the results folder."""
     group = parser.add_argument_group("the results folder")
-    for name, text in (
-        ("--resume", "go on with an interrupted run, to the same bits"),
-        ("--report", "write report.html, table.md, table.csv; alone it runs nothing"),
-        ("--explore", "write explore.html, where the decoder runs in the browser; alone it runs nothing"),
-        ("--overwrite", "replace the run of that name; with --export, what it wrote before"),
-        ("--is-eval-only", "evaluate the saved model anew, do not train"),
-        ("--tensorboard", "write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed"),
-    ):
-        group.add_argument(name, action="store_true", help=text)
-    text = "write explore.html into EXPERIMENT/, of the runs and grids of these names or folders; it runs nothing"
-    group.add_argument("--compare", nargs="+", metavar="NAME", help=text)
+    add_deeds(group)
     every = Option("checkpoint_every", 1, "save all that --resume needs every N epochs", int, minimum=1)
     minutes = Option("checkpoint_minutes", None, "and every M minutes, within an epoch too", float, above=0)
     add_options(group, [every, minutes], several=False)
-    text = "write a run's latents, samples or reconstructions for other programs, or its decoder as ONNX"
-    group.add_argument("--export", choices=EXPORTS, help=text)
-    formats = list(dict.fromkeys(form for formats in EXPORTS.values() for form in formats))
-    text = "with --export: csv of latents, png of samples or reconstructions (default: npz)"
-    group.add_argument("--export-format", choices=formats, help=text)
-    samples = Option("samples", 10_000, "with --export samples: how many", int, minimum=1, maximum=10_000_000)
-    add_options(group, [samples], several=False)
+    add_export(group)
     group.add_argument(
         "--on", metavar="NAME", help="with --is-eval-only: the data set to judge by, in place of the run's own"
     )
@@ -208,6 +192,32 @@ def add_folder(parser: Parser) -> None:
     group.add_argument(
         "--results-dir", type=folder_path, metavar="DIR", help="where experiments lie (default: results)"
     )
+
+
+def add_deeds(group: Any) -> None:
+    """Add the flags that say what is to be done, in place of a new run or besides."""
+    for name, text in (
+        ("--resume", "go on with an interrupted run, to the same bits"),
+        ("--report", "write report.html, table.md, table.csv; alone it runs nothing"),
+        ("--explore", "write explore.html, where the decoder runs in the browser; alone it runs nothing"),
+        ("--overwrite", "replace the run of that name; with --export, what it wrote before"),
+        ("--is-eval-only", "evaluate the saved model anew, do not train"),
+        ("--tensorboard", "write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed"),
+    ):
+        group.add_argument(name, action="store_true", help=text)
+    text = "write explore.html into EXPERIMENT/, of the runs and grids of these names or folders; it runs nothing"
+    group.add_argument("--compare", nargs="+", metavar="NAME", help=text)
+
+
+def add_export(group: Any) -> None:
+    """Add the flags of exports."""
+    text = "write a run's latents, samples or reconstructions for other programs, or its decoder as ONNX"
+    group.add_argument("--export", choices=EXPORTS, help=text)
+    formats = list(dict.fromkeys(form for formats in EXPORTS.values() for form in formats))
+    text = "with --export: csv of latents, png of samples or reconstructions (default: npz)"
+    group.add_argument("--export-format", choices=formats, help=text)
+    samples = Option("samples", 10_000, "with --export samples: how many", int, minimum=1, maximum=10_000_000)
+    add_options(group, [samples], several=False)
 
 
 def add_machine(parser: Parser) -> None:

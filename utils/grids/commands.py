@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from utils.grids.grid import configurations, name_part, run_name
-from utils.grids.presets import EPOCHS, EPOCHS_OF, PRESETS
+from utils.grids.presets import EPOCHS, EPOCHS_OF, PRESETS, as_list
 from utils.runs.config import COMPOSED, RunConfig, default_options, flags_in_order, used_flags
 from utils.runs.folder import ResultsError
 from utils.runs.runtime import Runtime, flag_words
-from vae.options import OptionError
+from vae.options import OptionError, flag_of
 
 
 def run_command(folder: Path, config: RunConfig) -> str:
@@ -136,9 +136,8 @@ def command(folder: Path, flags: dict[str, Any], preset: str | None = None) -> s
     if preset:
         words += ["--preset", preset]
     for name, value in flags.items():
-        flag = name.replace("_", "-")
         if isinstance(value, bool):
-            words += [f"--{flag}" if value else f"--no-{flag}"]
+            words += [flag_of(name if value else f"no_{name}")]
         else:
-            words += flag_words(f"--{flag}", *(value if isinstance(value, list) else [value]))
+            words += flag_words(flag_of(name), *as_list(value))
     return shlex.join(words)

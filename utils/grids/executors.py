@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.machine.environment import MachineError
-from utils.machine.processes import Task, interrupt, side_by_side, silenced
+from utils.machine.processes import Result, Task, interrupt, side_by_side, silenced
 from utils.runs.folder import ResultsError
 
 CODE = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ RETRIES = 5  # of a task whose process, or whose machine, is lost
 SLURM_MINUTES = 24 * 60  # that a job may take unless SBATCH_TIMELIMIT is set; then it is queued again
 
 
-def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., Iterator[tuple[Task, Any | None]]]:
+def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., Iterator[tuple[Any, Any | None]]]:
     """The executor "ray" or "submitit", whose jobs write into the folder `logs`.
 
     Raises MachineError if the package is missing, or SLURM is, and ResultsError if `logs` is a link: nothing is written
@@ -43,8 +43,8 @@ def find_executor(name: str, gpus_per_run: float, logs: Path) -> Callable[..., I
 
 
 def on_ray(
-    work: Callable[[Task], Any], tasks: list[Task], announce: Callable[[Task], None], *, gpus_per_run: float
-) -> Iterator[tuple[Task, Any | None]]:
+    work: Callable[[Task], Result], tasks: list[Task], announce: Callable[[Task], None], *, gpus_per_run: float
+) -> Iterator[tuple[Task, Result | None]]:
     """Carry out the tasks on the Ray cluster that RAY_ADDRESS names, else on one of this machine alone."""
     import ray
 
@@ -72,7 +72,7 @@ def on_ray(
         ray.shutdown()
 
 
-def on_worker(folder: str, work: Callable[[Task], Any], task: Task) -> Any:
+def on_worker(folder: str, work: Callable[[Task], Result], task: Task) -> Result:
     """What a process of Ray does: in the folder where the sweep was started, so that relative paths hold."""
     os.chdir(folder)
     with silenced():
@@ -80,7 +80,7 @@ def on_worker(folder: str, work: Callable[[Task], Any], task: Task) -> Any:
 
 
 def on_slurm(
-    work: Callable[[Task], Any],
+    work: Callable[[Task], Result],
     tasks: list[Task],
     announce: Callable[[Task], None],
     *,
@@ -88,7 +88,7 @@ def on_slurm(
     logs: Path,
     cluster: str = "slurm",
     poll_seconds: float = 1,
-) -> Iterator[tuple[Task, Any | None]]:
+) -> Iterator[tuple[Task, Result | None]]:
     """Carry out the tasks as jobs of SLURM; as many tasks in each as there is room for on its GPU, if it has one.
 
     What sbatch takes from the environment holds: SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT.
@@ -143,10 +143,10 @@ def results_of(job: Any, tasks: list[Task]) -> list[tuple[Task, Any | None]]:
 class SideBySide:
     """What a job does: tasks side by side. As a class, it is queued again when its time is up or it is preempted."""
 
-    def __init__(self, work: Callable[[Task], Any], tasks: list[Task]):
+    def __init__(self, work: Callable[[Any], Any], tasks: list[Any]):
         self.work, self.tasks = work, tasks
 
-    def __call__(self) -> list[tuple[Task, Any | None]]:
+    def __call__(self) -> list[tuple[Any, Any | None]]:
         signal.signal(signal.SIGTERM, interrupt)
         return list(side_by_side(self.work, self.tasks, lambda task: None, jobs=len(self.tasks)))
 

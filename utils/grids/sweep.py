@@ -8,19 +8,18 @@ import gc
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from utils.datasets import portable_name
 from utils.datasets.record import check_same_data
 from utils.grids.duration import Forecast
 from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
-from utils.grids.summary import summary
+from utils.grids.tally import Outcome, Tally
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
 from utils.machine.processes import in_turn, side_by_side
-from utils.machine.signals import EndedAtOnce
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
@@ -28,18 +27,7 @@ from utils.runs.loading import check_fits, load_splits
 from utils.runs.progress import about
 from utils.runs.run import resume, run, try_out
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
-
-
-class SweepFailed(Exception):
-    """Some runs of a sweep failed; the message is one line."""
-
-
-class Outcome(NamedTuple):
-    """How a run ended, and a line on it."""
-
-    succeeded: bool
-    line: str
-
+from vae.options import flag_of
 
 Work = Callable[[RunConfig], Outcome]
 Announce = Callable[[RunConfig], None]
@@ -146,9 +134,8 @@ def check_same_configuration(run: SavedRun, config: RunConfig, mode: str | None)
     for name, value in {**config.flags(), "dataset": portable_name(config.dataset)}.items():
         optional = name in EVALUATION_OPTIONS
         if saved.get(name) != value and not (optional and mode == "is_eval_only"):
-            flag = "--" + name.replace("_", "-")
             remedy = "add --is-eval-only" if optional else "choose another name, or --overwrite to replace it"
-            raise ResultsError(f"{run.folder.path} has {flag} {saved.get(name)}, not {value}: {remedy}")
+            raise ResultsError(f"{run.folder.path} has {flag_of(name)} {saved.get(name)}, not {value}: {remedy}")
 
 
 def data_of(config: RunConfig) -> tuple[Any, ...]:
@@ -223,72 +210,3 @@ def outcome_of(result: Evaluation | Exception) -> Outcome:
         return Outcome(False, OUT_OF_MEMORY)
     traceback.print_exception(result)
     return Outcome(False, f"{type(result).__name__}, see above")
-
-
-@dataclass
-class Tally:
-    """Says what becomes of each run, and counts."""
-
-    configs: list[RunConfig]
-    runtime: Runtime
-    mode: str | None
-    queue: str  # what is said of a run that has to wait for its turn
-    forecast: Forecast  # of those that are carried out
-    at_work: set[str] = field(default_factory=set)
-    most: int = 1  # that have been at work at a time
-    ended: int = 0
-    failed: list[str] = field(default_factory=list)
-
-    def say(self, config: RunConfig, text: str) -> None:
-        number = self.configs.index(config) + 1
-        print(f"[{number}/{len(self.configs)}] {config.experiment}: {text}", flush=True)
-
-    def skip(self, config: RunConfig) -> None:
-        """A run has ended before."""
-        self.ended += 1
-        self.say(config, "ended before, skipped")
-
-    def announce(self, config: RunConfig) -> None:
-        """A run begins or goes on."""
-        begun = self.mode != "is_eval_only" and (self.runtime.results_dir / config.experiment / CONFIG).exists()
-        self.say(config, ("goes on" if begun else "begins") + self.queue)
-        self.forecast.start(config.experiment)
-        self.at_work.add(config.experiment)
-        self.most = max(self.most, len(self.at_work))
-
-    def add(self, config: RunConfig, outcome: Outcome | None) -> None:
-        """A run has ended."""
-        succeeded, line = outcome or Outcome(False, "its process was killed, for want of memory perhaps")
-        self.forecast.end(config.experiment, succeeded=succeeded)
-        self.at_work.discard(config.experiment)
-        self.ended += succeeded
-        self.failed += [] if succeeded else [config.experiment]
-        self.say(config, f"{'ended' if succeeded else 'failed'}, {line}{self.what_is_left()}")
-
-    def what_is_left(self) -> str:
-        """How many runs are done, and at work, and how long the rest takes; empty if there is none.
-
-        A cluster does not tell which of its runs wait, so nothing is said of time there.
-        """
-        over = self.ended + len(self.failed)
-        if over == len(self.configs):
-            return ""
-        at_work = f", {len(self.at_work)} at work" if self.at_work and not self.queue else ""
-        left = None if self.queue else self.forecast.left(self.most)
-        time = "" if left is None else f", {about(left)} left"
-        return f"; {over} of {len(self.configs)} runs done{at_work}{time}"
-
-    def interrupted(self, end: KeyboardInterrupt) -> Interrupted:
-        """What to raise after Ctrl-C."""
-        done = f"{self.ended} of {len(self.configs)} runs have ended"
-        others = "what others have is saved up to their last whole epoch"
-        if isinstance(end, EndedAtOnce):
-            done, others = f"at once; {done}", "others have what they had saved before"
-        return Interrupted(f"{str(end) or 'interrupted'}; {done}, {others}: {self.runtime.again}", end)
-
-    def finish(self) -> None:
-        """All runs have ended: their table. Raises SweepFailed if some failed."""
-        if self.failed:
-            raise SweepFailed(f"{len(self.failed)} of {len(self.configs)} runs failed: {', '.join(self.failed)}")
-        print(summary([read_run(self.runtime.results_dir / config.experiment) for config in self.configs]))
-        print(f"results in {self.runtime.results_dir}")

@@ -9,17 +9,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-Task = Any
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
 OF_TERMINALS = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 def in_turn(
-    work: Callable[[Task], Any], tasks: list[Task], announce: Callable[[Task], None]
-) -> Iterator[tuple[Task, Any]]:
+    work: Callable[[Task], Result], tasks: list[Task], announce: Callable[[Task], None]
+) -> Iterator[tuple[Task, Result]]:
     """Carry out work(task) on one task after the other, announcing each; yields (task, result) as one ends."""
     for task in tasks:
         announce(task)
@@ -27,8 +29,8 @@ def in_turn(
 
 
 def side_by_side(
-    work: Callable[[Task], Any], tasks: list[Task], announce: Callable[[Task], None], jobs: int
-) -> Iterator[tuple[Task, Any | None]]:
+    work: Callable[[Task], Result], tasks: list[Task], announce: Callable[[Task], None], jobs: int
+) -> Iterator[tuple[Task, Result | None]]:
     """Carry out work(task) on every task, `jobs` at a time, with the threads divided among them; announce each.
 
     Yields (task, result) as one ends, with None where its process ended without a result. A process that has done one
@@ -71,7 +73,7 @@ class Worker(NamedTuple):
     connection: Connection
 
 
-def start(work: Callable[[Task], Any], threads: int) -> Worker:
+def start(work: Callable[[Any], Any], threads: int) -> Worker:
     """Start a process that carries out work(task) on each task it is sent.
 
     Ctrl-C in a terminal, and its closing, are told to every process there. The new one never sees it, because it is
@@ -90,7 +92,7 @@ def start(work: Callable[[Task], Any], threads: int) -> Worker:
     return Worker(process, ours)
 
 
-def begin(work: Callable[[Task], Any], threads: int, connection: Connection) -> None:
+def begin(work: Callable[[Any], Any], threads: int, connection: Connection) -> None:
     """What a new process does."""
     with silenced(), contextlib.suppress(KeyboardInterrupt):
         signal.signal(signal.SIGTERM, interrupt)

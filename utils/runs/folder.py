@@ -216,41 +216,37 @@ class ResultsFolder:
         return load_tensors(path, remedy=remedy, **expected)
 
     def replace(self, name: str, write: Callable[[BinaryIO], Any]) -> Any:
-        """Write a file under another name, make sure that it is on the disk, and give it its own name.
-
-        Gives what `write` does. Raises ResultsError if it cannot be written; what stood there before is then untouched.
-        """
+        """Write a file as `replacing` has it, once it is on the disk; give what `write` does."""
         if not self.writes:
             return None
-        partial = self / partial_name(name)
-        with self.writing(name):
-            try:
-                partial.unlink(missing_ok=True)
-                with open(partial, "xb") as file:
-                    written = write(file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(partial, self / name)
-                return written
-            finally:
-                partial.unlink(missing_ok=True)
+        with self.replacing(name) as partial, open(partial, "xb") as file:
+            written = write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            return written
 
     def replace_folder(self, name: str, fill: Callable[[Path], Any]) -> Any:
-        """Make a folder of pictures under another name, and give it its own name.
-
-        Gives what `fill` does. Raises ResultsError if it cannot be written; what stood there before is then untouched.
-        """
+        """Make a folder of pictures as `replacing` has it; give what `fill` does."""
         if not self.writes:
             return None
+        with self.replacing(name) as partial:
+            partial.mkdir()
+            return fill(partial)
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """The path at which the block is to make a file or a folder, which then gets its own name.
+
+        Raises ResultsError if it cannot be written; what stood there before is then untouched.
+        """
         partial = self / partial_name(name)
         with self.writing(name):
             try:
                 remove(partial)
-                partial.mkdir()
-                filled = fill(partial)
-                remove(self / name)
+                yield partial
+                if partial.is_dir():
+                    remove(self / name)
                 os.replace(partial, self / name)
-                return filled
             finally:
                 remove(partial)
 

@@ -1,8 +1,9 @@
 """What a run shows: what it will do, a table of its epochs and how long the rest takes, and what came out."""
 
+import math
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -139,7 +140,7 @@ def digits(value: float | None) -> str:
     return "" if value is None else f"{value:#.4g}".rstrip(".")
 
 
-def fitting(columns: dict[str, int], terms: Any) -> dict[str, int]:
+def fitting(columns: dict[str, int], terms: Iterable[str]) -> dict[str, int]:
     """The columns that a terminal is wide enough for: the last terms, but for the loss, are left out if need be."""
     wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for name in list(terms)[:0:-1]:
@@ -197,7 +198,7 @@ def show_plan(config: RunConfig, splits: dict[str, Dataset], parameters: int, do
     train = splits["train"]
     kind = "images" if train.vectors is None else "vectors"
     sizes = " and ".join(f"{len(split):,} {name}" for name, split in splits.items())
-    steps = counted(-(-len(train) // config.batch_size), "step")
+    steps = counted(math.ceil(len(train) / config.batch_size), "step")
     before = f", {done} of them done" if done else ""
     epochs = f"{counted(config.epochs, 'epoch')} of {steps}{before}"
     print(f"{sizes} {kind}, {shape_note(train.image_shape)}; {parameters:,} parameters; {epochs}")

@@ -82,7 +82,7 @@ class Run:
         """Keep the environment that the run began with, and say so where it is another one now."""
         begun_with = {name: record[name] for name in self.environment}
         others = record.get("resumed_with", [])
-        others = others if isinstance(others, list) else [others]
+        others = others if isinstance(others, list) else [others]  # a single one in older files
         own = self.environment["machine"]["instructions"]  # which older files do not have
         known = {**begun_with, "machine": {"instructions": own, **begun_with["machine"]}}
         if self.environment != known:

@@ -13,7 +13,8 @@ from small_runs import metrics_of
 from utils.grids import ensembles as grid_ensembles
 from utils.grids.ensembles import ensembles, train_those_behind
 from utils.grids.grid import configurations
-from utils.grids.sweep import SweepFailed, sweep
+from utils.grids.sweep import sweep
+from utils.grids.tally import SweepFailed
 from utils.machine import compilation
 from utils.runs.config import RunConfig
 from utils.runs.folder import (

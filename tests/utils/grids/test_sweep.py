@@ -20,7 +20,8 @@ from utils.datasets import DatasetError
 from utils.grids.grid import configurations
 from utils.grids.presets import PRESETS
 from utils.grids.saved import saved_runs
-from utils.grids.sweep import SweepFailed, sweep
+from utils.grids.sweep import sweep
+from utils.grids.tally import SweepFailed
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, METRICS, MODEL, ResultsError, ResultsFolder
 from utils.runs.run import run

@@ -3,7 +3,7 @@
 import json
 
 from utils.grids.saved import saved_runs
-from utils.grids.summary import summary
+from utils.grids.tally import summary
 from utils.runs.folder import EVALUATION
 from written_runs import write_grid
 
