@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import shlex
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ from utils.grids.presets import PRESETS, SCALES
 from utils.runs.config import RunConfig
 from vae.losses import LOSSES
 from vae.models.networks import NETWORKS
+from vae.models.priors import PRIORS
+from vae.saved import build
 
 BY_NAME = {page.stem: page for page in DOCS}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -200,16 +203,17 @@ EXAMPLES = [page for page in DOCS if blocks(page, "python") and page.stem != "py
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run_from_top_to_bottom(page, monkeypatch, in_folder):
     code = "\n".join(blocks(page, "python"))
-    for registry, name in re.findall(r'^@(NETWORKS\.)?register\("(\w+)"', code, re.MULTILINE):
-        set_free(monkeypatch, NETWORKS if registry else LOSSES, name)
+    for registry, name in re.findall(r'^@(?:(\w+)\.)?register\("(\w+)"', code, re.MULTILINE):
+        set_free(monkeypatch, {"NETWORKS": NETWORKS, "PRIORS": PRIORS, "": LOSSES}[registry], name)
     in_folder(f"example_of_{page.stem}", code)
 
 
 def test_the_example_of_a_prior_of_ones_own_works(monkeypatch, in_folder):
-    set_free(monkeypatch, LOSSES, "LaplaceKL")
+    set_free(monkeypatch, PRIORS, "laplace")
     (example,) = blocks(BY_NAME["own"], "python")
     in_folder("laplace_prior", example)
-    model = vae.LOSSES["LaplaceKL"].build_model((1, 32, 32), 3, "gaussian", {})
-    terms = vae.build_loss("LaplaceKL", dataset_size=8, latent_dim=3)(model, torch.rand(8, 1, 32, 32))
+    chosen = {"prior": "laplace", "prior_components": None, "loss": "KL", "loss_options": {}}
+    model, loss = build(SimpleNamespace(latent_dim=3, rec_dist="gaussian", **chosen), (1, 32, 32), 8)
+    terms = loss(model, torch.rand(8, 1, 32, 32))
     assert terms.total.item() == pytest.approx((terms.reconstruction + terms.divergence).item())
     assert model.prior.log_prob(torch.zeros(3)).item() == pytest.approx(-3 * torch.tensor(2.0).log().item())

@@ -95,8 +95,8 @@ def build(config: Any, image_shape: tuple[int, ...], dataset_size: int) -> tuple
     if (posterior := getattr(config, "posterior", "diagonal")) != "diagonal":
         parts["posterior"] = posterior
     if name := getattr(config, "prior", None):
-        own = {"components": config.prior_components, "data_shape": image_shape}
-        parts["prior"] = lambda latent_dim, encoder: PRIORS.find(name)(latent_dim=latent_dim, encoder=encoder, **own)
+        prior, count = PRIORS.find(name), config.prior_components
+        parts["prior"] = lambda latent_dim, encoder: prior.of_model(latent_dim, count, encoder, image_shape)
     sizes = (image_shape, config.latent_dim, config.rec_dist)
     model = LOSSES.find(config.loss).build_model(*sizes, config.loss_options, **parts)
     loss = build_loss(config.loss, dataset_size=dataset_size, latent_dim=config.latent_dim, **config.loss_options)

@@ -16,6 +16,9 @@ from utils.runs.run import evaluation_if_ended, new_run, resumed_run
 from utils.runs.running import Run
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime, choose_compiled
 from vae.losses import LOSSES
+from vae.models import VAE
+from vae.models.posteriors import POSTERIORS
+from vae.models.priors import PRIORS
 from vae.training.ensemble import Ensemble
 
 # In these the runs of an ensemble may differ, and in what the loop allows; in all other settings they agree.
@@ -27,13 +30,11 @@ T = TypeVar("T")
 
 
 def ensembles(configs: list[RunConfig]) -> list[list[RunConfig]]:
-    """The runs, those together that can be trained as one. A run whose loss is not `batchable` is by itself,
-    and so is one whose prior draws in training, or whose posterior has a full covariance."""
+    """The runs, those together that can be trained as one. One that is not `batchable` is by itself."""
     found: list[list[RunConfig]] = []
     growing: dict[Any, list[RunConfig]] = {}
     for config in configs:
-        usual = config.prior in (None, "standard") and config.posterior == "diagonal"
-        batchable = LOSSES[config.loss].batchable and usual
+        batchable = is_batchable(config)
         free = FREE_TO_DIFFER | config.free_to_differ()
         shared = repr([getattr(config, field.name) for field in fields(config) if field.name not in free])
         members = growing.get(shared, [])
@@ -43,6 +44,12 @@ def ensembles(configs: list[RunConfig]) -> list[list[RunConfig]]:
         if batchable:
             growing[shared] = members
     return found
+
+
+def is_batchable(config: RunConfig) -> bool:
+    """Whether a run can be trained with others, as its loss and its prior say; with VAE's own posterior only."""
+    prior = config.prior is None or PRIORS[config.prior].batchable
+    return LOSSES[config.loss].batchable and prior and POSTERIORS[config.posterior].model is VAE
 
 
 def carry_out_as_one(

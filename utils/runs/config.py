@@ -12,7 +12,9 @@ from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experim
 from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
 from vae.models.networks import NETWORKS, check_shape
-from vae.models.settings import ModelSettings
+from vae.models.posteriors import POSTERIORS
+from vae.models.priors import PRIORS
+from vae.models.settings import COUNTING, ModelSettings
 from vae.options import OptionError, Settings, flag_of, nearest, setting
 from vae.registry import Registry
 from vae.training.settings import TrainingSettings
@@ -105,16 +107,23 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
 
     def check_latents(self) -> None:
         """Raise OptionError for a prior or a posterior that the loss, or each other, does not go with."""
-        loss = LOSSES[self.loss]
-        if self.prior and loss.priors is not None and self.prior not in loss.priors:
-            known = f"it knows {', '.join(loss.priors)} only" if loss.priors else "it has a prior of its own"
-            raise OptionError(f"--prior {self.prior}: --loss {self.loss} cannot be computed with it, {known}")
-        if self.prior_components and self.prior in (None, "standard"):
-            raise OptionError(f"--prior-components {self.prior_components}: expected --prior mixture or vamp besides")
-        if self.posterior == "full" and not loss.full_covariance:
-            raise OptionError(f"--posterior full: --loss {self.loss} is for diagonal ones only: leave it out")
-        if self.posterior == "full" and self.prior == "vamp":
-            raise OptionError("--posterior full: --prior vamp is a mixture of diagonal ones: leave one of them out")
+        loss, prior = LOSSES[self.loss], PRIORS[self.prior] if self.prior else None
+        known = [name for name in PRIORS.in_order() if loss.priors and issubclass(PRIORS[name], loss.priors)]
+        if prior and self.prior not in known:
+            why = f"it knows {', '.join(known)} only" if known else "it has a prior of its own"
+            raise OptionError(f"--prior {self.prior}: --loss {self.loss} cannot be computed with it, {why}")
+        if self.prior_components and not (prior and prior.counted):
+            counting = " or ".join(COUNTING)
+            raise OptionError(f"--prior-components {self.prior_components}: expected --prior {counting} besides")
+        if POSTERIORS[self.posterior].model.diagonal:
+            return
+        if not loss.full_covariance:
+            raise OptionError(
+                f"--posterior {self.posterior}: --loss {self.loss} is for diagonal ones only: leave it out"
+            )
+        if prior and prior.takes_encoder:
+            both = f"--posterior {self.posterior}: --prior {self.prior}"
+            raise OptionError(f"{both} is a mixture of diagonal ones: leave one of them out")
 
     def check_data(self) -> None:
         """Raise OptionError for a setting that the kind of data does not go with."""

@@ -79,8 +79,8 @@ class Objective(nn.Module, ABC):
     remedy: ClassVar[str] = "no option of this objective is known to regularise less or more"
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
-    # The names of the priors that --prior may choose for it; None: any. All it needs of them is what Prior offers.
-    priors: ClassVar[tuple[str, ...] | None] = ("standard",)
+    # What a prior has to be for --prior to choose it: a Prior, where that is all it needs; None: it has one of its own.
+    priors: ClassVar[type[Prior] | None] = StandardNormal
     # True: it takes the posterior by what an output's `divergences`, `parameters` and `draw` make of it, so that it is
     # for posteriors with a full covariance too.
     full_covariance: ClassVar[bool] = False

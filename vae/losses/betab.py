@@ -3,6 +3,7 @@
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
 from vae.losses.base import Display, Penalty, register
 from vae.models import VAE, VAEOutput
+from vae.models.priors import Prior
 from vae.options import Option
 
 
@@ -17,7 +18,7 @@ class CapacityLoss(AnnealedLoss):
     formula = "γ ∣KL(q‖p) − C∣"
     batchable = True
     full_covariance = True
-    priors = None
+    priors = Prior
     options = (
         Option("betaB_initC", 0.0, "capacity at the start, in nats", minimum=0),
         Option("betaB_finC", 25.0, "capacity at the end, in nats", minimum=0, regularises="less"),

@@ -9,6 +9,7 @@ from vae.distributed import gather, share
 from vae.divergences.numerics import gaussian_log_prob
 from vae.losses.base import Display, LossTerms, Objective, register
 from vae.models import VAE, VAEOutput, reparameterise
+from vae.models.priors import Prior
 from vae.options import Option
 
 SAMPLES = Option("bound_samples", 5, "samples K of z for each image", int, minimum=1, maximum=10_000)
@@ -26,7 +27,7 @@ class SampledBound(Objective):
     `divergence` is again what is left.
     """
 
-    priors = None
+    priors = Prior
     order: ClassVar[float] = 0.0  # alpha
 
     def __init__(self, *, bound_samples: int, **sizes: int):

@@ -22,7 +22,7 @@ class CategoricalLoss(Loss):
     """
 
     data = ("images",)
-    priors = ()
+    priors = None
     compilable = False  # how many latents are decoded is left to chance
     summary = "a class beside z, with a Gaussian for each class in prior and posterior"
     formula = "KL(q(c,z)‖p(c,z))"

@@ -5,7 +5,7 @@ from typing import Any
 from vae.divergences import cauchy_schwarz_divergence
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
-from vae.models.priors import GaussianMixture
+from vae.models.priors import GaussianMixture, Mixture
 from vae.options import Option
 
 
@@ -21,7 +21,7 @@ class CauchySchwarzLoss(Loss):
     summary = "Cauchy-Schwarz divergence to a learnt mixture of Gaussians"
     formula = "w D_CS(q, Σₖ pₖ/K)"
     batchable = True
-    priors = ("standard", "mixture", "vamp")
+    priors = Mixture
     options = (
         Option("components", 10, "components K of the prior", int, minimum=1, maximum=1_000),
         Option("CS_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),

@@ -10,6 +10,7 @@ from torch.nn import functional
 from vae.losses.annealing import REG_ANNEAL, AnnealedLoss
 from vae.losses.base import Display, LossTerms, Penalty, register
 from vae.models import VAE, VAEOutput, sample_posterior
+from vae.models.priors import Prior
 from vae.options import Option
 from vae.states import load_averages
 
@@ -38,7 +39,7 @@ class FactorLoss(AnnealedLoss):
         REG_ANNEAL,
     )
     batch_statistic = True
-    priors = None
+    priors = Prior
 
     def __init__(self, *, latent_dim: int, factor_G: float, lr_disc: float, **options: int):
         super().__init__(latent_dim=latent_dim, **options)

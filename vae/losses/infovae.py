@@ -13,7 +13,7 @@ from torch import Tensor
 from vae.divergences import energy_distance, imq_mmd, maximum_mean_discrepancy
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
-from vae.models.priors import StandardNormal
+from vae.models.priors import Prior, StandardNormal
 from vae.options import Option
 
 DISCREPANCIES = {"mmd": maximum_mean_discrepancy, "energy": energy_distance, "imq": imq_mmd}
@@ -24,7 +24,7 @@ class AggregateLoss(Loss):
 
     batch_statistic = True
     full_covariance = True
-    priors = None
+    priors = Prior
     discrepancy: ClassVar[str]  # its name in DISCREPANCIES
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:

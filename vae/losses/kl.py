@@ -2,6 +2,7 @@
 
 from vae.losses.base import Display, Loss, Penalty, register
 from vae.models import VAE, VAEOutput
+from vae.models.priors import Prior
 from vae.options import Option
 
 
@@ -13,7 +14,7 @@ class KLLoss(Loss):
     formula = "KL(q‖p)"
     batchable = True
     full_covariance = True
-    priors = None
+    priors = Prior
     remedy = "--loss betaH has a weight: --betaH-B below 1 regularises less, above 1 more"
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:

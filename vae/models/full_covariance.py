@@ -63,6 +63,8 @@ class FullEncoder(nn.Module):
 class FullCovarianceVAE(VAE):
     """q(z|x) = N(mean, L L^T), p(z) and p(x|z). Where one log-variance is asked of each dimension, it is its own."""
 
+    diagonal = False
+
     def forward(self, images: Tensor) -> FullOutput:
         """Encode and decode images (N, C, H, W) in [0, 1]."""
         mean, scale_tril = self.factors(images)

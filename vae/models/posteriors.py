@@ -1,20 +1,25 @@
 """The covariances that posteriors may have, and the building of a model."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from vae.models.full_covariance import FullCovarianceVAE, FullEncoder
 from vae.models.likelihoods import build_likelihood
-from vae.models.networks import Decoder, Encoder, build_network
+from vae.models.networks import Decoder, Encoder, Network, build_network
 from vae.models.priors import Prior, StandardNormal
 from vae.models.vae import VAE
 
-POSTERIORS: dict[str, tuple[type[nn.Module], type[VAE]]] = {
-    "diagonal": (Encoder, VAE),
-    "full": (FullEncoder, FullCovarianceVAE),
-}
+
+class Posterior(NamedTuple):
+    """What makes a model have a kind of posterior."""
+
+    encoder: Callable[[Network, int], nn.Module]  # of networks, for so many latent dimensions
+    model: type[VAE]
+
+
+POSTERIORS = {"diagonal": Posterior(Encoder, VAE), "full": Posterior(FullEncoder, FullCovarianceVAE)}
 
 
 def build_model(

@@ -7,6 +7,9 @@ from vae.models.posteriors import POSTERIORS
 from vae.models.priors import PRIORS
 from vae.options import Settings, setting
 
+# The priors of which --prior-components says how many of something they have.
+COUNTING = {name: PRIORS[name] for name in PRIORS.in_order() if PRIORS[name].counted}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings(Settings):
@@ -26,7 +29,7 @@ class ModelSettings(Settings):
     )
     prior_components: int | None = setting(
         None,
-        "components of --prior mixture (default: 10), pseudo-inputs of vamp (default: 100)",
+        ", ".join(f"{own.counted} of {name} (default: {own.usual_count})" for name, own in COUNTING.items()),
         minimum=1,
         maximum=10_000,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,7 @@ class VAE(nn.Module):
     What is said of images (N, C, H, W) holds for vectors (N, D) too.
     """
 
+    diagonal: ClassVar[bool] = True  # False: the posterior is more than a mean and a log-variance for each dimension
     mixed_precision: bool = False  # see run
     sampler: Distribution | None = None  # another source of latents than the prior, where one has been fitted
 

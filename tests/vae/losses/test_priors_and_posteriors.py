@@ -16,7 +16,7 @@ WITH_PRIOR = [
     (name, prior)
     for name in OUR_LOSSES
     for prior in PRIORS
-    if prior != "standard" and (LOSSES[name].priors is None or prior in LOSSES[name].priors)
+    if prior != "standard" and LOSSES[name].priors and issubclass(PRIORS[prior], LOSSES[name].priors)
 ]
 FULL = [name for name in OUR_LOSSES if LOSSES[name].full_covariance]
 
@@ -27,7 +27,7 @@ def make(loss, prior=None, posterior="diagonal", components=4, **options):
     chosen = {
         "prior": prior,
         "posterior": posterior,
-        "prior_components": components if prior in ("mixture", "vamp") else None,
+        "prior_components": components if prior and PRIORS[prior].counted else None,
     }
     config = SimpleNamespace(loss=loss, loss_options=options, latent_dim=3, rec_dist="gaussian", **chosen)
     return build(config, (1, 32, 32), 8)

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,7 @@ from torch.distributions import Distribution
 
 from vae.registry import Registry
 
-# Those that --prior can choose. An entry makes a prior of keywords: latent_dim, components (how many, or None), and the
-# encoder and data_shape of the model that it is to belong to.
-PRIORS: Registry[Callable[..., "Prior"]] = Registry("prior")
+PRIORS: Registry[type["Prior"]] = Registry("prior")  # those that --prior can choose
 
 KL_DRAWS = 64  # of an estimate of KL(q||p) in evaluation; in training it is one
 MOMENT_DRAWS = 10_000
@@ -22,8 +20,18 @@ class Prior(nn.Module, ABC):
     """p(z) of latents of `latent_dim` dimensions, with parameters if it is learnt.
 
     One's own has to say what its `distribution` is. All else follows from that, and is overridden where there is a
-    closed form.
+    closed form. Under `@PRIORS.register("name")`, `--prior` can choose it.
     """
+
+    counted: ClassVar[str | None] = None  # what --prior-components counts of it; None: it has nothing to count
+    usual_count: ClassVar[int] = 0  # how many of them it has unless it is said
+    takes_encoder: ClassVar[bool] = False  # True: it is made of the means and log-variances that the encoder gives
+    batchable: ClassVar[bool] = False  # True: runs with it may be trained as one, see Objective: it draws nothing
+
+    @classmethod
+    def of_model(cls, latent_dim: int, count: int | None, encoder: nn.Module, data_shape: tuple[int, ...]) -> "Prior":
+        """The prior that `--prior` means: with so many of what is counted, for the model with that encoder and data."""
+        return cls(latent_dim)
 
     def __init__(self, latent_dim: int):
         super().__init__()

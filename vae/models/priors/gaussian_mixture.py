@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from vae.models.priors.base import PRIORS
 from vae.models.priors.mixture import Mixture
 
-COMPONENTS = 10  # unless it is said how many
 LOGVAR_LIMIT = 2.0  # of a learnt component
 
 
+@PRIORS.register("mixture", place=2)
 class GaussianMixture(Mixture):
     """p(z) = 1/K sum_k N(mean_k, diag exp logvar_k), learnt: the prior of CSRAE (Tran et al. 2021, arXiv:2101.02149).
 
@@ -20,6 +20,15 @@ class GaussianMixture(Mixture):
     that is not needed may widen without end, for D_CS does not change with the scale of p and so does not see mass that
     is spread thin; but 1/K of the samples come from it.
     """
+
+    counted, usual_count = "components", 10
+
+    @classmethod
+    def of_model(
+        cls, latent_dim: int, count: int | None, encoder: nn.Module, data_shape: tuple[int, ...]
+    ) -> "GaussianMixture":
+        """With parameters for means and log-variances."""
+        return cls(count or cls.usual_count, latent_dim, network=False)
 
     def __init__(self, components: int, latent_dim: int, *, network: bool):
         super().__init__(latent_dim)
@@ -34,9 +43,3 @@ class GaussianMixture(Mixture):
         moments = self.start + self.network(self.numbers) if self.moments is None else self.moments
         mean, free = moments.chunk(2, dim=-1)
         return mean, LOGVAR_LIMIT * (free / LOGVAR_LIMIT).tanh()
-
-
-@PRIORS.register("mixture", place=2)
-def mixture(*, latent_dim: int, components: int | None, **model) -> GaussianMixture:
-    """A mixture of Gaussians whose means and log-variances are parameters."""
-    return GaussianMixture(components or COMPONENTS, latent_dim, network=False)
