@@ -199,8 +199,10 @@ def carry_out(command: Command) -> None:
 
 
 def write_pages(command: Command) -> None:
-    """Write the pages of an experiment that are asked for: the one to play with, and the report, which leads to it
-    and which a preset ends with."""
+    """Write the pages of an experiment that are asked for: the one to play with, and the report, which leads to it.
+
+    A preset ends with the report, asked for or not.
+    """
     if rank():
         return
     if command.explore or command.compare:

@@ -80,7 +80,7 @@ def test_so_does_a_step_of_runs_that_are_trained_as_one(cuda, monkeypatch):
     trainers = [Trainer(*pair, data, TrainingSettings(noise=0.5)) for pair in pairs]
     whole = Ensemble(trainers)
     for index in whole.order.split(64, dim=1):
-        whole.step(index)
+        whole.train_batch(index)
     whole.hand_back()
     assert [total.device for total in went_back] == [cuda, cuda]
     assert {means.sums.device for means in whole.means().values()} == {cuda}

@@ -10,7 +10,7 @@ weighted as one mixture (Owen and Zhou 2000, "Safe and effective importance samp
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -30,7 +30,7 @@ ADAPTED = {"laplace": 0.5, "posterior": 0.4, "prior": 0.1}
 POSTERIOR = {"posterior": 1.0}  # the importance weighted bound of Burda et al.; at K = 1 the ELBO
 
 MOST_IMAGES = 10_000  # that the evidence is estimated for, the first
-BATCH_SIZE = 20  # images at a time
+IMAGES_AT_ONCE = 20
 ROUND = 100  # draws per image at a time, at most
 DECODED = 500  # latents that are decoded at a time; on a CPU fewer and more are slower
 
@@ -41,8 +41,8 @@ WIDENING = 1.2  # of the Laplace approximation's standard deviations: tails too 
 
 RESAMPLES = 1000
 RESAMPLES_AT_ONCE = 50  # so that those of 10,000 images take 4 MB
-LEVEL = 0.95
-LOW = 0.01
+LEVEL = 0.95  # of the interval
+LOW = 0.01  # the quantile of effective sample sizes that is told too
 
 
 def estimate_evidence(
@@ -79,14 +79,9 @@ def estimate_evidence(
     """
     device = next(model.parameters()).device
     estimates, from_prior, from_sampler, binarised = [], [], [], False
-    pixels = torch.Generator().manual_seed(stream_seed(0, Stream.BINARISATION))
     with measuring(device, seed, Stream.EVIDENCE):
-        for start in range(0, min(len(data), MOST_IMAGES), BATCH_SIZE):
-            images = to_network(data[start : min(start + BATCH_SIZE, MOST_IMAGES)].cpu())
-            if model.likelihood.binary:
-                grey, images = images, images.bernoulli(generator=pixels)
-                binarised = binarised or not images.equal(grey)
-            images = images.to(device)
+        for images, changed in batches_of(data, binary=model.likelihood.binary):
+            images, binarised = images.to(device), binarised or changed
             log_weights = importance_log_weights(model, images, samples, inputs=add_noise(images, noise))
             estimates.append(torch.stack([log_evidence(log_weights), effective_sample_size(log_weights)]))
             from_prior.append(prior_sampling(model, images, decode_prior(model, samples)))
@@ -109,6 +104,18 @@ def estimate_evidence(
         "images": len(evidence),
         "binarised": binarised,
     }
+
+
+def batches_of(data: Tensor, *, binary: bool) -> Iterator[tuple[Tensor, bool]]:
+    """The examples that the evidence is estimated for, some at a time, and whether making them binary changed them."""
+    pixels = torch.Generator().manual_seed(stream_seed(0, Stream.BINARISATION))
+    for start in range(0, min(len(data), MOST_IMAGES), IMAGES_AT_ONCE):
+        images = to_network(data[start : min(start + IMAGES_AT_ONCE, MOST_IMAGES)].cpu())
+        if binary:
+            drawn = images.bernoulli(generator=pixels)
+            yield drawn, not drawn.equal(images)
+        else:
+            yield images, False
 
 
 def plain_sampling(name: str, parts: list[Tensor], resampling: int) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Ensemble:
         start = perf_counter()
         try:
             for chosen in batches:
-                self.step(chosen)
+                self.train_batch(chosen)
                 self.reporter.advance(chosen.numel())
             self.hand_back()
             means = self.means()
@@ -92,7 +92,7 @@ class Ensemble:
         seconds = perf_counter() - start
         return [errors[one] or one.end_epoch(means[one], len(batches), seconds) for one in self.trainers]
 
-    def step(self, chosen: Tensor) -> None:
+    def train_batch(self, chosen: Tensor) -> None:
         """One optimiser step of every member, on the images of its row of `chosen`, (M, B)."""
         images = to_network(self.data.index_select(0, chosen.flatten())).unflatten(0, chosen.shape)  # (M, B, C, H, W)
         inputs, noise = self.draw(images)
@@ -208,8 +208,8 @@ class Stack:
                     trainer.optimizer.state[tensor] = {"step": gathered["step"].clone(), **averages}
 
 
-class Objective(nn.Module):
-    """A trainer's loss and what it needs of the model, which is all but the networks."""
+class MemberObjective(nn.Module):
+    """A member's loss and what it needs of the model, which is all but the networks."""
 
     def __init__(self, trainer: Trainer):
         super().__init__()
@@ -226,14 +226,14 @@ class Group:
 
     def __init__(self, trainers: Sequence[Trainer]):
         self.trainers, self.means = trainers, Means()
-        self.objective = Stack([Objective(trainer) for trainer in trainers], trainers)
+        self.objective = Stack([MemberObjective(trainer) for trainer in trainers], trainers)
 
 
 def groups_of(trainers: Sequence[Trainer]) -> list[Group]:
     """The trainers in groups of the same kind of objective."""
     kinds: list[tuple[Any, list[Trainer]]] = []
     for trainer in trainers:
-        kind = kind_of(Objective(trainer))
+        kind = kind_of(MemberObjective(trainer))
         group = next((members for other, members in kinds if other == kind), None)
         if group is None:
             kinds.append((kind, group := []))
