@@ -11,7 +11,7 @@ from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_data
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experiment_name
 from vae.losses import LOSSES
 from vae.models.likelihoods import LIKELIHOODS
-from vae.models.networks import NETWORKS, check_shape
+from vae.models.networks import NETWORKS, check_shape, usual_network
 from vae.models.posteriors import POSTERIORS
 from vae.models.priors import PRIORS
 from vae.models.settings import COUNTING, ModelSettings
@@ -170,7 +170,7 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "RunConfig":
         """The configuration in a config.json; a setting or option that is younger than that has its default."""
-        usual = "mlp" if LIKELIHOODS[record["rec_dist"]].data == "vectors" else cls.network
+        usual = usual_network(LIKELIHOODS[record["rec_dist"]].data)
         settings = {"network": usual, **{name: value for name, value in record.items() if name not in RECORDED}}
         for part, registry in COMPOSED.items():
             options = settings.get(f"{part}_options", {})

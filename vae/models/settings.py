@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vae.models.likelihoods import LIKELIHOODS
+from vae.models.networks import usual_network
 from vae.models.posteriors import POSTERIORS
 from vae.models.priors import PRIORS
 from vae.options import Settings, setting
@@ -22,7 +23,9 @@ class ModelSettings(Settings):
         "bernoulli", "likelihood p(x|z); the normal ones are for vectors", choices=tuple(LIKELIHOODS)
     )
     loss: str = setting("GJS", "training objective, see below")
-    network: str = setting("burgess", "encoder and decoder, see below; of vectors it is mlp")
+    network: str = setting(
+        usual_network("images"), f"encoder and decoder, see below; of vectors it is {usual_network('vectors')}"
+    )
     latent_dim: int = setting(10, "dimensions of z", minimum=1, maximum=10_000)
     prior: str | None = setting(
         None, "prior p(z) (default: that of the loss, N(0, I) for most)", choices=tuple(PRIORS.in_order())

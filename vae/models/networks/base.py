@@ -22,6 +22,9 @@ class Network(ABC):
 
     summary: ClassVar[str]  # one line for the help
     shapes: ClassVar[str]  # those that it takes, in words
+    usual_for: ClassVar[str | None] = (
+        None  # "images" or "vectors" that have it where none is named; one network for each
+    )
     options: ClassVar[tuple[Option, ...]] = ()
 
     def __init__(self, data_shape: tuple[int, ...]):
@@ -70,17 +73,17 @@ class Decoder(nn.Module):
 def build_network(data_shape: tuple[int, ...], name: str | None = None, **options: Any) -> Network:
     """The network of that name for data of this shape, with options such as width=32 (the flag --width).
 
-    None stands for the usual one of the shape, see `usual_network`. Raises OptionError, in one line, for an unknown
+    None stands for the usual one, see `usual_network`. Raises OptionError, in one line, for an unknown
     name or option, for a value out of bounds, and for a shape that the network does not take.
     """
-    name = NETWORKS.name_of(name) if name else usual_network(data_shape)
+    name = NETWORKS.name_of(name) if name else usual_network("images" if len(data_shape) > 1 else "vectors")
     check_shape(name, data_shape)
     return NETWORKS[name](data_shape, **NETWORKS.resolve_options(name, options))
 
 
-def usual_network(data_shape: tuple[int, ...]) -> str:
-    """The name of the network that data of this shape have where none is named: burgess of images, mlp of vectors."""
-    return "burgess" if len(data_shape) > 1 else "mlp"
+def usual_network(kind: str) -> str:
+    """The name of the network that "images" or "vectors" have where none is named."""
+    return next(name for name in NETWORKS if NETWORKS[name].usual_for == kind)
 
 
 def check_shape(name: str, data_shape: tuple[int, ...]) -> None:

@@ -56,6 +56,7 @@ class Burgess(Network):
 
     summary = "the paper's: convolutions of 32 channels down to 4x4, two hidden layers of 256 units"
     shapes = "square images of 16, 32, 64, 128 or 256 pixels"
+    usual_for = "images"
 
     @staticmethod
     def takes(data_shape: tuple[int, ...]) -> bool:

@@ -17,6 +17,7 @@ class Perceptrons(Network):
 
     summary = "multilayer perceptrons, for images as for vectors"
     shapes = "any"
+    usual_for = "vectors"
     options = (
         Option("hidden_units", 128, "units of a hidden layer", int, minimum=1),
         Option("hidden_layers", 2, "hidden layers of the encoder, and of the decoder", int, minimum=1, maximum=100),

@@ -36,8 +36,12 @@ def test_a_family_has_networks_for_the_shapes_that_it_takes_and_refuses_others(n
 
 @pytest.mark.parametrize(("shape", "name"), [((1, 32, 32), "burgess"), ((3, 64, 64), "burgess"), ((5,), "mlp")])
 def test_data_get_the_usual_networks_of_their_shape(shape, name):
-    assert usual_network(shape) == name
     assert type(build_network(shape)) is NETWORKS[name]
+
+
+@pytest.mark.parametrize("kind", ["images", "vectors"])
+def test_one_network_is_the_usual_one_of_each_kind_of_data(kind):
+    assert [name for name in NETWORKS if NETWORKS[name].usual_for == kind] == [usual_network(kind)]
 
 
 def test_a_shape_that_no_network_takes_is_refused():
@@ -122,6 +126,6 @@ def test_a_family_of_ones_own_is_known_by_its_name(monkeypatch):
             size = torch.Size(self.data_shape)
             return nn.Sequential(nn.Linear(latent_dim, size.numel()), nn.Unflatten(-1, size))
 
-    assert usual_network((1, 32, 32)) == "burgess"
+    assert usual_network("images") == "burgess"
     model = build_model((3, 6, 9), latent_dim=2, network="linear")
     assert model(torch.rand(4, 3, 6, 9)).decoded.shape == (4, 3, 6, 9)
