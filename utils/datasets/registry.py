@@ -29,6 +29,7 @@ class Placed(NamedTuple):
 
     loader: Loader
     kind_of: Callable[[Path], str] | None
+    resized: bool
     defaults: dict[str, dict[str, Any]]
 
 
@@ -50,16 +51,18 @@ def register(*names: str, kind: str = "images", defaults: dict[str, Any] | None 
     return decorate
 
 
-def register_path(kind: str, kind_of: Callable[[Path], str] | None = None, **defaults: dict[str, Any]):
+def register_path(
+    kind: str, kind_of: Callable[[Path], str] | None = None, *, resized: bool = False, **defaults: dict[str, Any]
+):
     """Decorator: loads the names `kind:PATH` with the function `loader(name, split, path, size) -> Dataset`.
 
     The loader is given the file or folder at PATH, which exists, and the name that results may record; one of pictures
-    that are resized, see `is_resized`, also their `side` and the folder `cache` for what it has prepared. Where there
+    that are `resized`, to any side, also their `side` and the folder `cache` for what it has prepared. Where there
     may be "vectors" as well as "images", `kind_of` tells them apart, and `defaults` are settings as above by either.
     """
 
     def decorate(loader):
-        _PLACED[kind] = Placed(loader, kind_of, defaults)
+        _PLACED[kind] = Placed(loader, kind_of, resized, defaults)
         return loader
 
     return decorate
@@ -113,7 +116,8 @@ def is_dataset(name: str) -> bool:
 
 def is_resized(name: str) -> bool:
     """Whether a data set consists of pictures that are resized as they are read, to any side."""
-    return path_kind(name) == "folder"
+    kind = path_kind(name)
+    return kind is not None and _PLACED[kind].resized
 
 
 def portable_name(name: str) -> str:

@@ -47,7 +47,7 @@ class Prepared:
     note: str
 
 
-@register_path("folder")
+@register_path("folder", resized=True)
 def load(
     name: str, split: str, path: Path, size: int | None, side: int | None = None, cache: Path | None = None
 ) -> Dataset:
