@@ -11,15 +11,9 @@ from vae.losses import LOSSES
 # No part of what a run is: what was measured of it, and whether it was compiled, which is a matter of rounding.
 INCIDENTAL = ("evaluate_every", *EVALUATION_OPTIONS, "compile")
 UNTOLD = {"dataset", "rec_dist", "loss", "seed", *INCIDENTAL}  # in labels
-TERMS = {  # quantities whose names are not their identifiers with spaces
-    "reconstruction": "reconstruction error",
-    "elbo": "ELBO",
-    "alpha": "α",
-    "kl_to_posterior": "between q and N, weight 1 − α",
-    "kl_to_prior": "between p and N, weight α",
-    "class_kl": "KL of the class",
-    "latent_kl": "KL of z",
-}
+# Quantities whose names are not their identifiers with spaces, those of every loss and those that a loss adds.
+TERMS = {"reconstruction": "reconstruction error", "elbo": "ELBO"}
+TERMS |= {name: words for loss in LOSSES.values() for name, words in loss.extras_called.items()}
 
 
 def count_of(count: int, noun: str) -> str:

@@ -72,6 +72,7 @@ class Objective(nn.Module, ABC):
     formula: ClassVar[str]  # the divergence with its weight, for the docs
     options: ClassVar[tuple[Option, ...]] = ()
     display: ClassVar[Display]  # how tables and figures show it
+    extras_called: ClassVar[dict[str, str]] = {}  # in figures, where that is not the name of an extra with spaces
     swept: ClassVar[str | None] = None  # the option whose values are compared, and of which the best is chosen
     learns: ClassVar[str | None] = None  # the loss whose swept option this one learns
     learnt_as: ClassVar[str | None] = None  # what it records the learnt value as, one of its extras

@@ -26,6 +26,7 @@ class CategoricalLoss(Loss):
     compilable = False  # how many latents are decoded is left to chance
     summary = "a class beside z, with a Gaussian for each class in prior and posterior"
     formula = "KL(q(c,z)‖p(c,z))"
+    extras_called = {"class_kl": "KL of the class", "latent_kl": "KL of z"}
     options = (
         Option("classes", 10, "classes K; z has K times --subspace-dim dimensions", kind=int, minimum=1, maximum=100),
         Option("subspace_dim", 2, "dimensions of z that belong to each class", kind=int, minimum=1, maximum=100),

@@ -42,6 +42,10 @@ class GeometricJSLoss(Loss):
     batchable = True
     full_covariance = True
     swept = "GJS_A"
+    extras_called = {
+        "kl_to_posterior": "between q and N, weight 1 − α",
+        "kl_to_prior": "between p and N, weight α",
+    }
     dual: ClassVar[bool] = False
 
     def __init__(self, *, GJS_A: float, GJS_B: float, GJS_invA: bool, **sizes: int):
@@ -81,6 +85,7 @@ class LearntGeometricJSLoss(GeometricJSLoss):
     swept = None
     learns = "GJS"
     learnt_as = "alpha"
+    extras_called = {"alpha": "α", **GeometricJSLoss.extras_called}
 
     def __init__(self, **options: Any):
         super().__init__(**options)
