@@ -8,10 +8,12 @@ from utils.figures.charts import overlaid_curves
 from utils.figures.style import colors_by_label
 from utils.grids.saved import SavedRun
 from utils.pages import data_address
-from utils.results.groups import Estimate
+from utils.results.cells import estimate_text
+from utils.results.groups import Estimate, estimate
 from utils.results.labels import INCIDENTAL, count_of, run_label, table_order, told_flags, varying_flags
 from utils.runs.folder import ResultsError
 from vae.losses import LOSSES
+from vae.options import flag_of
 
 Configuration = list[SavedRun]  # runs that differ in nothing but their seeds
 
@@ -50,17 +52,11 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
         "formula": loss.formula,
         "summary": loss.summary,
         "color": color,
-        "squared_error": in_words({seed: test["squared_error"] for seed, test in tests.items()}),
-        "kl": in_words(rates),
+        "squared_error": estimate_text(estimate(own, "squared_error")),
+        "kl": estimate_text(Estimate(rates)),
         "used": f"{used} of {own[0].config.latent_dim}",
         "seeds": count_of(len(own), "seed"),
     }
-
-
-def in_words(values: dict[int, float]) -> str:
-    """The mean over seeds ± half of its 95 % interval; of one seed its value."""
-    found = Estimate(values)
-    return f"{found.mean:.2f}" + (f" ± {found.half_width:.2f}" if found.half_width is not None else "")
 
 
 def common_settings(groups: Sequence[Configuration]) -> str:
@@ -87,7 +83,7 @@ def differing_settings(groups: Sequence[Configuration]) -> dict[str, list[str]]:
     flags = [own[0].config.flags() for own in groups]
     names = dict.fromkeys(name for own in flags for name in own if name not in ("loss", *UNCOMPARED))
     values = {name: [str(own.get(name, "–")) for own in flags] for name in names}
-    return {f"--{name.replace('_', '-')}": own for name, own in values.items() if len(set(own)) > 1}
+    return {flag_of(name): own for name, own in values.items() if len(set(own)) > 1}
 
 
 def colors_of(groups: Sequence[Configuration], labels: Sequence[str]) -> dict[str, str]:

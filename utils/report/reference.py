@@ -12,7 +12,8 @@ from statistics import fmean
 
 from utils.grids.presets import ALPHAS
 from utils.report.claims import Lines, differences, in_short, verdicts
-from utils.results.cells import TITLES, markdown_rows, number, title
+from utils.report.tables import dataset_place
+from utils.results.cells import markdown_rows, number, title
 from utils.results.claims import Column, Model, read_columns
 from utils.results.paper_claims import BETA, BY_PRIOR, CLAIMS, EVIDENCE, KL, LEARNT, MMD, RKL, chosen, dual, primal
 from utils.results.paper_numbers import NUMBERS, PaperNumber
@@ -35,7 +36,7 @@ MODELS = {
 def columns_of(folders: Sequence[str], reference: Path) -> list[Column]:
     """The reference runs, in the order of the paper's table."""
     found = read_columns(*(reference / name for name in folders))
-    return sorted(found, key=lambda column: (list(TITLES).index(column.dataset), column.rec_dist))
+    return sorted(found, key=lambda column: (dataset_place(column.dataset), column.dataset, column.rec_dist))
 
 
 # Tables

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
+from utils.results.cells import estimate_text
 from utils.results.groups import Estimate, difference, estimate
 from utils.results.labels import (
     INCIDENTAL,
@@ -109,7 +110,7 @@ class Cell:
             return "not ended" if self.replicates else ""
         own = self.replicates
         remarks = [flag_label(own.option, own.value)] if self.chosen and split == "test" else []
-        return estimate_text(found, seeds, remarks)
+        return estimate_text(found, *remarks, *seeds_remark(found, seeds))
 
     @cached_property
     def difference(self) -> Estimate | None:
@@ -120,14 +121,13 @@ class Cell:
 
     def difference_text(self, seeds: int | None) -> str:
         """That difference, with its sign; empty if there is none."""
-        return estimate_text(self.difference, seeds, sign="+") if self.difference else ""
+        found = self.difference
+        return estimate_text(found, *seeds_remark(found, seeds), sign="+") if found else ""
 
 
-def estimate_text(found: Estimate, seeds: int | None, remarks: Sequence[str] = (), sign: str = "") -> str:
-    """Mean ± half of the interval; in brackets remarks, and the number of seeds unless it is `seeds`."""
-    interval = f" ± {found.half_width:.2f}" if found.half_width is not None else ""
-    remarks = [*remarks, *([count_of(found.count, "seed")] if found.count != seeds else [])]
-    return f"{found.mean:{sign}.2f}{interval}" + (f" ({', '.join(remarks)})" if remarks else "")
+def seeds_remark(found: Estimate, seeds: int | None) -> list[str]:
+    """How many seeds an estimate is of, unless it is `seeds`."""
+    return [] if found.count == seeds else [count_of(found.count, "seed")]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ def number(values: Mapping[int, float], *remarks: str, digits: int = 2, sign: st
     if not values:
         return ""
     found = Estimate(values)
+    seeds = [str(found.count)] if found.count != FEWEST_SEEDS else []
+    return estimate_text(found, *remarks, *seeds, digits=digits, sign=sign)
+
+
+def estimate_text(found: Estimate, *remarks: str, digits: int = 2, sign: str = "") -> str:
+    """Mean ± half of the interval, where there is one; in brackets remarks."""
     half = f" ± {found.half_width:.{digits}f}" if found.half_width is not None else ""
-    remarks = (*remarks, *([str(found.count)] if found.count != FEWEST_SEEDS else []))
     return f"{found.mean:{sign}.{digits}f}{half}" + (f" ({', '.join(remarks)})" if remarks else "")

@@ -12,9 +12,11 @@ import main as command_line
 import vae
 from browser import opened
 from small_runs import SMALL
-from utils.explore.comparison import configurations, in_words
+from utils.explore.comparison import configurations
 from utils.explore.decoders import describe
 from utils.grids.saved import read_run
+from utils.results.cells import estimate_text
+from utils.results.groups import estimate
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
 from vae.models import build_model
@@ -136,8 +138,8 @@ def test_seeds_of_a_configuration_are_one_row_with_an_interval(tmp_path):
         write_run(tmp_path / str(seed), RunConfig.from_flags(str(seed), {"dataset": "digits", "seed": seed}), error)
     (own,) = configurations([read_run(tmp_path / str(seed)) for seed in (0, 1)])
     assert [run.config.seed for run in own] == [0, 1]
-    assert in_words({0: 1.0, 1: 3.0}) == "2.00 ± 12.71"
-    assert in_words({0: 1.0}) == "1.00"
+    assert estimate_text(estimate(own, "squared_error")) == "2.00 ± 12.71"
+    assert estimate_text(estimate(own[:1], "squared_error")) == "1.00"
 
 
 def test_a_click_on_the_map_picks_the_image_there(folder):
