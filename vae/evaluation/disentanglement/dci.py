@@ -9,6 +9,9 @@ from vae.evaluation.information import entropy
 
 FOLDS = 5
 PENALTIES = torch.logspace(0, -4, 13, dtype=torch.float64)  # of the lasso; 1 leaves no coefficient
+SWEEPS, CONVERGED = 1000, 1e-9  # of the coordinate descent: at most so many, until no coefficient moves by more
+COLLAPSED = 1e-6  # standard deviation, or variance, of a dimension that says nothing: what it is divided by at least
+TINY = 1e-300  # what sums of importances are divided by at least, so that 0 / 0 is 0
 
 
 @METRICS.register("dci", place=4)
@@ -30,7 +33,7 @@ def dci(mean: Tensor, factors: Tensor) -> dict[str, float]:
     """
     factors = varying(factors).double()
     mean = mean.double()
-    x = (mean - mean.mean(0)) / mean.std(0).clamp(min=1e-6)
+    x = (mean - mean.mean(0)) / mean.std(0).clamp(min=COLLAPSED)
     y = (factors - factors.mean(0)) / factors.std(0)
     folds = torch.randperm(len(x)).tensor_split(FOLDS)
     covariances = torch.stack([x[fold].T @ x[fold] for fold in folds]) / len(x)
@@ -38,8 +41,9 @@ def dci(mean: Tensor, factors: Tensor) -> dict[str, float]:
     covariance, target = covariances.sum(0), targets.sum(0)
 
     covariances, targets = covariances.unsqueeze(1), targets.unsqueeze(1)  # (folds, penalties, ...)
+    # Each fold is left out once. What is left has fewer examples, and a penalty that is smaller in proportion.
     w = lasso(covariance - covariances, target - targets, (1 - 1 / FOLDS) * PENALTIES.view(-1, 1, 1))
-    errors = 1 + (w * (covariances @ w - 2 * targets)).sum((0, 2))  # of what was left out; 1 is the variance of y
+    errors = 1 + (w * (covariances @ w - 2 * targets)).sum((0, 2))  # |y - x w|^2 of what was left out; 1 is that of y
     error, best = errors.min(0)
 
     importance = lasso(covariance, target, PENALTIES[best]).abs()
@@ -50,28 +54,28 @@ def dci(mean: Tensor, factors: Tensor) -> dict[str, float]:
     }
 
 
-def lasso(covariance: Tensor, target: Tensor, penalty: Tensor, sweeps: int = 1000) -> Tensor:
+def lasso(covariance: Tensor, target: Tensor, penalty: Tensor) -> Tensor:
     """Minimise w' covariance w / 2 - target' w + penalty |w|_1 for each column of target, by coordinate descent.
 
     covariance (..., latent_dim, latent_dim), target (..., latent_dim, K), and a penalty that can be added to target;
     returns their sum's shape.
     """
     w = torch.zeros_like(target + penalty)
-    for _ in range(sweeps):
+    for _ in range(SWEEPS):
         before = w.clone()
         for j in range(w.shape[-2]):
             row = slice(j, j + 1)
             scale = covariance[..., row, row]
             residual = target[..., row, :] - covariance[..., row, :] @ w + scale * w[..., row, :]
-            w[..., row, :] = residual.sign() * (residual.abs() - penalty).clamp(min=0) / scale.clamp(min=1e-6)
-        if (w - before).abs().max() < 1e-9:
+            w[..., row, :] = residual.sign() * (residual.abs() - penalty).clamp(min=0) / scale.clamp(min=COLLAPSED)
+        if (w - before).abs().max() < CONVERGED:
             break
     return w
 
 
 def weighted_concentration(importance: Tensor) -> float:
     """The mean of the rows' concentrations, each weighted by its sum; 0 where all are zeros."""
-    weight = importance.sum(1) / importance.sum().clamp(min=1e-300)
+    weight = importance.sum(1) / importance.sum().clamp(min=TINY)
     return (weight * concentration(importance)).sum().item()
 
 
@@ -81,6 +85,6 @@ def concentration(importance: Tensor) -> Tensor:
     A row of zeros has 0; with a single column every other row has 1.
     """
     total = importance.sum(1, keepdim=True)
-    spread = entropy(importance / total.clamp(min=1e-300))
-    limit = entropy(torch.full_like(importance[:1], 1 / importance.shape[1])).clamp(min=1e-300)
+    spread = entropy(importance / total.clamp(min=TINY))
+    limit = entropy(torch.full_like(importance[:1], 1 / importance.shape[1])).clamp(min=TINY)
     return torch.where(total.squeeze(1) > 0, 1 - spread / limit, 0.0)
