@@ -1,7 +1,5 @@
 """Bounds of log p(x) by several samples: the importance weighted bound, and the variational Renyi bound."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
@@ -28,7 +26,7 @@ class SampledBound(Objective):
     """
 
     priors = Prior
-    order: ClassVar[float] = 0.0  # alpha
+    order: float = 0.0  # alpha
 
     def __init__(self, *, bound_samples: int, **sizes: int):
         super().__init__(**sizes)

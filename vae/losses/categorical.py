@@ -40,7 +40,7 @@ class CategoricalLoss(Loss):
     )
 
     def __init__(self, *, classes: int, subspace_dim: int, prior_scale: float, single_decode: bool, **sizes: int):
-        super().__init__(**sizes)
+        super().__init__(**sizes)  # the options are all of the model, see build_model
 
     @classmethod
     def fixed_latent_dim(cls, options: dict[str, Any]) -> int:

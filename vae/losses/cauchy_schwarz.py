@@ -34,7 +34,7 @@ class CauchySchwarzLoss(Loss):
 
     def __init__(self, *, components: int, CS_B: float, prior_network: bool, **sizes: int):
         super().__init__(**sizes)
-        self.weight = CS_B
+        self.weight = CS_B  # the other options are of the prior, see build_prior
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         divergence = cauchy_schwarz_divergence(output.mean, output.logvar, *model.prior.components()).mean()

@@ -6,8 +6,6 @@ many draws. The estimate is the unbiased one, so that its mean over batches of a
 may be a little below zero.
 """
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from vae.divergences import energy_distance, imq_mmd, maximum_mean_discrepancy
@@ -25,7 +23,7 @@ class AggregateLoss(Loss):
     batch_statistic = True
     full_covariance = True
     priors = Prior
-    discrepancy: ClassVar[str]  # its name in DISCREPANCIES
+    discrepancy: str  # its name in DISCREPANCIES
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         return self.weighted(self.estimate(model, output))

@@ -118,9 +118,8 @@ class CategoricalVAE(VAE):
 def most_probable(logits: Tensor, class_mean: Tensor, class_logvar: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log-variance of the Gaussian of each image's most probable class."""
     label = logits.argmax(-1, keepdim=True).unsqueeze(-1)
-    return torch.take_along_dim(class_mean, label, 1).squeeze(1), torch.take_along_dim(class_logvar, label, 1).squeeze(
-        1
-    )
+    mean, logvar = (torch.take_along_dim(part, label, 1).squeeze(1) for part in (class_mean, class_logvar))
+    return mean, logvar
 
 
 def build_categorical_model(

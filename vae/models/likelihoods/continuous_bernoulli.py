@@ -10,6 +10,7 @@ from vae.models.likelihoods.base import LIKELIHOODS, Likelihood
 # log(sinh h / h) = sum over n from 1 of 4^n B_2n / (2n (2n)!) h^2n, with the Bernoulli numbers B. For h up to NEAR
 # these terms have all the digits of float64; beyond, the closed forms lose none.
 NEAR = 0.5
+FLAT = 1e-3  # of |eta|: up to it, what the first order of a draw leaves out is below the rounding of float32
 SERIES = (
     *(1 / 6, -1 / 180, 1 / 2835, -1 / 37800, 1 / 467775, -691 / 3831077250, 2 / 127702575),
     *(-3617 / 2605132530000, 43867 / 350813659321125, -174611 / 15313294652906250),
@@ -45,8 +46,9 @@ class ContinuousBernoulli(Likelihood):
         -eta. Next to eta = 0, where it is uniform, to first order.
         """
         u, eta = torch.rand_like(output), -output.abs()
-        closed = torch.log1p(u * torch.expm1(torch.where(eta > -1e-3, -1, eta))) / torch.where(eta > -1e-3, -1, eta)
-        x = torch.where(eta > -1e-3, u + u * (1 - u) * eta / 2, closed)
+        is_flat = eta > -FLAT
+        steep = torch.where(is_flat, -1, eta)  # what the closed form sees: any number will do where it is not taken
+        x = torch.where(is_flat, u + u * (1 - u) * eta / 2, torch.log1p(u * torch.expm1(steep)) / steep)
         return torch.where(output > 0, 1 - x, x)
 
     def information(self, output: Tensor) -> Tensor:

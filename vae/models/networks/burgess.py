@@ -1,5 +1,6 @@
-"""The convolutional encoder and decoder of Burgess et al. 2018 ("Understanding disentangling in beta-VAE",
-arXiv:1804.03599, appendix A), as the geometric Jensen-Shannon paper uses them.
+"""The convolutional encoder and decoder of Burgess et al. 2018, as the geometric Jensen-Shannon paper uses them.
+
+Source: "Understanding disentangling in beta-VAE", arXiv:1804.03599, appendix A.
 
 Encoder: 4x4 convolutions of stride 2 and 32 channels until the image is 4x4 (three for 32x32, four for
 64x64, and so on), two hidden layers of 256 units, ReLU throughout, and a linear head. The decoder is its mirror image.

@@ -9,11 +9,11 @@ from vae.models.priors.mixture import Mixture
 
 @PRIORS.register("vamp", place=3)
 class VampPrior(Mixture):
-    """p(z) = 1/K sum_k q(z|u_k): the posteriors of K pseudo-inputs u_k, which are learnt (Tomczak and Welling 2018,
-    arXiv:1705.07120).
+    """p(z) = 1/K sum_k q(z|u_k): the posteriors of K pseudo-inputs u_k, which are learnt.
 
     Images are the sigmoids of parameters, in [0, 1]; vectors are parameters themselves. Both start at N(0, 1). The
-    encoder is the model's own, whose parameters it is that are trained: it is no part of this module's state.
+    encoder is the model's own and is trained as such: it is no part of this module's state. Source: Tomczak and Welling
+    2018 (arXiv:1705.07120).
     """
 
     counted, usual_count = "pseudo-inputs", 100
