@@ -244,11 +244,7 @@ def density_panels(panels: dict[str, tuple[np.ndarray, np.ndarray]], *, title: s
     bins = int(np.clip(1.3 * np.sqrt(min(len(z) for z, _ in panels.values())), 12, 60))
     edges = np.linspace(-limit, limit, bins + 1)
     for (name, (z, prior)), axes in zip(panels.items(), grid):
-        area = {
-            "histtype": "stepfilled",
-            "color": AGGREGATE_COLOR,
-            "alpha": 0.55,
-        }  # one shape: bars take thrice as long
+        area = {"histtype": "stepfilled", "color": AGGREGATE_COLOR, "alpha": 0.55}  # bars take thrice as long to draw
         axes.hist(z, edges, density=True, label="aggregate posterior q(zⱼ)", **area)
         axes.hist(prior, edges, density=True, histtype="step", color=INK, linewidth=0.9, label="prior p(zⱼ)")
         axes.set_title(name, fontsize=7.5, loc="left")

@@ -27,7 +27,7 @@ from utils.figures.panels import (
 from utils.figures.style import DPI, LINES, MARKER_SIZE, SQUARED_ERROR, family_look, look_of
 from utils.grids.saved import SavedRun
 from utils.results.groups import RunGroup, evaluated
-from utils.results.labels import learnt_option, swept_option, symbol_of
+from utils.results.labels import learnt_option, swept_option, symbol_of, term_name
 from vae.evaluation.statistics import FEWEST_SEEDS, Estimate
 from vae.losses import LOSSES
 
@@ -70,8 +70,8 @@ def skew_figure(groups: Sequence[RunGroup], loss: str) -> Figure:
         series = group.series(loss)
         limits = [family for family in level_families(group) if family.loss in LIMITS]
         baselines(axes, limits, "divergence", "test")
-        curve(axes, series, "kl_to_posterior", "test", "between q and N, weight 1 − α", "#882255", marker="v")
-        curve(axes, series, "kl_to_prior", "test", "between p and N, weight α", "#999933", marker="^")
+        curve(axes, series, "kl_to_posterior", "test", term_name("kl_to_posterior"), "#882255", marker="v")
+        curve(axes, series, "kl_to_prior", "test", term_name("kl_to_prior"), "#999933", marker="^")
         curve(axes, series, "divergence", "test", *look_of(loss))
         option_axis(axes, swept_option(loss))
         axes.set_title("")
