@@ -51,11 +51,9 @@ def files_below(folder: Path, without: Path | None = None) -> Listing:
         DatasetError: the root of a file system or another folder of the system's, or more than a million entries.
         OSError: the folder cannot be read.
     """
-    whole = folder.resolve()
-    if whole == whole.parent or any(whole.is_relative_to(place) for place in SYSTEM):
-        raise DatasetError(f"{folder} belongs to the system; expected a folder of pictures: name the one they are in")
+    _check_no_systems(folder)
     found = Listing()
-    seen = {_identity(place) for place in (*whole.parents, *SYSTEM) if place.exists()}
+    seen = {_identity(place) for place in (*folder.resolve().parents, *SYSTEM) if place.exists()}
     own = _identity(without) if without and without.exists() else None
     folders, links, looked_at = deque([folder]), deque(), 0
     while folders or links:
@@ -66,8 +64,7 @@ def files_below(folder: Path, without: Path | None = None) -> Listing:
             if identity in seen:
                 found.leave_out("links to folders above or listed already", _name(place, folder))
                 continue
-            with os.scandir(place) as entries:
-                inside = sorted(islice(entries, MOST_ENTRIES + 1), key=lambda entry: entry.name)
+            inside = _entries(place)
         except OSError:
             if place == folder:
                 raise
@@ -84,6 +81,19 @@ def files_below(folder: Path, without: Path | None = None) -> Listing:
             _take(entry, folder, found, folders, links)
     found.files = dict(sorted(found.files.items()))
     return found
+
+
+def _check_no_systems(folder: Path) -> None:
+    """Raise DatasetError for a folder that is no user's."""
+    whole = folder.resolve()
+    if whole == whole.parent or any(whole.is_relative_to(place) for place in SYSTEM):
+        raise DatasetError(f"{folder} belongs to the system; expected a folder of pictures: name the one they are in")
+
+
+def _entries(place: Path) -> list[os.DirEntry]:
+    """What is in a folder, by name, or as much of it as is too much."""
+    with os.scandir(place) as entries:
+        return sorted(islice(entries, MOST_ENTRIES + 1), key=lambda entry: entry.name)
 
 
 def _take(entry: os.DirEntry, folder: Path, found: Listing, folders: deque[Path], links: deque[Path]) -> None:
@@ -113,4 +123,5 @@ def _identity(place: Path) -> tuple[int, int]:
 
 
 def _name(path: Path, folder: Path) -> str:
+    """A path below the folder, with /."""
     return path.relative_to(folder).as_posix()
