@@ -131,10 +131,10 @@ def generalisation(run: Ended) -> float | None:
 
 def learnt_from_bound(run: Ended) -> float | None:
     """How far what the objective learns, alpha say, is from the nearer of its bounds."""
-    if run.loss.learns is None:
+    if run.loss.learns is None or run.loss.learnt_as is None:
         return None
     learnt, option = run.evaluation["test"][run.loss.learnt_as], fixed_option(run)
-    return min(learnt - option.minimum, option.maximum - learnt)
+    return min((abs(learnt - bound) for bound in (option.minimum, option.maximum) if bound is not None), default=None)
 
 
 def saturation(run: Ended) -> float | None:

@@ -9,6 +9,7 @@ import torch
 from vae.evaluation.diagnosis import SYMPTOMS, Ended, Looked, diagnose
 from vae.losses import LOSSES, build_loss
 from vae.models.likelihoods import LIKELIHOODS, build_likelihood
+from vae.options import Option
 from vae.training.settings import TrainingSettings
 
 ZEROS, HALVES = torch.zeros(500, 1, 4, 4), torch.full((500, 1, 4, 4), 0.5)
@@ -155,3 +156,11 @@ def test_what_regularises_less_is_for_the_objective_to_say(name):
 
 def test_what_regularises_more_is_the_other_way_round():
     assert LOSSES["betaB"].to_regularise("more") == "a smaller --betaB-finC or a larger --betaB-G regularises more"
+
+
+@pytest.mark.parametrize(("bounds", "distance"), [({}, None), ({"minimum": 0}, 0.5), ({"maximum": 0.7}, 0.2)])
+def test_what_is_learnt_may_have_one_bound_or_none(monkeypatch, bounds, distance):
+    own = Option("GJS_A", 0.5, "a weight without an end", **bounds)
+    monkeypatch.setattr(LOSSES["GJS"], "options", (own,))
+    value = SYMPTOMS["alpha_at_bound"].value(replace(ended("KL", alpha=0.5), loss=LOSSES["tGJS"]))
+    assert value == (None if distance is None else pytest.approx(distance))
