@@ -197,6 +197,21 @@ def test_the_page_from_python_runs_from_top_to_bottom(in_folder):
     assert [str(tuple(eval(value, vars(found)).shape)) for value, _ in shapes] == [shape for _, shape in shapes]
 
 
+def named_in(page: str, before: str) -> set[str]:
+    """The losses that a sentence of a page names, up to some words of it."""
+    sentence = re.split(r"[.:|]\s", flowing(BY_NAME[page]).split(before)[0])[-1]
+    return set(re.findall(r"`(\w+)`", sentence)) & set(OUR_LOSSES)
+
+
+def test_the_losses_are_told_that_train_alone_take_any_prior_or_a_full_covariance():
+    ours = {name: LOSSES[name] for name in OUR_LOSSES}
+    assert named_in("sweeps", " train alone, one after") == {name for name in ours if not ours[name].batchable}
+    mixtures = {name for name in ours if ours[name].priors and issubclass(PRIORS["mixture"], ours[name].priors)}
+    assert named_in("objectives", " can be computed with any of them") == mixtures
+    full = named_in("objectives", " are in closed form for it") | named_in("objectives", " take its samples")
+    assert full == {name for name in ours if ours[name].full_covariance}
+
+
 EXAMPLES = [page for page in DOCS if blocks(page, "python") and page.stem != "python"]
 
 
