@@ -95,8 +95,8 @@ class Ensemble:
     def train_batch(self, chosen: Tensor) -> None:
         """One optimiser step of every member, on the images of its row of `chosen`, (M, B)."""
         images = to_network(self.data.index_select(0, chosen.flatten())).unflatten(0, chosen.shape)  # (M, B, C, H, W)
-        inputs, noise = self.draw(images)
-        terms = self.take_step(images, inputs, noise, full=chosen.shape[1] == self.settings.batch_size)
+        inputs, eps = self.draw(images)
+        terms = self.take_step(images, inputs, eps, full=chosen.shape[1] == self.settings.batch_size)
         for group, own in zip(self.groups, terms):
             group.objective.whole.loss.after_step()
             group.means.add(own, chosen.shape[1])
