@@ -1,6 +1,7 @@
 """What is exported of a run: the latents, samples and reconstructions of its model, so many rows at a time."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,10 +45,18 @@ def reconstructed(model: VAE, config: RunConfig, splits: dict[str, Dataset], sam
         yield {"images": seen, "reconstructions": to_bytes(model.reconstruct(data[rows]))}
 
 
-ARRAYS: dict[str, Callable[..., Parts]] = {
-    "latents": latents,
-    "samples": sampled,
-    "reconstructions": reconstructed,
+class Source(NamedTuple):
+    """Where arrays come from."""
+
+    parts: Callable[[VAE, RunConfig, dict[str, Dataset], int], Parts]
+    of_data: bool  # whether the splits are needed
+    of_images: bool  # whether there is nothing like it of vectors
+
+
+ARRAYS = {
+    "latents": Source(latents, of_data=True, of_images=False),
+    "samples": Source(sampled, of_data=False, of_images=True),
+    "reconstructions": Source(reconstructed, of_data=True, of_images=True),
 }
 
 

@@ -39,14 +39,15 @@ def export(
         folder, config, model = run.folder, run.config, run.model
         if (folder / name).exists() and not overwrite:
             raise ResultsError(f"{folder / name} exists: --overwrite replaces it")
-        if kind in ("samples", "reconstructions") and len(run.record["data"]["image_shape"]) == 1:
-            raise OptionError(f"--export {kind} is of images: {config.dataset} has vectors, export latents")
-        splits = run.load_splits(runtime) if kind in ("latents", "reconstructions") else {}
-        replace = folder.replace_folder if form == "png" else folder.replace
         if kind == "onnx":
-            said = replace(name, partial(write_onnx, model=model, latent_dim=config.latent_dim))
+            said = folder.replace(name, partial(write_onnx, model=model, latent_dim=config.latent_dim))
         else:
-            said = replace(name, partial(FORMATS[form], parts=ARRAYS[kind](model, config, splits, samples)))
+            source = ARRAYS[kind]
+            if source.of_images and len(run.record["data"]["image_shape"]) == 1:
+                raise OptionError(f"--export {kind} is of images: {config.dataset} has vectors, export latents")
+            splits = run.load_splits(runtime) if source.of_data else {}
+            replace = folder.replace_folder if form == "png" else folder.replace
+            said = replace(name, partial(FORMATS[form], parts=source.parts(model, config, splits, samples)))
     print(f"{folder.path / name}: {said}")
 
 
