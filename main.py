@@ -124,25 +124,38 @@ def taken(flags: dict[str, Any], record: type) -> dict[str, Any]:
 
 def check_command(command: Command) -> None:
     """End with one line if parts of a command do not go together."""
-    several, mode, jobs, executor = command.several, command.mode, command.jobs, command.executor
-    way = f"--executor {executor}" if executor else f"--jobs {jobs}"
-    want = "is for several runs: give a flag several values, or a --preset"
-    if command.compare and (command.settings or command.preset or mode or command.report):
+    if command.compare and (command.settings or command.preset or command.mode or command.report):
         fail("--compare looks at runs that have ended: leave out the flags that train, evaluate or report")
-    if several and mode == "resume":
+    check_several(command)
+    check_one(command)
+    check_ensemble(command)
+
+
+WANT_SEVERAL = "is for several runs: give a flag several values, or a --preset"
+
+
+def check_several(command: Command) -> None:
+    """The same of what is for several runs, and of where they are carried out."""
+    several, jobs, executor = command.several, command.jobs, command.executor
+    if several and command.mode == "resume":
         fail("--resume is for one run: several go on where they stopped without it")
     if jobs > 1 and not several:
-        fail(f"--jobs {jobs} {want}")
+        fail(f"--jobs {jobs} {WANT_SEVERAL}")
     if several and ranks() > 1:
         fail("torchrun is for one run, which its processes share: without it, --jobs N trains several side by side")
     if command.gpus_per_run is not None and not executor:
         fail("--gpus-per-run is for a cluster: give an --executor; on this machine, --device says where a run is")
     if executor and not several:
-        fail(f"--executor {executor} {want}")
+        fail(f"--executor {executor} {WANT_SEVERAL}")
     if executor and jobs > 1:
         fail(f"--jobs {jobs} is for this machine: with --executor, the cluster says how many runs are at work")
     if command.scale and not command.preset:
         fail(f"--scale {command.scale} is for a --preset: give one, or sizes and epochs of your own")
+
+
+def check_one(command: Command) -> None:
+    """The same of what is for one run that has ended."""
+    several, mode = command.several, command.mode
     if command.export and (several or mode not in (None, "overwrite")):
         fail(f"--export {command.export} is of one run that has ended: give its name and nothing to train")
     if command.export and ranks() > 1:
@@ -155,13 +168,20 @@ def check_command(command: Command) -> None:
         fail(f"--on {command.on} judges one run that has ended: give its name and --is-eval-only")
     if command.on:
         check_dataset(command.on, "--on")
-    if command.ensemble and not several:
-        fail(f"--ensemble {want}")
-    if command.ensemble and mode == "is_eval_only":
+
+
+def check_ensemble(command: Command) -> None:
+    """The same of runs that are to be trained as one."""
+    if not command.ensemble:
+        return
+    if not command.several:
+        fail(f"--ensemble {WANT_SEVERAL}")
+    if command.mode == "is_eval_only":
         fail("--ensemble is for training: --is-eval-only evaluates one model after the other, so leave it out")
-    if command.ensemble and command.runtime.checkpoint_minutes is not None:
+    if command.runtime.checkpoint_minutes is not None:
         fail("--checkpoint-minutes is for runs that train by themselves: with --ensemble, every epoch is saved")
-    if command.ensemble and (executor or jobs > 1):
+    if command.executor or command.jobs > 1:
+        way = f"--executor {command.executor}" if command.executor else f"--jobs {command.jobs}"
         fail(f"--ensemble and {way} exclude each other: give one of them")
 
 

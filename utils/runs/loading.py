@@ -51,7 +51,7 @@ class Opened:
     loss: Objective
 
     def load_splits(self, runtime: Runtime) -> dict[str, Dataset]:
-        """The run's splits. Raises DatasetError, and ResultsError for other data than the run had."""
+        """The run's splits. Raises DatasetError, for other data than the run had too, and OptionError."""
         splits = load_splits(self.config, runtime)
         check_same_data(self.record["data"], splits)
         return splits
