@@ -19,6 +19,7 @@ function halves(text) {
 class Decoder {
   constructor(model) {
     this.layers = model.layers;
+    this.mean = Decoder[model.mean];
     const values = halves(model.weights);
     let place = 0;
     for (const layer of this.layers.filter((one) => one.kind === "spread")) {
@@ -34,7 +35,17 @@ class Decoder {
   decode(z) {
     let map = { height: 1, width: 1, channels: z.length, values: Float32Array.from(z) };
     for (const layer of this.layers) map = Decoder[layer.kind](map, layer);
-    return map.values.map((value) => 1 / (1 + Math.exp(-value)));
+    return map.values.map(this.mean);
+  }
+
+  // The means of a pixel, by its output.
+  static sigmoid(value) {
+    return 1 / (1 + Math.exp(-value));
+  }
+
+  // Of the density exp(value x) on [0, 1].
+  static exponential(value) {
+    return Math.abs(value) < 0.01 ? 0.5 + value / 12 : 1 / (1 - Math.exp(-value)) - 1 / value;
   }
 
   static relu(map) {

@@ -16,9 +16,13 @@ from torch import Tensor, nn
 
 from utils.runs.folder import ResultsError
 from vae.models import VAE
+from vae.models.likelihoods import Likelihood
+from vae.models.likelihoods.continuous_bernoulli import ContinuousBernoulli
 
 LARGEST = 64  # side of an image
 PLAIN = {"dilation": (1, 1), "output_padding": (0, 0), "groups": 1}
+MEANS = {"sigmoid": torch.sigmoid, "exponential": ContinuousBernoulli().mean}  # of an output, that the page knows
+OUTPUTS = torch.linspace(-30, 30, 601)  # by which the mean of a likelihood is told from others
 
 
 @dataclass
@@ -52,7 +56,19 @@ def describe(model: VAE) -> dict[str, Any]:
     found = Description()
     for layer in model.decoder.layers:
         add_layer(found, layer)
-    return {"layers": found.layers, "weights": found.text, "shape": [shape[1], shape[2], shape[0]]}
+    mean = mean_of(model.likelihood)
+    return {"layers": found.layers, "weights": found.text, "mean": mean, "shape": [shape[1], shape[2], shape[0]]}
+
+
+@torch.inference_mode()
+def mean_of(likelihood: Likelihood) -> str:
+    """What the page calls the mean of a likelihood, by its values. Raises ResultsError if the page does not know it."""
+    device = next(likelihood.parameters(), OUTPUTS).device
+    values = likelihood.mean(OUTPUTS.to(device).view(1, 1, 1, -1)).flatten().cpu()
+    for name, mean in MEANS.items():
+        if torch.allclose(values, mean(OUTPUTS), atol=1e-4):
+            return name
+    raise ResultsError(f"--explore: the page does not know the mean of a likelihood {type(likelihood).__name__}")
 
 
 def add_layer(found: Description, layer: nn.Module) -> None:

@@ -20,6 +20,7 @@ from utils.results.groups import estimate
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
 from vae.models import build_model
+from vae.models.likelihoods.bernoulli import Bernoulli
 from written_runs import write_run
 
 pytestmark = pytest.mark.slow
@@ -59,10 +60,15 @@ def test_the_page_decodes_as_pytorch_does_with_the_same_rounded_weights(folder):
             assert (found - expected).abs().max() < 1 / 255
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 64, 64), (3, 64, 64)])
-def test_images_of_every_size_and_colour_are_decoded(shape, tmp_path):
+IMAGES = [((3, 32, 32), "bernoulli"), ((1, 64, 64), "laplace"), ((3, 64, 64), "gaussian")]
+IMAGES += [((1, 32, 32), name) for name in ("continuous-bernoulli", "gaussian-sigma")]
+
+
+@pytest.mark.parametrize(("shape", "rec_dist"), IMAGES)
+def test_images_of_every_size_and_colour_are_decoded_under_every_likelihood(shape, rec_dist, tmp_path):
     torch.manual_seed(0)
-    model = build_model(shape, latent_dim=2).eval()
+    model = build_model(shape, latent_dim=2, rec_dist=rec_dist).eval()
+    model.decoder.layers[-1].weight.data *= 10  # images of black and white, as after training
     model.decoder.half().float()
     (tmp_path / "decoder.html").write_text(
         f"<script>{SCRIPT.read_text()}</script>"
@@ -173,6 +179,17 @@ def test_a_decoder_with_another_layer_is_refused_in_one_line():
     model = build_model((1, 32, 32), latent_dim=2)
     model.decoder.layers.insert(1, nn.Tanh())
     with pytest.raises(ResultsError, match="a layer Tanh, which the page does not know: it knows linear layers"):
+        describe(model)
+
+
+def test_a_likelihood_with_another_mean_is_refused_in_one_line():
+    class Clipped(Bernoulli):
+        def mean(self, output):
+            return output.clamp(0, 1)
+
+    model = build_model((1, 32, 32), latent_dim=2)
+    model.likelihood = Clipped()
+    with pytest.raises(ResultsError, match="^--explore: the page does not know the mean of a likelihood Clipped$"):
         describe(model)
 
 
