@@ -1,6 +1,6 @@
 """What a report says of an experiment, whatever form it takes: from the result files of its runs alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +9,9 @@ from utils.grids.commands import GridCommand, default_flags, find_grid, on_datas
 from utils.grids.presets import EPOCHS, EPOCHS_OF
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.report.tables import Replicates, Row, Table, replicates, tables
-from utils.results.labels import count_of
+from utils.results.labels import UNTOLD, count_of
 from utils.results.paper_numbers import MARKS
-from utils.runs.config import RunConfig
+from utils.runs.config import RunConfig, flags_in_order
 from utils.runs.runtime import resume_command
 
 QUANTITY = (
@@ -19,6 +19,8 @@ QUANTITY = (
     "interval (Student's t), or one seed's value without an interval. Behind − KL stands the test error less that of "
     "KL(q‖p), the mean of the differences by seed."
 )
+ALWAYS_TOLD = ("latent_dim", "batch_size", "lr", "noise")  # of the settings, at their defaults too
+TOLD_ELSEWHERE = UNTOLD | {"epochs", "train_size", "test_size"}
 UNFINISHED, MADE = "These have not ended; what goes on with them", "What made the runs"
 EMPTY = "What fills the empty places"
 
@@ -146,8 +148,8 @@ class Findings:
                 several(run.record["data"]["source"] for run in own),
             ]
             told[dataset] = "; ".join(parts)
-        others = ("latent_dim", "batch_size", "lr", "noise")
-        texts = [several(setting_text(run.config, name) for run in self.runs) for name in others]
+        configs = [run.config for run in self.runs]
+        texts = [several(text for c in configs if (text := setting_text(c, name))) for name in told_settings(configs)]
         return {**told, "all": "; ".join(texts)}
 
     def scale_notice(self) -> str | None:
@@ -200,7 +202,24 @@ def amount(run: SavedRun, split: str) -> str:
     return f"the first {count}" if getattr(run.config, f"{split}_size") else f"all {count}"
 
 
+def told_settings(configs: Sequence[RunConfig]) -> list[str]:
+    """The settings of all runs that are told: some always, any other where a run has not its default."""
+    given = set()
+    for config in configs:
+        defaults = default_flags(config)
+        given |= {name for name, value in config.flags().items() if value != defaults[name]} - set(config.loss_options)
+    return [name for name in flags_in_order() if name in ALWAYS_TOLD or name in given - TOLD_ELSEWHERE]
+
+
 def setting_text(config: RunConfig, name: str) -> str:
-    """The value of a setting, and its default where that is another."""
+    """The value of a setting, and its default where that is another; empty of one that the run does not have."""
+    if name not in config.flags():
+        return ""
     value, default = config.flags()[name], default_flags(config)[name]
-    return f"{name.replace('_', '-')} {value:g}" + (f" (default {default:g})" if value != default else "")
+    usual = f" (default {in_short(default)})" if default not in (None, value) else ""
+    return f"{name.replace('_', '-')} {in_short(value)}{usual}"
+
+
+def in_short(value: float | int | bool | str | None) -> str:
+    """The value of a setting: a number by its first digits."""
+    return f"{value:g}" if type(value) in (int, float) else str(value)

@@ -60,6 +60,18 @@ def test_the_page_shows_names_as_they_are_and_fetches_nothing(results):
     assert "<" not in re.sub(r"^    .*$", "", text, flags=re.MULTILINE)  # but in commands, which are literal
 
 
+def test_the_settings_are_told_that_people_look_for_and_those_that_are_not_at_their_defaults(results):
+    flags = {"dataset": "digits", "network": "resnet", "width": 4, "lr": 1e-3, "seed": [0, 1], "evaluate_every": 2}
+    write_grid(results / "exp", lambda c: 10.0, loss=["KL", "GJS"], GJS_A=0.1, **flags)
+    assert report(results).settings()["all"] == (
+        "network resnet (default burgess); latent-dim 10; batch-size 64; lr 0.001 (default 0.0001); noise 0; "
+        "width 4 (default 16)"
+    )
+    write_grid(results / "some", lambda c: 10.0, loss="KL", dataset="digits", prior=["standard", "vamp"])
+    told = report(results, "some").settings()["all"]
+    assert told == "latent-dim 10; prior standard, prior vamp; batch-size 64; lr 0.0001; noise 0"
+
+
 def test_the_page_has_the_pictures_of_each_run(results):
     write_grid(results / "exp", lambda c: 10.0, loss=["KL", "rKL"], dataset="digits")
     for name in ("reconstructions", "traversals", "curves", "samples"):
