@@ -31,7 +31,7 @@ from utils.runs.config import RunConfig, check_dataset, settings_from
 from utils.runs.evaluate import evaluate_elsewhere, evaluate_only
 from utils.runs.folder import ResultsError
 from utils.runs.run import resume, run
-from utils.runs.runtime import Drawing, Interrupted, Runtime, joined, take_devices
+from utils.runs.runtime import Animation, Drawing, Interrupted, Runtime, joined, take_devices
 from utils.runs.tensorboard import check_tensorboard
 from vae.distributed import RankLost, rank, ranks
 from vae.means import NonFiniteError
@@ -48,6 +48,20 @@ def draw_run(*of_run: Any) -> dict[str, Any]:
     from utils.figures.one_run import draw_run as draw
 
     return draw(*of_run)
+
+
+def draw_frame(*of_run: Any) -> Any:
+    """A frame of a run's animation, see utils.figures.one_run."""
+    from utils.figures.one_run import draw_frame as draw
+
+    return draw(*of_run)
+
+
+def join_frames(frames: list[bytes]) -> bytes:
+    """The animation of some frames."""
+    from utils.figures.one_run import join_frames as join
+
+    return join(frames)
 
 
 def main(arguments: list[str] | None = None, *, draw: Drawing | None = draw_run) -> None:
@@ -107,7 +121,10 @@ def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
     if "executor" in flags:
         flags["device"] = "cuda" if flags.get("gpus_per_run") else "cpu"
     flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
-    runtime = Runtime(**taken(flags, Runtime), draw=draw)
+    animation = Animation(draw_frame, join_frames) if flags.pop("gif", False) else None
+    if animation and "is_eval_only" in modes:
+        fail("--gif is of training: leave it out with --is-eval-only")
+    runtime = Runtime(**taken(flags, Runtime), draw=draw, animation=animation)
     own = taken(flags, Command)
     if config := flags.pop("config", None):
         others = [flag_of(mode) for mode in modes if mode != "overwrite"] + ["--preset"] * ("preset" in own)

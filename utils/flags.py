@@ -202,6 +202,7 @@ def add_deeds(group: Any) -> None:
         ("--explore", "write explore.html, where the decoder runs in the browser; alone it runs nothing"),
         ("--overwrite", "replace the run of that name; with --export, what it wrote before"),
         ("--is-eval-only", "evaluate the saved model anew, do not train"),
+        ("--gif", "write training.gif too: how reconstructions and traversals came about, epoch by epoch"),
         ("--tensorboard", "write what metrics.jsonl has as scalars for TensorBoard too, which is to be installed"),
     ):
         group.add_argument(name, action="store_true", help=text)

@@ -25,6 +25,8 @@ EXPORTS = {  # what other programs are to read: the file, or the folder, of each
     "reconstructions": {"npz": "export-reconstructions.npz", "png": "export-reconstructions"},
     "onnx": {"onnx": "export-decoder.onnx"},
 }
+ANIMATION, FRAME = "training.gif", "frame-{:04}.png"  # with --gif: what it is made of, by epoch, stays for --resume
+FRAMES = "frame-*.png"
 ELSEWHERE = "evaluation-on-*.json"  # evaluations on other data than the run's
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 # No run has all of these.
@@ -123,8 +125,8 @@ class ResultsFolder:
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""
         exports = [name for formats in EXPORTS.values() for name in formats.values()]
-        elsewhere = [path.name for path in self.path.glob(ELSEWHERE)]
-        for name in (*FILES, *exports, *elsewhere) if self.writes else ():
+        found = [path.name for pattern in (ELSEWHERE, FRAMES) for path in self.path.glob(pattern)]
+        for name in (*FILES, ANIMATION, *exports, *found) if self.writes else ():
             remove(self / name)
             remove(self / partial_name(name))
 

@@ -15,7 +15,7 @@ from utils.datasets import Dataset, portable_name
 from utils.datasets.notes import counted, shape_note
 from utils.datasets.record import data_notes
 from utils.runs.config import RunConfig
-from utils.runs.folder import BOOKKEEPING, DIAGNOSIS, PICTURES
+from utils.runs.folder import ANIMATION, BOOKKEEPING, DIAGNOSIS, PICTURES
 from vae.losses import LOSSES
 from vae.training.trainer import Reporter
 
@@ -81,7 +81,7 @@ class Progress(Reporter):
         if self.bar.disable:
             self.line_if_due()
         elif self.pace.steps >= SETTLED:
-            self.bar.set_postfix_str(f"the whole run: {self.pace.told()} left", refresh=False)
+            self.bar.set_postfix_str(f"{self.pace.told() or 'nothing'} left of the run", refresh=False)
         self.bar.update(images)
         self.after_batch()
 
@@ -160,7 +160,7 @@ def about(seconds: float) -> str:
     for unit, length in (("hours", 3600), ("minutes", 60)):
         if seconds > 1.5 * length:
             return f"about {round(seconds / length)} {unit}"
-    return f"about {max(1, round(seconds))} seconds"
+    return f"about {counted(max(1, round(seconds)), 'second')}"
 
 
 def image_bar(description: str, images: int, *, show: bool) -> tqdm:
@@ -221,7 +221,7 @@ def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:
         shown = {name.replace("_", " "): value for name, value in values.items() if not isinstance(value, list)}
         terms = "  ".join(f"{name} {in_words(value)}" for name, value in (first | shown).items())
         print(f"{part:5}  {terms}")
-    pictures = [name for name in PICTURES if (folder / name).exists()]
+    pictures = [name for name in (*PICTURES, ANIMATION) if (folder / name).exists()]
     print(f"results in {folder}" + (f", pictures among them: {', '.join(pictures)}" if pictures else ""))
 
 

@@ -13,7 +13,7 @@ from utils.machine.environment import choose_device, keep_freed_memory
 from utils.machine.signals import EndedAtOnce
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate, evaluator, training_losses
-from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, ResultsFolder
+from utils.runs.folder import ANIMATION, CHECKPOINT, CONFIG, EVALUATION, FRAME, FRAMES, ResultsFolder
 from utils.runs.loading import load_splits, step_count
 from utils.runs.progress import GLANCE, Progress, show_aim, show_notes, show_plan, summarise
 from utils.runs.runtime import Evaluation, Interrupted, Runtime, choose_compiled, resume_command, run_environment
@@ -25,6 +25,8 @@ from vae.random import Stream, seed_everything
 from vae.saved import build, origin_of, refusing_misfits
 from vae.training.selection import Selection
 from vae.training.trainer import Trainer
+
+FRAMES_AT_MOST = 100  # of an animation
 
 
 class Run:
@@ -107,6 +109,8 @@ class Run:
         if not self.resumed:
             self.folder.clear()
         self.write_config(ended_after=None)
+        if not self.resumed:
+            self.keep_frame()
         if self.runtime.tensorboard:
             write_scalars(self.folder, self.folder.read_metrics(), afresh=True)
 
@@ -136,6 +140,7 @@ class Run:
             self.save(self.unsaved)
         else:
             self.unsaved = copy.deepcopy(self.unsaved)
+        self.keep_frame()
         self.show(records)
 
     def evaluated(self, name: str) -> dict[str, Any]:
@@ -169,6 +174,9 @@ class Run:
         self.folder.write_json(EVALUATION, evaluation)
         if self.runtime.draw:
             self.draw()
+        if self.runtime.animation:
+            frames = [self.folder.read(path.name) for path in sorted(self.folder.path.glob(FRAMES))]
+            self.folder.replace(ANIMATION, lambda file: file.write(self.runtime.animation.join(frames)))
         self.write_config(ended_after=self.config.epochs)
         return evaluation
 
@@ -241,6 +249,14 @@ class Run:
         metrics = self.folder.read_metrics()  # another rank may not see them yet
         for name, figure in self.runtime.draw(self.model, self.splits, self.config, metrics).items():
             self.folder.replace(name, lambda file, figure=figure: figure.savefig(file, format="png"))
+
+    def keep_frame(self) -> None:
+        """Write down how pictures stand after this epoch, if that is asked for: after each, or a hundredth of all."""
+        epoch, animation = self.trainer.epoch, self.runtime.animation
+        if animation and (self.done or epoch % -(-self.config.epochs // FRAMES_AT_MOST) == 0):
+            self.model.eval()
+            figure = animation.draw(self.model, self.splits, self.config, epoch)
+            self.folder.replace(FRAME.format(epoch), lambda file: figure.savefig(file, format="png"))
 
 
 def remedy_of(error: NonFiniteError) -> str:

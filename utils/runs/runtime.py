@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as group
@@ -39,6 +39,13 @@ Evaluation = dict[str, dict[str, Any]]  # what evaluation.json holds
 Drawing = Callable[[VAE, dict[str, Dataset], RunConfig, list[dict[str, Any]]], dict[str, Any]]
 
 
+class Animation(NamedTuple):
+    """What makes an animation: a figure of the model, as above, after an epoch, and one GIF of the figures as PNG."""
+
+    draw: Callable[[VAE, dict[str, Dataset], RunConfig, int], Any]
+    join: Callable[[list[bytes]], bytes]
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Where and how a run is carried out: nothing that its results are about."""
@@ -52,6 +59,7 @@ class Runtime:
     again: str = "--resume goes on"  # what does, where a run has ended early
     tensorboard: bool = False  # scalars beside metrics.jsonl
     draw: Drawing | None = None  # what makes the pictures of a run; None: there are none
+    animation: Animation | None = None  # what makes one of how they came about
 
 
 class Interrupted(Exception):
@@ -74,6 +82,7 @@ def resume_command(folder: Path, runtime: Runtime = Runtime(), dataset: str = ""
         "--device": (runtime.device, Runtime.device),
     }
     told = [flag_words(flag, value) for flag, (value, default) in given.items() if value != default]
+    told += [["--gif"]] if runtime.animation else []
     return shlex.join(["python", "main.py", folder.name, "--resume", *chain.from_iterable(told)])
 
 

@@ -162,7 +162,7 @@ def test_numbers_that_are_not_known_leave_their_place_empty(capsys):
 @pytest.mark.parametrize(
     "seconds, words",
     [
-        (0.2, "1 seconds"),
+        (0.2, "1 second"),
         (59, "59 seconds"),
         (89, "89 seconds"),
         (100, "2 minutes"),
