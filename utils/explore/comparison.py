@@ -44,19 +44,34 @@ def labels_of(groups: Sequence[Configuration]) -> list[str]:
 def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
     """The row of a configuration: what it minimises, and what it came to on the test images, over seeds."""
     loss = LOSSES[own[0].config.loss]
-    tests = {run.config.seed: run.evaluation["test"] for run in own}
-    rates = {seed: -test["elbo"] - test["reconstruction"] for seed, test in tests.items()}
-    used = ", ".join(dict.fromkeys(str(test["active_units"]) for test in tests.values()))
+    used = ", ".join(dict.fromkeys(str(run.evaluation["test"]["active_units"]) for run in own))
     return {
         "name": name,
         "formula": loss.formula,
         "summary": loss.summary,
         "color": color,
         "squared_error": estimate_text(estimate(own, "squared_error")),
-        "kl": estimate_text(Estimate(rates)),
+        "kl": estimate_text(rate(own)),
         "used": f"{used} of {own[0].config.latent_dim}",
         "seeds": count_of(len(own), "seed"),
     }
+
+
+def rate(own: Configuration) -> Estimate:
+    """KL(q‖p) of the test images, in nats, over seeds."""
+    tests = {run.config.seed: run.evaluation["test"] for run in own}
+    return Estimate({seed: -test["elbo"] - test["reconstruction"] for seed, test in tests.items()})
+
+
+def two_in_words(groups: Sequence[Configuration], names: Sequence[str]) -> str:
+    """What two configurations of the same data came to beside each other, in words; nothing of more, or of one."""
+    if len(groups) != 2 or len({(own[0].config.dataset, own[0].config.test_size) for own in groups}) > 1:
+        return ""
+    both = [(estimate(own, "squared_error").mean, rate(own).mean, name) for own, name in zip(groups, names)]
+    (error, nats, better), (other_error, other_nats, other) = sorted(both)
+    closer = f"{better} reconstructs closer than {other}: a squared error of {error:.4g} against {other_error:.4g}"
+    more = "more" if nats > other_nats else "less"
+    return f"Here {closer}. Its z tells {more} of an image: {nats:.3g} nats against {other_nats:.3g}."
 
 
 def common_settings(groups: Sequence[Configuration]) -> str:

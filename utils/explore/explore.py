@@ -21,6 +21,7 @@ from utils.explore.comparison import (
     differing_settings,
     labels_of,
     summary_of,
+    two_in_words,
 )
 from utils.explore.decoders import describe, to_text
 from utils.figures.images import tile
@@ -77,6 +78,7 @@ def page_of(name: str, groups: list[Configuration], shown: list[Configuration], 
         [HERE / "decoder.js", HERE / "explore.js"],
         name=name,
         runs=[summary_of(own, *look) for own, look in named],
+        in_words=two_in_words(groups, list(colors)),
         common=common_settings(groups),
         differing=differing_settings(groups),
         curves=curves_address(groups, colors),

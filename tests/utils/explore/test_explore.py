@@ -117,6 +117,18 @@ def test_models_are_compared_on_the_same_images_and_draws(folder):
     assert rows == ["test images", *made]
 
 
+def test_what_two_models_came_to_is_said_in_words(folder):
+    tests = [json.loads((folder / run / EVALUATION).read_text())["test"] for run in ("loss-KL", "loss-dGJS")]
+    rows = [(test["squared_error"], -test["elbo"] - test["reconstruction"], name) for test, name in zip(tests, NAMES)]
+    (error, nats, better), (other_error, other_nats, other) = sorted(rows)
+    said = re.search(r"<p>Here (.*)</p>", (folder / EXPLORE).read_text())[1]
+    more = "more" if nats > other_nats else "less"
+    assert said == (
+        f"{better} reconstructs closer than {other}: a squared error of {error:.4g} against {other_error:.4g}. "
+        f"Its z tells {more} of an image: {nats:.3g} nats against {other_nats:.3g}."
+    )
+
+
 def test_runs_from_several_places_are_compared_with_their_differences(folder, capsys):
     command_line.main(["both", "--compare", "pair", str(folder / "loss-KL"), "--results-dir", str(folder.parent)])
     assert "2 models to play with in" in capsys.readouterr().out
@@ -129,7 +141,7 @@ def test_one_model_differs_from_no_other(folder):
     command_line.main(["one", "--compare", str(folder / "loss-KL"), "--results-dir", str(folder.parent)])
     text = (folder.parent / "one" / EXPLORE).read_text()
     assert "Settings: digits, trained with bernoulli" in text
-    assert "differ in the divergence" not in text and "The same for all" not in text
+    assert "differ in the divergence" not in text and "The same for all" not in text and "closer than" not in text
 
 
 def test_comparing_trains_nothing(folder, capsys):
