@@ -115,7 +115,7 @@ def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
     if len(modes) > 1:
         fail(f"{flag_of(modes[0])} and {flag_of(modes[1])} exclude each other: give one of them")
     if rank():
-        flags |= {"progress_bar": False, "tensorboard": False}  # the first one's
+        flags |= {"progress_bar": False, "tensorboard": False, "gif": False}  # the first one's
     if "executor" in flags and "device" in flags:
         fail(f"--device {flags['device']} is for this machine: with --executor, --gpus-per-run gives a run its device")
     if "executor" in flags:

@@ -25,8 +25,8 @@ EXPORTS = {  # what other programs are to read: the file, or the folder, of each
     "reconstructions": {"npz": "export-reconstructions.npz", "png": "export-reconstructions"},
     "onnx": {"onnx": "export-decoder.onnx"},
 }
-ANIMATION, FRAME = "training.gif", "frame-{:04}.png"  # with --gif: what it is made of, by epoch, stays for --resume
-FRAMES = "frame-*.png"
+ANIMATION, FRAME = "training.gif", "frame-{:06}.png"  # with --gif: what it is made of, by epoch, stays for --resume
+FRAMES = "frame-[0-9][0-9][0-9][0-9][0-9][0-9].png"
 ELSEWHERE = "evaluation-on-*.json"  # evaluations on other data than the run's
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 # No run has all of these.

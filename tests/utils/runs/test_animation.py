@@ -73,9 +73,12 @@ def test_many_epochs_have_a_hundred_frames_or_so(animated, monkeypatch):
 
 def test_a_run_that_is_replaced_leaves_no_frame(animated, runtime):
     run(config(epochs=1), animated)
+    own = runtime.results_dir / "exp" / "frame-1.png"
+    own.write_text("the user's")
     run(config(epochs=1), runtime, overwrite=True)
     left = {path.name for path in (runtime.results_dir / "exp").iterdir()}
     assert ANIMATION not in left and not list((runtime.results_dir / "exp").glob(FRAMES))
+    assert own.exists()
 
 
 def test_the_command_that_goes_on_has_the_flag(animated, runtime):
