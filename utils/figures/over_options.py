@@ -105,15 +105,19 @@ def estimates_figure(
     *,
     option: str,
     title: str,
+    quantity: str = SQUARED_ERROR,
+    together: bool = False,
 ) -> Figure:
-    """Squared error against an option, a panel for each of `curves`, with a horizontal line for each of `lines`.
+    """A quantity against an option, a panel for each of `curves` or one for all of them `together`, with a horizontal
+    line for each of `lines`.
 
     Both by label and split, curves by value of the option too, and colours by label: train is dashed, test full, as in
     Figure 3. Bars are 95 % intervals.
     """
-    figure = Figure(figsize=(4.0 * len(curves) + 1.6, 3.8), dpi=DPI, layout="constrained")
-    row = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
-    for axes, (name, by_split) in zip(row, curves.items()):
+    count = 1 if together else len(curves)
+    figure = Figure(figsize=(4.0 * count + 1.6, 3.8), dpi=DPI, layout="constrained")
+    row = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    for axes, (name, by_split) in zip(list(row) * (len(curves) // count), curves.items()):
         for label, values in lines.items():
             for split, value in values.items():
                 axes.axhline(value.mean, color=colors[label], linestyle=LINES[split], linewidth=1.2)
@@ -122,13 +126,14 @@ def estimates_figure(
             bars = [point.half_width or np.nan for point in points.values()]
             look = {"color": colors[name], "linestyle": LINES[split], "marker": "o", "markersize": 4, "capsize": 2}
             axes.errorbar(list(points), means, bars, **look)
-        option_axis(axes, option, next(iter(by_split.values())))
-        axes.set_title(name, fontsize=11)
-    row[0].set_ylabel(SQUARED_ERROR)
+        option_axis(axes, option, [value for shown in curves.values() for value in next(iter(shown.values()))])
+        axes.set_title("" if together else name, fontsize=11)
+    row[0].set_ylabel(quantity)
     handles = [Line2D([], [], color=colors[label], marker="o", markersize=4) for label in curves]
     handles += [Line2D([], [], color=colors[label]) for label in lines]
-    handles += [Line2D([], [], color="grey", linestyle=LINES[split]) for split in ("train", "test")]
-    figure.legend(handles, [*curves, *lines, "train", "test"], loc="outside right center", fontsize=8, frameon=False)
+    splits = [split for split in LINES if all(split in by_split for by_split in curves.values())]
+    handles += [Line2D([], [], color="grey", linestyle=LINES[split]) for split in splits]
+    figure.legend(handles, [*curves, *lines, *splits], loc="outside right center", fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=10)
     return figure
 

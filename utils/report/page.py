@@ -12,9 +12,8 @@ from utils.grids.commands import run_command
 from utils.grids.saved import SavedRun
 from utils.pages import data_address, render
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, CellKey, Findings, key_of, named_config
-from utils.report.tables import SPLITS, Replicates
-from utils.results.groups import Estimate
-from utils.results.labels import count_of, symbol_of
+from utils.report.tables import SPLITS
+from utils.results.labels import count_of
 from utils.results.paper_numbers import REMARKS
 from utils.runs.folder import EXPLORE, PICTURES, RECONSTRUCTIONS, SAMPLES, ResultsFolder
 
@@ -45,7 +44,6 @@ class RunPictures:
 
 def page(findings: Findings, figures: dict[str, bytes]) -> str:
     """The page of an experiment, with figures (PNG) by name."""
-    chosen = [row.option for table in findings.tables for row in table.rows if row.chosen_on]
     widest = SMALLER if len(findings.runs) > MANY_RUNS else WIDEST
     return render(
         HERE / "page.html",
@@ -53,11 +51,10 @@ def page(findings: Findings, figures: dict[str, bytes]) -> str:
         [HERE / "page.js"],
         findings=findings,
         figures=[figure_picture(content, name) for name, content in figures.items()],
-        symbols=list(dict.fromkeys(map(symbol_of, chosen))),
         anchors=anchors(findings),
         colors=colors(),
         explorer=EXPLORE if (findings.folder / EXPLORE).exists() else None,
-        evidence={key_of(own): found for own in findings.replicates if (found := evidence_of(own))},
+        evidence={key_of(own): found for own in findings.replicates if (found := own.evidence)},
         CellKey=CellKey,
         key_of=key_of,
         pictures=lambda run: run_pictures(run, widest),
@@ -113,13 +110,6 @@ def figure_picture(content: bytes, description: str) -> Picture:
     """A figure (PNG), with its pixels finer than the page's."""
     width, height = (int.from_bytes(content[start : start + 4], "big") * PAGE_DPI // DPI for start in (16, 20))
     return Picture(description, data_address(content), width, height)
-
-
-def evidence_of(own: Replicates) -> Estimate | None:
-    """log p(x) of test images over the seeds that have it; None where none has."""
-    values = {run.config.seed: run.evaluation["test"].get("evidence") for run in own.ended}
-    found = {seed: evidence["mean"] for seed, evidence in values.items() if evidence}
-    return Estimate(found) if found else None
 
 
 def numbers_by_name(value: Any, name: str = "") -> list[tuple[str, str]]:

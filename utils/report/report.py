@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from utils.figures.over_options import estimates_figure
-from utils.figures.style import colors_by_label
+from utils.figures.style import SQUARED_ERROR, colors_by_label
 from utils.grids.grid import run_name
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import page
@@ -29,6 +29,8 @@ CSV_COLUMNS = (
     *("difference_mean", "difference_half_width", "difference_values"),
     *("paper_test", "paper_train", "paper_alpha", "paper_marks", "command", "swept", "value", "paper_value"),
 )
+# What figures are of, by what their files' names begin with: the quantity, and the splits that have it.
+MEASURES = {"": (SQUARED_ERROR, ("test", "train")), "evidence-": ("log p(x) of test images (nats)", ("test",))}
 SUPERSCRIPTS = str.maketrans("bgtmau", "ᵇᵍᵗᵐᵃᵘ")
 
 
@@ -53,38 +55,64 @@ def write_report(experiment: str, results_dir: Path) -> None:
 
 
 def swept_figures(findings: Findings) -> dict[str, Figure]:
-    """Squared error against each option that has several values on a data set, by the names of the files."""
+    """Squared error and evidence against what has several values on a data set, by the names of the files.
+
+    That is the swept option of losses, with a panel for each family; or a setting, with all curves in one.
+    """
     found = {}
     for table in findings.tables:
         for dataset in table.datasets:
             cells = [row.cells[dataset] for row in table.rows if row.chosen_on is None]
             ended = [cell.replicates for cell in cells if cell.replicates and cell.replicates.ended]
-            curves = families(ended)
-            lines = [own for own in ended if not any(own in family for family in curves)]
-            for option in dict.fromkeys(family[0].option for family in curves):
-                name = run_name({"dataset": dataset, "rec_dist": table.rec_dist})
-                title = f"{dataset}, trained with {table.rec_dist}".replace("$", r"\$")  # no mathematics
-                own = [family for family in curves if family[0].option == option]
-                found[f"{spelled(option)}_{name}.png"] = swept_figure(own, lines, title)
+            name = run_name({"dataset": dataset, "rec_dist": table.rec_dist})
+            title = f"{dataset}, trained with {table.rec_dist}".replace("$", r"\$")  # no mathematics
+            by_option = families(ended)
+            for option in dict.fromkeys(family[0].option for family in by_option):
+                curves = [family for family in by_option if family[0].option == option]
+                lines = [own for own in ended if not any(own in family for family in by_option)]
+                figures = both_figures(curves, lines, option, title)
+                found |= {f"{part}{spelled(option)}_{name}.png": figure for part, figure in figures.items()}
+            for setting in dict.fromkeys(setting for own in ended for setting in own.settings):
+                if curves := families(ended, setting):
+                    figures = both_figures(curves, [], setting, title, together=True)
+                    found |= {f"{part}{spelled(setting)}_{name}.png": figure for part, figure in figures.items()}
     return found
 
 
-def swept_figure(curves: list[list[Replicates]], lines: list[Replicates], title: str) -> Figure:
-    """Squared error against the swept option of families that share it, beside configurations that have no curve."""
-    losses = {family[0].family: family[0].config.loss for family in curves}
-    losses |= {own.label: own.config.loss for own in lines}
-    return estimates_figure(
-        {family[0].family: {split: over_value(family, split) for split in SPLITS} for family in curves},
-        {own.label: {split: own.estimate(split) for split in SPLITS} for own in lines},
-        colors_by_label(losses),
-        option=curves[0][0].option,
-        title=title,
-    )
+def both_figures(
+    curves: list[list[Replicates]], lines: list[Replicates], flag: str, title: str, *, together: bool = False
+) -> dict[str, Figure]:
+    """Squared error against a flag, beside configurations that have no curve, and the evidence where it was measured.
+
+    Estimates of the evidence by different numbers of draws cannot be compared: then they have no figure.
+    """
+    shown = [*lines, *(own for family in curves for own in family)]
+    names = {own.label if own in lines else own.family(flag): own.config.loss for own in shown}
+    draws = {own.config.importance_samples for own in shown if own.evidence}
+    found = {}
+    for part, (quantity, splits) in MEASURES.items():
+        over = {family[0].family(flag): by_split(family, flag, part, splits) for family in curves}
+        beside = {own.label: {split: of(own, part, split) for split in splits} for own in lines}
+        over, beside = ({name: own for name, own in parts.items() if all(own.values())} for parts in (over, beside))
+        if over and (not part or len(draws) == 1):
+            found[part] = estimates_figure(
+                over, beside, colors_by_label(names), option=flag, title=title, quantity=quantity, together=together
+            )
+    return found
 
 
-def over_value(family: list[Replicates], split: str) -> dict[float, Estimate]:
-    """The squared error of a family by the value of its swept option, ascending."""
-    return {own.value: own.estimate(split) for own in sorted(family, key=lambda own: own.value)}
+def by_split(family: list[Replicates], flag: str, part: str, splits: tuple[str, ...]) -> dict[str, Any]:
+    """A quantity of a family by split and by the value of the flag, ascending, where it is known."""
+    members = sorted(family, key=lambda own: own.config.flags()[flag])
+    return {
+        split: {own.config.flags()[flag]: found for own in members if (found := of(own, part, split))}
+        for split in splits
+    }
+
+
+def of(own: Replicates, part: str, split: str) -> Estimate | None:
+    """What a figure of that part of MEASURES is of."""
+    return own.evidence if part else own.estimate(split)
 
 
 def spelled(option: str) -> str:

@@ -36,9 +36,24 @@ class Replicates:
     """The runs of one configuration, which differ in their seeds only."""
 
     config: RunConfig  # with the first seed
-    label: str  # the loss, and what tells it from others on the same data with the same likelihood
-    family: str  # the same without the swept option
+    told: tuple[str, ...]  # the flags that tell it from others on the same data with the same likelihood
     runs: tuple[SavedRun, ...]  # one of each seed
+
+    @property
+    def label(self) -> str:
+        """The loss, and the flags that are told."""
+        return run_label(self.config, self.told)
+
+    def family(self, flag: str | None = None) -> str:
+        """The same without a flag; without the swept option where none is given."""
+        return run_label(self.config, [name for name in self.told if name != (flag or self.option)])
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """Its settings that are numbers, other than the loss's options and what makes no difference in training."""
+        apart = {"seed", *INCIDENTAL, *self.config.loss_options}
+        flags = {name: value for name, value in self.config.flags().items() if name not in apart}
+        return {name: value for name, value in flags.items() if type(value) in (int, float)}
 
     @cached_property
     def ended(self) -> list[SavedRun]:
@@ -53,12 +68,23 @@ class Replicates:
     @property
     def value(self) -> float | None:
         """The value of that option."""
-        return self.config.loss_options.get(self.option)
+        return self.value_of()
+
+    def value_of(self, flag: str | None = None) -> float | None:
+        """The value of a flag; of the swept option where none is given."""
+        return self.config.flags().get(flag or self.option)
 
     def estimate(self, split: str, quantity: str = "squared_error") -> Estimate | None:
         """A quantity of a split over the seeds that have it; None if there is none."""
         runs = [run for run in self.ended if quantity in run.evaluation.get(split, {})]
         return estimate(runs, quantity, split) if runs else None
+
+    @property
+    def evidence(self) -> Estimate | None:
+        """log p(x) of test images over the seeds that have it; None where none has."""
+        found = {run.config.seed: run.evaluation["test"].get("evidence") for run in self.ended}
+        means = {seed: evidence["mean"] for seed, evidence in found.items() if evidence}
+        return Estimate(means) if means else None
 
     @property
     def setting(self) -> tuple:
@@ -78,9 +104,7 @@ def replicates(runs: Sequence[SavedRun]) -> list[Replicates]:
     for by_seed in found.values():
         own = tuple(by_seed.values())
         config = own[0].config
-        flags = told_flags(config, varying)
-        family = run_label(config, [name for name in flags if name != swept_option(config.loss)])
-        rows.append(Replicates(config, run_label(config, flags), family, own))
+        rows.append(Replicates(config, tuple(told_flags(config, varying)), own))
     return sorted(rows, key=lambda row: (*table_order(row.config), dataset_place(row.config.dataset)))
 
 
@@ -240,12 +264,13 @@ def configuration_row(found: Sequence[Replicates], datasets: list[str]) -> Row:
     return Row(config.loss, found[0].label, cells)
 
 
-def families(found: Sequence[Replicates]) -> list[list[Replicates]]:
-    """Those that differ in data set and in their swept option only, where they do in that option."""
+def families(found: Sequence[Replicates], setting: str | None = None) -> list[list[Replicates]]:
+    """Those that differ in data set and in one flag only, where they do in that: a setting, else their swept option."""
     by_family: dict[str, list[Replicates]] = defaultdict(list)
     for one in found:
-        by_family[one.family].append(one)
-    return [family for family in by_family.values() if len({one.value for one in family}) > 1]
+        if setting is None or setting in one.settings:
+            by_family[one.family(setting)].append(one)
+    return [family for family in by_family.values() if len({one.value_of(setting) for one in family}) > 1]
 
 
 def best_row(family: Sequence[Replicates], datasets: list[str], split: str) -> Row:
@@ -259,7 +284,7 @@ def best_row(family: Sequence[Replicates], datasets: list[str], split: str) -> R
         errors = {value: error for value, error in errors.items() if error is not None}
         value = min(errors, key=errors.get, default=None)
         cells[dataset] = Cell(config.rec_dist, best, numbers.get(value), best is not None, value)
-    return Row(config.loss, f"{family[0].family}, best {symbol_of(option)} on {split}", cells, chosen_on=split)
+    return Row(config.loss, f"{family[0].family()}, best {symbol_of(option)} on {split}", cells, chosen_on=split)
 
 
 def least_error(found: Sequence[Replicates], split: str) -> Replicates | None:

@@ -10,7 +10,7 @@ import pytest
 
 import main as command_line
 from utils.figures.images import image_grid
-from utils.figures.style import look_of
+from utils.figures.style import SQUARED_ERROR, look_of
 from utils.report.report import PAGE, TABLE, swept_figures
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
@@ -124,8 +124,8 @@ def test_any_swept_option_has_its_figure_in_the_colours_of_the_losses(results):
     flags = {"loss": ["KL", "betaH"], "betaH_B": [0.5, 2.0, 4.0], "lr": [1e-3, 1e-4], "dataset": "digits"}
     write_grid(results / "exp", lambda c: c.loss_options.get("betaH_B", 3.0), **flags)
     found = swept_figures(report(results))
-    assert list(found) == ["beta_dataset-digits_rec-dist-bernoulli.png"]
-    (figure,) = found.values()
+    assert list(found) == [f"{flag}_dataset-digits_rec-dist-bernoulli.png" for flag in ("beta", "lr")]
+    figure, _ = found.values()
     for axes, lr in zip(figure.axes, ("0.0001", "0.001"), strict=True):
         assert axes.get_title() == f"betaH lr = {lr}"
         assert (axes.get_xlabel(), axes.get_xscale()) == ("β", "log")
@@ -136,7 +136,40 @@ def test_any_swept_option_has_its_figure_in_the_colours_of_the_losses(results):
     }
     assert labels["betaH lr = 0.0001"].get_color() == look_of("betaH").color
     assert labels["KL lr = 0.0001"].get_color() == look_of("KL").color != labels["KL lr = 0.001"].get_color()
-    assert "Squared error against β" in (results / "exp" / PAGE).read_text()
+
+
+def test_a_setting_with_several_values_has_its_figure_with_all_losses(results):
+    flags = {
+        "loss": ["KL", "dGJS"],
+        "latent_dim": [2, 4, 8],
+        "dataset": "digits",
+        "rec_dist": ["bernoulli", "gaussian"],
+    }
+    write_grid(results / "exp", lambda c: c.latent_dim + (c.loss == "KL"), **flags)
+    found = swept_figures(report(results))
+    assert list(found) == [f"latent-dim_dataset-digits_rec-dist-{name}.png" for name in ("bernoulli", "gaussian")]
+    for figure in found.values():
+        (axes,) = figure.axes
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("latent-dim", SQUARED_ERROR)
+        curves = [container.lines[0].get_ydata().tolist() for container in axes.containers]
+        assert curves[::2] == [[3, 5, 9], [2, 4, 8]]
+        assert [text.get_text() for text in figure.legends[0].texts] == ["KL", "dGJS α = 0.5", "train", "test"]
+
+
+def test_the_evidence_has_its_figure_where_it_was_measured_by_as_many_draws(results):
+    flags = {"loss": "betaH", "betaH_B": [1.0, 2.0], "dataset": "digits", "importance_samples": 100}
+    write_grid(results / "exp", lambda c: 1.0, **flags)
+    for place in (results / "exp").glob(f"*/{EVALUATION}"):
+        evaluation = json.loads(place.read_text())
+        beta = json.loads((place.parent / "config.json").read_text())["loss_options"]["betaH_B"]
+        evaluation["test"]["evidence"] = {"mean": -100.0 * beta, "interval": [-1.0, 1.0], "images": 10}
+        place.write_text(json.dumps(evaluation))
+    found = swept_figures(report(results))
+    assert list(found) == [f"{part}beta_dataset-digits_rec-dist-bernoulli.png" for part in ("", "evidence-")]
+    (axes,) = list(found.values())[1].axes
+    assert axes.get_ylabel() == "log p(x) of test images (nats)"
+    (container,) = axes.containers
+    assert container.lines[0].get_ydata().tolist() == [-100, -200]
 
 
 def test_the_same_files_give_the_same_report(results):
