@@ -20,7 +20,7 @@ from utils.grids.saved import SavedRun, read_run
 from utils.grids.tally import Outcome, Tally
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
 from utils.machine.processes import in_turn, side_by_side
-from utils.runs.config import EVALUATION_OPTIONS, RunConfig
+from utils.runs.config import EVALUATION_OPTIONS, DataSettings, RunConfig
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
 from utils.runs.loading import check_fits, load_splits
@@ -139,9 +139,9 @@ def check_same_configuration(run: SavedRun, config: RunConfig, mode: str | None)
 
 
 def data_of(config: RunConfig) -> tuple[Any, ...]:
-    """What the data of a run depend on."""
-    sizes = config.train_size, config.test_size, config.validation_size, config.image_size
-    return config.dataset, config.network, *sizes
+    """What the data of a run depend on; on its network, because images are padded to a size that it takes."""
+    names = (*DataSettings.options(), "train_size", "test_size", "validation_size", "network")
+    return tuple(getattr(config, name) for name in names)
 
 
 def clear(configs: list[RunConfig], runtime: Runtime) -> None:
