@@ -182,6 +182,13 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
         settings = {name: getattr(self, name) for name in TrainingSettings.options()}
         return TrainingSettings(**settings | {"compile": compiled})
 
+    def chosen_parts(self) -> list[str]:
+        """What the model is made of besides its networks, in words, where that was chosen: its prior, say."""
+        told = {"loss", "rec_dist", "network", "latent_dim"}
+        chosen = {name: getattr(self, name) for name in ModelSettings.options() if name not in told}
+        usual = {name: option.default for name, option in ModelSettings.options().items()}
+        return [f"{name.replace('_', '-')} {value}" for name, value in chosen.items() if value != usual[name]]
+
     def flags(self) -> dict[str, Any]:
         """Every setting, and every option of what they name, by name."""
         settings = {name: getattr(self, name) for name in self.options()}

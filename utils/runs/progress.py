@@ -182,7 +182,8 @@ def show_aim(config: RunConfig, device: torch.device) -> None:
         for option in LOSSES[config.loss].options
     ]
     loss = config.loss + (f" ({', '.join(options)})" if options else "")
-    parts = f"{config.network} networks, {counted(config.latent_dim, 'latent dimension')}, {config.rec_dist}"
+    size = counted(config.latent_dim, "latent dimension")
+    parts = ", ".join([f"{config.network} networks", size, *config.chosen_parts(), config.rec_dist])
     where = str(device) if device.type != "cpu" else f"cpu with {counted(torch.get_num_threads(), 'thread')}"
     print(f"{portable_name(config.dataset)}, {loss}: {parts}, seed {config.seed}; {where}", flush=True)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from small_runs import config
+from utils.figures.one_run.drawing import run_title
 from utils.runs import progress
 from utils.runs.folder import METRICS
 from utils.runs.progress import GLANCE, SETTLED, Pace, Progress, about, show_aim, show_plan
@@ -93,6 +94,15 @@ def test_the_plan_tells_which_images_a_line_is_about(capsys):
     assert f"of the first {GLANCE} test images" in first
     assert "of the test images" in every
     assert "of the validation images" in held
+
+
+def test_a_prior_or_a_posterior_that_was_chosen_is_told(capsys):
+    show_aim(config(loss="KL", prior="vamp", prior_components=5), torch.device("cpu"))
+    show_aim(config(loss="GJS", posterior="full"), torch.device("cpu"))
+    first, second = capsys.readouterr().out.splitlines()
+    assert "networks, 3 latent dimensions, prior vamp, prior-components 5, bernoulli, seed" in first
+    assert "networks, 3 latent dimensions, posterior full, bernoulli, seed" in second
+    assert "prior vamp, prior-components 5, 2 epochs" in run_title(config(loss="KL", prior="vamp", prior_components=5))
 
 
 def test_the_aim_names_the_device(capsys):

@@ -74,6 +74,6 @@ def run_title(config: RunConfig) -> str:
     told += [f"{symbol_of(option)} learnt"] if (option := learnt_option(config.loss)) else []
     size = f" (first {config.train_size:,})" if config.train_size else ""
     name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
-    noise = [f"noise {config.noise:g}"] if config.noise else []
-    parts = [f"{name}{size}", config.rec_dist, *noise, count_of(config.epochs, "epoch"), f"seed {config.seed}"]
+    others = config.chosen_parts() + ([f"noise {config.noise:g}"] if config.noise else [])
+    parts = [f"{name}{size}", config.rec_dist, *others, count_of(config.epochs, "epoch"), f"seed {config.seed}"]
     return f"{', '.join([config.loss, *told])}; {', '.join(parts)}"
