@@ -115,7 +115,7 @@ def others(execute, tmp_path_factory):
     for name, configs in RUNS.items():
         root = tmp_path_factory.mktemp(name)
         for config in configs:
-            load_or_run(config.experiment, otherwise=config, results_dir=root / "results", draw=None)
+            load_or_run(config.experiment, otherwise=config, results_dir=root / "results")
         (root / "notebooks").mkdir()
         pages[name] = Page(name, root / "notebooks", data_dir=root)  # no data set is there by chance
     return execute(pages) | {"folders": {name: pages[name].folder.parent for name in RUNS}}

@@ -129,7 +129,7 @@ def test_a_run_says_what_it_took_once_and_before_it_begins(folder, tmp_path, cap
     assert lines[1].startswith("folder:my pictures: 18 pictures to train on and 2 to test on; 32x32 colour, 2 classes")
     assert lines[1].endswith("; left out: not pictures 1 (notes.txt)")
     assert lines[2] == "values 1 to 255 of 255, mean 128"
-    assert lines[3].startswith("18 train and 2 test images, 32x32 colour; ")
+    assert lines[3].startswith("9 train and 2 test images, 32x32 colour; ")
     assert "not pictures" not in "".join(lines[2:])
 
 

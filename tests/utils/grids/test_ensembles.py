@@ -249,7 +249,7 @@ def test_a_run_that_fails_does_not_stop_the_others(runtime, trained, monkeypatch
 @pytest.mark.parametrize(
     "message, line, shown",
     [
-        ("a mistake", "RuntimeError, see above\n", "RuntimeError: a mistake"),
+        ("a mistake", "RuntimeError, see above", "RuntimeError: a mistake"),
         ("CUDA error: out of memory", "there is not enough memory for this: a smaller --batch-size", ""),
     ],
 )

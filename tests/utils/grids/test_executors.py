@@ -146,6 +146,7 @@ def test_overwritten_runs_are_cleared_first_so_that_a_second_attempt_goes_on(run
         """An executor that loses what comes of the first attempt."""
         assert not list((runtime.results_dir / "exp").glob(f"*/{CONFIG}"))
         for task in tasks:
+            announce(task)
             work(task)
             seen.append((runtime.results_dir / "exp" / task.experiment / MODEL).stat().st_mtime_ns)
             yield task, work(task)
