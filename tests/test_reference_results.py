@@ -49,6 +49,15 @@ def test_the_figures_of_learnt_skews_and_of_noise_are_those_of_the_runs():
     assert f"{g} with `gaussian`, {f} on Fashion-MNIST, and {b} with `bernoulli`" in FLOWING
 
 
+def test_the_errors_of_two_networks_are_those_of_the_runs():
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    for loss, name in (("KL", "KL"), ("dGJS", "dGJS, α = 0.4")):
+        runs = [evaluation("networks-fashion", f"loss-{loss}_network-{network}") for network in ("burgess", "resnet")]
+        burgess, resnet = (run["test"]["squared_error"] for run in runs)
+        assert f"| {name} | {burgess:.2f} | {resnet:.2f} |" in page
+        assert resnet < burgess
+
+
 def test_the_sums_that_the_notebook_of_rate_and_distortion_tells_are_those_of_the_runs():
     name = "dataset-mnist_rec-dist-bernoulli_loss-"
     found = []
