@@ -208,12 +208,19 @@ class Stack:
                     trainer.optimizer.state[tensor] = {"step": gathered["step"].clone(), **averages}
 
 
+class Withheld(nn.Module):
+    """What an objective finds in place of the networks, which are not for a single member to use."""
+
+    def forward(self, *inputs: Any) -> Tensor:
+        raise TypeError("an objective that uses the networks trains alone: leave out `batchable = True` in its class")
+
+
 class MemberObjective(nn.Module):
     """A member's loss and what it needs of the model, which is all but the networks."""
 
     def __init__(self, trainer: Trainer):
         super().__init__()
-        self.model = VAE(nn.Module(), nn.Module(), trainer.model.prior, trainer.model.likelihood)
+        self.model = VAE(Withheld(), Withheld(), trainer.model.prior, trainer.model.likelihood)
         self.loss = trainer.loss
 
     def forward(self, images: Tensor, output: VAEOutput) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-import main as command_line
+from mistakes import check_refused
 from own_data import images_of
 from small_runs import config, files_of
 from utils.runs.evaluate import elsewhere_name, evaluate_elsewhere
@@ -68,7 +68,6 @@ def test_data_of_another_shape_are_refused(trained, runtime):
         ("--on digits --is-eval-only --lr 1", "--lr 1.0: the saved run has 0.001; "),
     ],
 )
-def test_what_does_not_go_with_it_is_refused(flags, message, trained, runtime, capsys):
-    with pytest.raises(SystemExit):
-        command_line.main(["exp", "--results-dir", str(runtime.results_dir), *flags.split()], draw=None)
-    assert f"main.py: {message}" in capsys.readouterr().err
+def test_what_does_not_go_with_it_is_refused(flags, message, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_refused(f"exp {flags}", f"main.py: {message}")

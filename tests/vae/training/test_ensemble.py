@@ -266,5 +266,5 @@ def test_an_objective_that_needs_the_networks_is_refused(monkeypatch):
         return loss.weighted(model.decode(output.z).mean())
 
     monkeypatch.setattr(LOSSES["KL"], "penalty", penalty)
-    with pytest.raises(NotImplementedError, match="forward"):
+    with pytest.raises(TypeError, match="^an objective that uses the networks trains alone: leave out `batchable"):
         train_as_one(make_trainer("KL"), make_trainer("rKL"))

@@ -26,7 +26,8 @@ def latent_map(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
     """The posterior mean of each test example, by class or factor, before draws of the prior.
 
     A single dimension is a histogram. Two are drawn as they are, for images beside the plane that they span, decoded at
-    the prior's quantiles. Of more there are the two with the most KL, and the first two principal components.
+    the prior's quantiles. Of more there are the two with the most KL, and the first two principal components where the
+    means have as many: those of one or two examples, and of a model that tells none from another, have not.
     """
     mean, prior = to_numpy(posteriors.mean), to_numpy(model.prior.sample(len(posteriors.mean)))
     if mean.shape[1] == 1:
@@ -34,7 +35,7 @@ def latent_map(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
         return latent_histogram(mean[:, 0], labels, prior[:, 0], what=MEAN, title=MAP, about=about)
     pair = [0, 1] if mean.shape[1] == 2 else posteriors.order[:2]
     views = [View(mean[:, pair], prior[:, pair], tuple(map(posteriors.told, pair)), what=MEAN)]
-    if mean.shape[1] > 2:
+    if mean.shape[1] > 2 and np.linalg.matrix_rank(mean - mean.mean(0)) > 1:
         views.append(principal_view(mean, prior))
     plane = decoded_plane(model) if mean.shape[1] == 2 and posteriors.of_images else None
     return scatter_views(views, posteriors.classes, plane=plane, title=MAP, about=about)

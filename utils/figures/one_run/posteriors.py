@@ -59,7 +59,7 @@ def read_posteriors(model: VAE, test: Dataset, count: int, *, noise: float = 0.0
         mean=mean,
         z=sample_posterior(mean, logvar),
         kl=kl_divergence(*each).mean(0),
-        used=mean.var(0) > ACTIVE_VARIANCE,
+        used=mean.var(0, correction=0) > ACTIVE_VARIANCE,
         inputs=inputs if noise else None,
         classes=classes_of(test, count),
         of_images=test.vectors is None,

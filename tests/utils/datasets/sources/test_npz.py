@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -231,7 +233,7 @@ def test_the_line_in_an_error_makes_an_archive_that_is_taken(tmp_path, monkeypat
     line = error[error.index("np.savez(") :]
     line = line[: line.rindex(")") + 1].partition(") makes ")[0] + (")" if ") makes " in line else "")
     line = line.partition("; as vectors")[0]
-    exec(line, {"np": np})
+    subprocess.run([sys.executable, "-c", f"import numpy as np; {line}"], check=True)
     assert sizes("npz", tmp_path / "new.npz") == (10, 2)
     assert "warning" not in notes("npz", tmp_path / "new.npz")
 
