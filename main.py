@@ -38,6 +38,7 @@ from vae.means import NonFiniteError
 from vae.options import OptionError, flag_of
 
 MODES = ("resume", "overwrite", "is_eval_only")
+WANT_SEVERAL = "is for several runs: give a flag several values, or a --preset"
 
 # Figures and pages are imported where they are made: matplotlib takes as long as a third of PyTorch, and --help and
 # mistakes need neither.
@@ -146,9 +147,6 @@ def check_command(command: Command) -> None:
     check_several(command)
     check_one(command)
     check_ensemble(command)
-
-
-WANT_SEVERAL = "is for several runs: give a flag several values, or a --preset"
 
 
 def check_several(command: Command) -> None:

@@ -4,14 +4,16 @@ import io
 import json
 from collections.abc import Sequence
 
+from utils.datasets.notes import counted
 from utils.figures.charts import overlaid_curves
 from utils.figures.style import colors_by_label
 from utils.grids.saved import SavedRun
 from utils.pages import data_address
 from utils.results.cells import estimate_text
 from utils.results.groups import Estimate, estimate
-from utils.results.labels import INCIDENTAL, count_of, run_label, table_order, told_flags, varying_flags
+from utils.results.labels import INCIDENTAL, run_label, table_order, told_flags, varying_flags
 from utils.runs.folder import ResultsError
+from vae.evaluation.evaluator import rate
 from vae.losses import LOSSES
 from vae.options import flag_of
 
@@ -51,23 +53,22 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
         "summary": loss.summary,
         "color": color,
         "squared_error": estimate_text(estimate(own, "squared_error")),
-        "kl": estimate_text(rate(own)),
+        "kl": estimate_text(rate_of(own)),
         "used": f"{used} of {own[0].config.latent_dim}",
-        "seeds": count_of(len(own), "seed"),
+        "seeds": counted(len(own), "seed"),
     }
 
 
-def rate(own: Configuration) -> Estimate:
+def rate_of(own: Configuration) -> Estimate:
     """KL(q‖p) of the test images, in nats, over seeds."""
-    tests = {run.config.seed: run.evaluation["test"] for run in own}
-    return Estimate({seed: -test["elbo"] - test["reconstruction"] for seed, test in tests.items()})
+    return Estimate({run.config.seed: rate(run.evaluation["test"]) for run in own})
 
 
 def two_in_words(groups: Sequence[Configuration], names: Sequence[str]) -> str:
     """What two configurations of the same data came to beside each other, in words; nothing of more, or of one."""
     if len(groups) != 2 or len({(own[0].config.dataset, own[0].config.test_size) for own in groups}) > 1:
         return ""
-    both = [(estimate(own, "squared_error").mean, rate(own).mean, name) for own, name in zip(groups, names)]
+    both = [(estimate(own, "squared_error").mean, rate_of(own).mean, name) for own, name in zip(groups, names)]
     (error, nats, better), (other_error, other_nats, other) = sorted(both)
     closer = f"{better} reconstructs closer than {other}: a squared error of {error:.4g} against {other_error:.4g}"
     more = "more" if nats > other_nats else "less"
@@ -80,7 +81,7 @@ def common_settings(groups: Sequence[Configuration]) -> str:
     words = {
         "dataset": first.dataset,
         "rec_dist": f"trained with {first.rec_dist}",
-        "epochs": count_of(first.epochs, "epoch"),
+        "epochs": counted(first.epochs, "epoch"),
         "lr": f"learning rate {first.lr:g}",
         "train_size": images_text(first.train_size, "training"),
         "test_size": images_text(first.test_size, "test"),

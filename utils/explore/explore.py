@@ -12,6 +12,7 @@ from PIL import Image
 
 import vae
 from utils.datasets import Dataset, load_dataset
+from utils.datasets.notes import counted
 from utils.explore.comparison import (
     Configuration,
     colors_of,
@@ -30,7 +31,6 @@ from utils.figures.one_run.posteriors import Posteriors, read_posteriors, to_num
 from utils.figures.style import CLASS_COLORS
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.pages import data_address, render
-from utils.results.labels import count_of
 from utils.runs.folder import EXPLORE, experiment_folder
 from vae.inputs import to_unit_interval
 from vae.random import Stream, seed_everything
@@ -61,7 +61,7 @@ def write_explorer(experiment: str, results_dir: Path, data_dir: Path, compared:
     test = load_dataset(config.dataset, "test", data_dir, config.test_size)
     page = page_of(experiment, groups, shown, test)
     folder.replace(EXPLORE, lambda file: file.write(page.encode()))
-    print(f"{count_of(len(shown), 'model')} to play with in {folder / EXPLORE}")
+    print(f"{counted(len(shown), 'model')} to play with in {folder / EXPLORE}")
 
 
 def page_of(name: str, groups: list[Configuration], shown: list[Configuration], test: Dataset) -> str:

@@ -11,6 +11,7 @@ from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG
 from utils.runs.progress import about
 from utils.runs.runtime import Interrupted, Runtime
+from vae.evaluation.evaluator import rate
 
 HEADS = ("run", "test: squared error", "KL(q‖p)", "divergence")
 
@@ -115,5 +116,5 @@ def row_of(run: SavedRun, least: float) -> tuple[str, ...]:
     """What the table has of a run, the mark behind its error included."""
     test = run.evaluation["test"]
     error = f"{test['squared_error']:.2f}{' *' if test['squared_error'] == least else '  '}"
-    numbers = [-test["elbo"] - test["reconstruction"], test["divergence"]] if "elbo" in test else []
-    return (run.folder.path.name, error, *(f"{number:.4g}" for number in numbers), *[""] * (2 - len(numbers)))
+    numbers = ["" if number is None else f"{number:.4g}" for number in (rate(test), test.get("divergence"))]
+    return (run.folder.path.name, error, *numbers)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from utils.datasets.notes import counted
 from utils.grids.commands import GridCommand, default_flags, find_grid, on_dataset, run_command
 from utils.grids.presets import EPOCHS, EPOCHS_OF
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.report.tables import Replicates, Row, Table, replicates, tables
-from utils.results.labels import UNTOLD, count_of
+from utils.results.labels import UNTOLD
 from utils.results.paper_numbers import MARKS
 from utils.runs.config import RunConfig, flags_in_order
 from utils.runs.runtime import resume_command
@@ -63,7 +64,7 @@ class Findings:
         """How many runs there are, and how many of them have ended where not all have."""
         unfinished = len(self.unfinished)
         ended = f", {len(self.runs) - unfinished} of them ended" if unfinished else ""
-        return count_of(len(self.runs), "run") + ended
+        return counted(len(self.runs), "run") + ended
 
     @cached_property
     def unfinished(self) -> dict[str, str]:
@@ -141,7 +142,7 @@ class Findings:
         for dataset in self.datasets:
             own = [run for run in self.runs if run.config.dataset == dataset]
             parts = [
-                several(count_of(run.config.epochs, "epoch") for run in own),
+                several(counted(run.config.epochs, "epoch") for run in own),
                 f"{several(amount(run, 'train') for run in own)} training and "
                 f"{several(amount(run, 'test') for run in own)} test images",
                 f"seed {several(str(seed) for seed in sorted({run.config.seed for run in own}))}",
@@ -160,7 +161,7 @@ class Findings:
         for dataset in self.datasets:
             configs = [run.config for run in self.runs if run.config.dataset == dataset]
             usual = EPOCHS_OF.get(dataset, EPOCHS)
-            parts = [count_of(n, "epoch") for n in sorted({c.epochs for c in configs}) if n < usual]
+            parts = [counted(n, "epoch") for n in sorted({c.epochs for c in configs}) if n < usual]
             parts = [f"{several(parts)} where the presets have {usual}"] if parts else []
             for split in ("train", "test"):
                 sizes = sorted({n for c in configs if (n := getattr(c, f"{split}_size"))})

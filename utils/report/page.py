@@ -7,13 +7,13 @@ from typing import Any
 
 from PIL import Image
 
+from utils.datasets.notes import counted
 from utils.figures.style import DPI, colors
 from utils.grids.commands import run_command
 from utils.grids.saved import SavedRun
 from utils.pages import data_address, render
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, CellKey, Findings, key_of, named_config
-from utils.report.tables import SPLITS
-from utils.results.labels import count_of
+from utils.report.tables import EVIDENCE, SPLITS
 from utils.results.paper_numbers import REMARKS
 from utils.runs.folder import EXPLORE, PICTURES, RECONSTRUCTIONS, SAMPLES, ResultsFolder
 
@@ -54,13 +54,13 @@ def page(findings: Findings, figures: dict[str, bytes]) -> str:
         anchors=anchors(findings),
         colors=colors(),
         explorer=EXPLORE if (findings.folder / EXPLORE).exists() else None,
-        evidence={key_of(own): found for own in findings.replicates if (found := own.evidence)},
+        evidence={key_of(own): found for own in findings.replicates if (found := own.estimate("test", EVIDENCE))},
         CellKey=CellKey,
         key_of=key_of,
         pictures=lambda run: run_pictures(run, widest),
         run_command=lambda run: run_command(run.folder.path, named_config(run)),
         numbers_by_name=numbers_by_name,
-        count_of=count_of,
+        counted=counted,
         **{
             "SPLITS": SPLITS,
             "QUANTITY": QUANTITY,

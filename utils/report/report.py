@@ -11,14 +11,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from utils.datasets.notes import counted
 from utils.figures.over_options import estimates_figure
 from utils.figures.style import SQUARED_ERROR, colors_by_label
 from utils.grids.grid import run_name
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import page
-from utils.report.tables import BASELINE, SPLITS, Cell, Replicates, Row, Table, families
-from utils.results.groups import Estimate
-from utils.results.labels import count_of, symbol_of
+from utils.report.tables import BASELINE, EVIDENCE, SPLITS, Cell, Replicates, Row, Table, families
+from utils.results.labels import symbol_of
 from utils.results.paper_numbers import REMARKS
 from utils.runs.folder import experiment_folder
 
@@ -29,8 +29,7 @@ CSV_COLUMNS = (
     *("difference_mean", "difference_half_width", "difference_values"),
     *("paper_test", "paper_train", "paper_alpha", "paper_marks", "command", "swept", "value", "paper_value"),
 )
-# What figures are of, by what their files' names begin with: the quantity, and the splits that have it.
-MEASURES = {"": (SQUARED_ERROR, ("test", "train")), "evidence-": ("log p(x) of test images (nats)", ("test",))}
+MEASURES = {"squared_error": (SQUARED_ERROR, SPLITS), EVIDENCE: ("log p(x) of test images (nats)", ("test",))}
 SUPERSCRIPTS = str.maketrans("bgtmau", "ᵇᵍᵗᵐᵃᵘ")
 
 
@@ -70,49 +69,40 @@ def swept_figures(findings: Findings) -> dict[str, Figure]:
             for option in dict.fromkeys(family[0].option for family in by_option):
                 curves = [family for family in by_option if family[0].option == option]
                 lines = [own for own in ended if not any(own in family for family in by_option)]
-                figures = both_figures(curves, lines, option, title)
-                found |= {f"{part}{spelled(option)}_{name}.png": figure for part, figure in figures.items()}
+                found |= both_figures(curves, lines, option, title, name)
             for setting in dict.fromkeys(setting for own in ended for setting in own.settings):
                 if curves := families(ended, setting):
-                    figures = both_figures(curves, [], setting, title, together=True)
-                    found |= {f"{part}{spelled(setting)}_{name}.png": figure for part, figure in figures.items()}
+                    found |= both_figures(curves, [], setting, title, name, together=True)
     return found
 
 
 def both_figures(
-    curves: list[list[Replicates]], lines: list[Replicates], flag: str, title: str, *, together: bool = False
+    curves: list[list[Replicates]], lines: list[Replicates], flag: str, title: str, name: str, *, together: bool = False
 ) -> dict[str, Figure]:
     """Squared error against a flag, beside configurations that have no curve, and the evidence where it was measured.
 
     Estimates of the evidence by different numbers of draws cannot be compared: then they have no figure.
     """
     shown = [*lines, *(own for family in curves for own in family)]
-    names = {own.label if own in lines else own.family(flag): own.config.loss for own in shown}
-    draws = {own.config.importance_samples for own in shown if own.evidence}
+    losses = {own.label if own in lines else own.family(flag): own.config.loss for own in shown}
+    draws = {own.config.importance_samples for own in shown if own.estimate("test", EVIDENCE)}
     found = {}
-    for part, (quantity, splits) in MEASURES.items():
-        over = {family[0].family(flag): by_split(family, flag, part, splits) for family in curves}
-        beside = {own.label: {split: of(own, part, split) for split in splits} for own in lines}
-        over, beside = ({name: own for name, own in parts.items() if all(own.values())} for parts in (over, beside))
-        if over and (not part or len(draws) == 1):
-            found[part] = estimates_figure(
-                over, beside, colors_by_label(names), option=flag, title=title, quantity=quantity, together=together
-            )
+    for quantity, (label, splits) in MEASURES.items():
+        over = {family[0].family(flag): by_split(family, flag, quantity, splits) for family in curves}
+        beside = {own.label: {split: own.estimate(split, quantity) for split in splits} for own in lines}
+        over, beside = ({key: own for key, own in parts.items() if all(own.values())} for parts in (over, beside))
+        if over and (quantity != EVIDENCE or len(draws) == 1):
+            place = f"{spelled(flag)}_{name}.png" if quantity != EVIDENCE else f"evidence-{spelled(flag)}_{name}.png"
+            form = {"option": flag, "title": title, "quantity": label, "together": together}
+            found[place] = estimates_figure(over, beside, colors_by_label(losses), **form)
     return found
 
 
-def by_split(family: list[Replicates], flag: str, part: str, splits: tuple[str, ...]) -> dict[str, Any]:
+def by_split(family: list[Replicates], flag: str, quantity: str, splits: tuple[str, ...]) -> dict[str, Any]:
     """A quantity of a family by split and by the value of the flag, ascending, where it is known."""
-    members = sorted(family, key=lambda own: own.config.flags()[flag])
-    return {
-        split: {own.config.flags()[flag]: found for own in members if (found := of(own, part, split))}
-        for split in splits
-    }
-
-
-def of(own: Replicates, part: str, split: str) -> Estimate | None:
-    """What a figure of that part of MEASURES is of."""
-    return own.evidence if part else own.estimate(split)
+    members = {own.value_of(flag): own for own in sorted(family, key=lambda own: own.value_of(flag))}
+    found = {split: {value: own.estimate(split, quantity) for value, own in members.items()} for split in splits}
+    return {split: {value: one for value, one in values.items() if one} for split, values in found.items()}
 
 
 def spelled(option: str) -> str:
@@ -154,7 +144,7 @@ def markdown_table(table: Table) -> str:
     for dataset in table.datasets:
         cells, seeds = table.column(dataset), table.seeds(dataset)
         name = literal(dataset)
-        title = f"{name}, {count_of(seeds, 'seed')}" if seeds else name
+        title = f"{name}, {counted(seeds, 'seed')}" if seeds else name
         for split in SPLITS if table.has_runs(dataset) else []:
             columns[f"{title}, {split}"] = [cell.text(split, seeds) for cell in cells]
         if table.has_differences(dataset):

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from utils.datasets.notes import counted
 from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
 from utils.results.cells import estimate_text
 from utils.results.groups import Estimate, difference, estimate
 from utils.results.labels import (
     INCIDENTAL,
-    count_of,
     flag_label,
     run_label,
     swept_option,
@@ -28,6 +28,7 @@ from utils.results.paper_numbers import DATASETS, PaperNumber, is_comparison, pu
 from utils.runs.config import RunConfig
 
 SPLITS = ("test", "train")
+EVIDENCE = "evidence"
 BASELINE = "KL"  # the loss that others are compared with
 
 
@@ -78,13 +79,6 @@ class Replicates:
         """A quantity of a split over the seeds that have it; None if there is none."""
         runs = [run for run in self.ended if quantity in run.evaluation.get(split, {})]
         return estimate(runs, quantity, split) if runs else None
-
-    @property
-    def evidence(self) -> Estimate | None:
-        """log p(x) of test images over the seeds that have it; None where none has."""
-        found = {run.config.seed: run.evaluation["test"].get("evidence") for run in self.ended}
-        means = {seed: evidence["mean"] for seed, evidence in found.items() if evidence}
-        return Estimate(means) if means else None
 
     @property
     def setting(self) -> tuple:
@@ -151,7 +145,7 @@ class Cell:
 
 def seeds_remark(found: Estimate, seeds: int | None) -> list[str]:
     """How many seeds an estimate is of, unless it is `seeds`."""
-    return [] if found.count == seeds else [count_of(found.count, "seed")]
+    return [] if found.count == seeds else [counted(found.count, "seed")]
 
 
 @dataclass(frozen=True)

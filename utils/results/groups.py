@@ -6,9 +6,10 @@ from statistics import fmean
 from typing import Any
 
 from utils.datasets import Dataset
+from utils.datasets.notes import counted
 from utils.grids.commands import default_flags
 from utils.grids.saved import SavedRun
-from utils.results.labels import INCIDENTAL, count_of, flag_label, in_order, swept_option
+from utils.results.labels import INCIDENTAL, flag_label, in_order, swept_option
 from vae.evaluation.statistics import Estimate, paired_difference
 
 NOT_SHARED = ("loss", "seed", *INCIDENTAL)  # by the runs of a group
@@ -62,8 +63,8 @@ class RunGroup:
     @property
     def title(self) -> str:
         """What figures say of the runs: data set, likelihood, epochs, and the seed or how many."""
-        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else count_of(len(self.seeds), "seed")
-        return f"{self.name}: {count_of(self.settings['epochs'], 'epoch')}, {seeds}"
+        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else counted(len(self.seeds), "seed")
+        return f"{self.name}: {counted(self.settings['epochs'], 'epoch')}, {seeds}"
 
     @property
     def losses(self) -> list[str]:
@@ -150,5 +151,6 @@ def difference(runs: Sequence[SavedRun], others: Sequence[SavedRun], quantity: s
 
 
 def estimate(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> Estimate:
-    """A quantity of the evaluation over the seeds of runs that differ in nothing else."""
-    return Estimate({run.config.seed: run.evaluation[split][quantity] for run in runs})
+    """A quantity of the evaluation over the seeds of runs that differ in nothing else; of the evidence, its mean."""
+    values = {run.config.seed: run.evaluation[split][quantity] for run in runs}
+    return Estimate({seed: value["mean"] if isinstance(value, dict) else value for seed, value in values.items()})

@@ -16,11 +16,6 @@ TERMS = {"reconstruction": "reconstruction error", "elbo": "ELBO"}
 TERMS |= {name: words for loss in LOSSES.values() for name, words in loss.extras_called.items()}
 
 
-def count_of(count: int, noun: str) -> str:
-    """Such as "one seed" or "3 seeds"."""
-    return f"one {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def in_order(losses: Iterable[str]) -> list[str]:
     """Losses, each once, as tables and legends have them."""
     return sorted(set(losses), key=LOSSES.in_order().index)

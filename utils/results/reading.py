@@ -12,11 +12,12 @@ from statistics import mode
 from typing import Any
 
 from utils.datasets import DatasetError
+from utils.datasets.notes import counted
 from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
 from utils.results.groups import NOT_SHARED, RunGroup
-from utils.results.labels import INCIDENTAL, count_of, flag_label
+from utils.results.labels import INCIDENTAL, flag_label
 from utils.runs.config import RunConfig
 from utils.runs.folder import MODEL
 from utils.runs.loading import load_split
@@ -73,7 +74,7 @@ def describe(group: RunGroup, folder: Path, preset: str | None, flags: dict[str,
     """Print what the runs of a group are, the command that makes such runs, and which of them are not there."""
     data, seeds = group.runs[0].record["data"], group.seeds
     images = f"{data['train_images']:,} training and {data['test_images']:,} test images"
-    lengths = f"{count_of(len(group.runs), 'run')}, {count_of(group.settings['epochs'], 'epoch')}"
+    lengths = f"{counted(len(group.runs), 'run')}, {counted(group.settings['epochs'], 'epoch')}"
     print(f"{group.name}: {lengths}, {images}, seed {', '.join(map(str, seeds))}")
     planned = configurations(flags, preset)
     plain = planned[0].flags()

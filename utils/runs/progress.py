@@ -16,6 +16,7 @@ from utils.datasets.notes import counted, shape_note
 from utils.datasets.record import data_notes
 from utils.runs.config import RunConfig
 from utils.runs.folder import ANIMATION, BOOKKEEPING, DIAGNOSIS, PICTURES
+from vae.evaluation.evaluator import rate
 from vae.losses import LOSSES
 from vae.training.trainer import Reporter
 
@@ -131,8 +132,7 @@ class Progress(Reporter):
 
 def first_terms(values: dict[str, Any]) -> dict[str, float | None]:
     """The paper's figure of merit and KL(q‖p), by the names that they are shown by; None for what is not known."""
-    kl = -values["elbo"] - values["reconstruction"] if "elbo" in values else None
-    return {"squared error": values.get("squared_error"), "KL(q‖p)": kl}
+    return {"squared error": values.get("squared_error"), "KL(q‖p)": rate(values)}
 
 
 def digits(value: float | None) -> str:
@@ -198,11 +198,13 @@ def show_plan(config: RunConfig, splits: dict[str, Dataset], parameters: int, do
     """Print how much a run has to do, of which so many epochs are done, and what its table will be of."""
     train = splits["train"]
     kind = "images" if train.vectors is None else "vectors"
-    sizes = " and ".join(f"{len(split):,} {name}" for name, split in splits.items())
+    *others, last = (f"{len(split):,} {name}" for name, split in splits.items())
     steps = counted(math.ceil(len(train) / config.batch_size), "step")
     before = f", {done} of them done" if done else ""
     epochs = f"{counted(config.epochs, 'epoch')} of {steps}{before}"
-    print(f"{sizes} {kind}, {shape_note(train.image_shape)}; {parameters:,} parameters; {epochs}")
+    print(
+        f"{', '.join(others)} and {last} {kind}, {shape_note(train.image_shape)}; {parameters:,} parameters; {epochs}"
+    )
     seen = "validation" if "validation" in splits else "test"
     some = "" if seen == "validation" or config.evaluate_every or len(splits[seen]) <= GLANCE else f"first {GLANCE} "
     print(

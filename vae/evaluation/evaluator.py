@@ -1,6 +1,6 @@
 """Evaluation of a trained model on a split, and of its latents on a whole data set."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -24,6 +24,14 @@ from vae.models.vae import BATCH_SIZE
 from vae.random import Stream
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, "Importance weighted autoencoders", section 5
+
+
+def rate(quantities: Mapping[str, float]) -> float | None:
+    """KL(q(z|x)‖p(z)) in nats, the mean over the images of an evaluation: its negative ELBO less the reconstruction.
+
+    None of older evaluations, which have no ELBO.
+    """
+    return -quantities["elbo"] - quantities["reconstruction"] if "elbo" in quantities else None
 
 
 class Evaluator:

@@ -48,7 +48,7 @@ def test_the_papers_table_has_columns_without_data_with_their_commands(results):
     assert 'id="missing-' not in page, "of data sets without runs the page has one command each"
     assert all(escape(command, quote=False) in page for command in findings.column_commands.values())
     assert (
-        "Not at the scale of the paper: mnist has one epoch where the presets have 100, only the first 20 train" in page
+        "Not at the scale of the paper: mnist has 1 epoch where the presets have 100, only the first 20 train" in page
     )
 
 

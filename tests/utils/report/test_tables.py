@@ -50,7 +50,7 @@ def test_a_seed_counts_once_and_other_numbers_of_seeds_are_told(results):
     assert "| KL | 10.00 ± 0.00 (3 seeds) | 10.00 ± 0.00 (3 seeds) |" in text
     assert "| rKL | 10.00 ± 0.00 | 10.00 ± 0.00 |" in text
     report(results, "one")
-    assert "| loss | digits, one seed, test | digits, one seed, train |" in (results / "one" / TABLE).read_text()
+    assert "| loss | digits, 1 seed, test | digits, 1 seed, train |" in (results / "one" / TABLE).read_text()
     assert "| KL | 12.50 | 12.50 |" in (results / "one" / TABLE).read_text()
 
 
@@ -63,7 +63,7 @@ def test_the_difference_from_kl_is_paired_by_seed(results):
     difference = cells["rKL noise = 0"].difference
     assert difference.values == pytest.approx({1: 0.4, 2: 0.5, 3: 0.6})
     assert cells["rKL noise = 0"].difference_text(3) == "+0.50 ± 0.25"  # 4.302653 * 0.1 / sqrt(3)
-    assert cells["MMD λ = 500, noise = 0"].difference_text(3) == "-0.25 (one seed)"
+    assert cells["MMD λ = 500, noise = 0"].difference_text(3) == "-0.25 (1 seed)"
     assert cells["KL noise = 0"].difference is None
     assert cells["rKL noise = 1"].difference is None
     lines = {line["label"]: line for line in table(results)}

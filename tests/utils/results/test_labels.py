@@ -3,7 +3,6 @@
 import pytest
 
 from utils.results.labels import (
-    count_of,
     flag_label,
     in_order,
     learnt_option,
@@ -71,4 +70,3 @@ def test_short_forms():
     assert (symbol_of("GJS_A"), symbol_of("lr"), symbol_of("energy_B")) == ("α", "lr", "energy-B")
     assert flag_label("train_size", None) == "train-size = all"
     assert flag_label("GJS_invA", True) == "GJS-invA"
-    assert (count_of(1, "seed"), count_of(3, "seed"), count_of(1200, "run")) == ("one seed", "3 seeds", "1,200 runs")

@@ -84,7 +84,7 @@ def test_of_a_grid_to_set_beside_another_only_what_compares_is_read(reference, c
     kl = read_groups(folder, "table1", loss=["KL"], like=beta)
     assert only(kl).settings == only(beta).settings
     assert len(only(merged(beta, kl)).runs) == 2 + 1
-    assert capsys.readouterr().out.splitlines()[0].startswith("digits, gaussian: one run, ")
+    assert capsys.readouterr().out.splitlines()[0].startswith("digits, gaussian: 1 run, ")
     assert read_groups(folder, "table1", loss=["KL"], like=[]) == []
     assert capsys.readouterr().out == ""
 

@@ -5,11 +5,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from utils.datasets import Dataset, portable_name
+from utils.datasets.notes import counted
 from utils.figures.charts import training_curves
 from utils.figures.one_run.decoded import class_samples, interpolations, reconstructions, samples, traversals
 from utils.figures.one_run.latent import latent_map, marginals, vector_samples
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors
-from utils.results.labels import count_of, flag_label, learnt_option, symbol_of, told_flags
+from utils.results.labels import flag_label, learnt_option, symbol_of, told_flags
 from utils.runs.config import RunConfig
 from utils.runs.folder import (
     CLASSES,
@@ -75,5 +76,5 @@ def run_title(config: RunConfig) -> str:
     size = f" (first {config.train_size:,})" if config.train_size else ""
     name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
     others = config.chosen_parts() + ([f"noise {config.noise:g}"] if config.noise else [])
-    parts = [f"{name}{size}", config.rec_dist, *others, count_of(config.epochs, "epoch"), f"seed {config.seed}"]
+    parts = [f"{name}{size}", config.rec_dist, *others, counted(config.epochs, "epoch"), f"seed {config.seed}"]
     return f"{', '.join([config.loss, *told])}; {', '.join(parts)}"

@@ -22,9 +22,7 @@ class Network(ABC):
 
     summary: ClassVar[str]  # one line for the help
     shapes: ClassVar[str]  # those that it takes, in words
-    usual_for: ClassVar[str | None] = (
-        None  # "images" or "vectors" that have it where none is named; one network for each
-    )
+    usual_for: ClassVar[str | None] = None  # "images" or "vectors", that have it where none is named
     options: ClassVar[tuple[Option, ...]] = ()
 
     def __init__(self, data_shape: tuple[int, ...]):
