@@ -60,6 +60,7 @@ def test_help_names_every_loss_and_every_option(capsys):
     assert max(map(len, out.splitlines())) <= 100
 
 
+@pytest.mark.slow
 def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     arguments = ["exp", "--dataset", "mnist", "--loss", "dGJS", "--GJS-A", "0.3", "-e", "1", "--data-dir", data_dir]
     status, out, err = run_here([*arguments, *SMALL, "--importance-samples", "20", "--results-dir", tmp_path], capsys)
@@ -74,6 +75,7 @@ def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_objective_trains_on_mnist_with_no_flag_but_its_name(name, capsys, tmp_path, data_dir):
     arguments = ["exp", "-d", "mnist", "--loss", name, "-e", "1", *SMALL, "--data-dir", data_dir]

@@ -67,6 +67,7 @@ def test_a_pass_stays_on_the_device_and_waits_for_nothing(name, cuda):
     assert means.sums.device == cuda
 
 
+@pytest.mark.slow
 def test_so_does_a_step_of_runs_that_are_trained_as_one(cuda, monkeypatch):
     class RandomStream:
         def __init__(self, trainer, device):

@@ -59,6 +59,7 @@ def damaged(content, random):
     return bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_damage_is_told_in_one_line_or_does_no_harm(tmp_path, capfd, name):
     random = np.random.default_rng(list(name.encode()))

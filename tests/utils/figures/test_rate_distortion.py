@@ -22,6 +22,7 @@ def lines_of(axes):
     return {line.get_label(): line.get_xydata() for line in axes.lines}
 
 
+@pytest.mark.slow
 def test_rate_and_distortion_are_the_two_parts_of_the_elbo(reference, said):
     lists = [read_groups(reference / name, name) for name in ("table1", "lambda", "beta")]
     figure = rate_distortion([only(merged(*lists))])

@@ -22,6 +22,7 @@ def results(tmp_path, monkeypatch):
     return tmp_path / "results"
 
 
+@pytest.mark.slow
 def test_the_papers_table_has_columns_without_data_with_their_commands(results):
     flags = {"dataset": "mnist", "epochs": 1, "train_size": 20, "seed": 3}
     write_grid(results / "exp", lambda c: 10.0, "table1", **flags)
@@ -61,6 +62,7 @@ def test_a_missing_run_has_the_presets_epochs_of_its_data_set(results):
     assert findings.scale_notice() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_command_of_a_preset_is_found(preset, tmp_path):
     configs = configurations({}, preset)

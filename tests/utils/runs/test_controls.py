@@ -74,6 +74,7 @@ def test_a_run_stops_early_keeps_its_best_epoch_and_stays_so(runtime, capsys):
     assert files_of(runtime) == before
 
 
+@pytest.mark.slow
 def test_runs_of_an_ensemble_stop_each_for_itself(runtime):
     sweep("exp", configurations({**SMALL, **RESTLESS, "seed": [0, 1, 2]}), runtime, ensemble=True)
     for seed in range(3):

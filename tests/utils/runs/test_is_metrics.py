@@ -68,6 +68,7 @@ def test_without_it_nothing_is_measured_and_nothing_more_loaded(loaded, runtime)
     assert loaded == [("train", 20), ("test", 10)]
 
 
+@pytest.mark.slow
 def test_evaluation_alone_may_ask_for_it_and_keeps_what_is_there(loaded, runtime):
     without = run(config(), runtime)
     within = evaluate_only("exp", {"is_metrics": True}, runtime)
@@ -91,6 +92,7 @@ def test_evaluation_alone_may_ask_for_it_in_a_grid(loaded, runtime):
         assert evaluation["disentanglement"].keys() == SCORES
 
 
+@pytest.mark.slow
 def test_it_may_be_asked_for_on_going_on(loaded, runtime):
     run(config(), runtime)
     with pytest.raises(OptionError, match="--is-metrics True: the saved run has False; add --is-eval-only"):

@@ -48,6 +48,7 @@ def own_loss(monkeypatch):
     return "sparse"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["digits", "mixture2d"])
 def test_it_trains_evaluates_estimates_the_evidence_and_draws(dataset, own_loss, runtime):
     small = config(dataset=dataset, loss=own_loss, network=None, importance_samples=20, latent_dim=3, epochs=3)

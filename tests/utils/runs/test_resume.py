@@ -156,6 +156,7 @@ def test_a_denoising_run_resumes_to_the_same_bits(runtime):
         resume("exp", {"noise": 0.1}, runtime)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_write", range(1, 9))
 @pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
 def test_a_run_that_breaks_off_at_any_write_resumes_to_the_same_files(runtime, monkeypatch, error, at_write, ended):

@@ -38,6 +38,7 @@ from vae.means import NonFiniteError
 from vae.options import OptionError
 
 
+@pytest.mark.slow
 def test_a_run_with_classes_leaves_pictures_and_measures_of_them(drawing):
     flags = {"loss": "InfoCatVAE", "classes": 4, "subspace_dim": 1, "latent_dim": None}
     small = config(dataset="digits", evaluate_every=1, **flags)
@@ -93,6 +94,7 @@ def test_a_run_leaves_a_complete_folder(drawing):
     assert state.keys() == {"model", "loss"}
 
 
+@pytest.mark.slow
 def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(drawing, capsys):
     flags = {"dataset": "mixture2d", "loss": "InfoVAE", "epochs": 1, "train_size": 200, "test_size": 50}
     made = RunConfig.from_flags("exp", flags)
@@ -131,6 +133,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(runtime):
     assert a[MODEL] != c[MODEL]
 
 
+@pytest.mark.slow
 def test_reconstructions_have_a_row_for_what_the_model_saw_where_that_is_not_the_images(drawing):
     heights = []
     for name, noise in (("clean", 0.0), ("noisy", 0.5)):

@@ -121,6 +121,7 @@ def estimates(leaves, alpha, draws, seed, chunk=100_000, **prior):
     return mean, ((squares / draws - mean.square()) / draws).sqrt()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS, ids=str)
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 0.8])
 def test_estimate_is_unbiased_in_one_dimension(point, alpha):
@@ -160,6 +161,7 @@ def test_estimate_is_exactly_zero_at_the_prior_and_precise_near_it():
         assert value.std() < 3 * expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5])
 @pytest.mark.parametrize("latent_dim", [1, 10])
 def test_variance_of_the_estimate(alpha, latent_dim):

@@ -91,6 +91,7 @@ def test_there_are_twenty_cases_of_every_closed_form():
         assert sum(case["function"] == name for case in CASES) >= 20, name
 
 
+@pytest.mark.slow
 def test_the_file_holds_what_its_script_makes():
     """Its cases, all of them, and of one in a hundred all digits, those that take seconds left out."""
     cases = list(all_cases())

@@ -175,6 +175,7 @@ def test_draws_too_few_for_all_parts_fall_to_any_of_them_with_the_whole_mixture_
     assert found.tolist() == pytest.approx(shares, abs=4 * (0.25 / 2000) ** 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 3, 101])
 def test_a_posterior_that_is_too_narrow_does_not_bias_the_weights_of_any_number_of_draws(samples):
     model, vectors, exact = linear_case(orthogonal=False, shift=3, factor=0.1)

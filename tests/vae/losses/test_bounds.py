@@ -40,6 +40,7 @@ def exact_evidence(model):
     return evidence_of(model.decoder, 1.0).log_prob(X[0])
 
 
+@pytest.mark.slow
 def test_one_weight_averages_to_the_evidence(model):
     """With K = 1 the exponential of the bound is a single weight, whose mean is p(x)."""
     torch.manual_seed(0)

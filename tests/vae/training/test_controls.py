@@ -66,6 +66,7 @@ def test_a_warm_up_counts_the_steps_of_training():
     assert trainer.loss.train().grown(5).item() == pytest.approx(3 / 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["KL", "tGJS", "factor", "btcvae", "CatVAE"])
 def test_a_run_that_goes_on_has_the_same_bits(name):
     whole, begun, resumed = (make(name, IMAGES, **ALL) for _ in range(3))
@@ -76,6 +77,7 @@ def test_a_run_that_goes_on_has_the_same_bits(name):
     check_same(whole, resumed, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("control", [{name: value} for name, value in ALL.items()] + [ALL], ids=str)
 def test_every_member_of_an_ensemble_is_what_it_is_alone(control):
     members = [("KL", 1), ("tGJS", 2), ("KL", 3), ("betaB", 4)]

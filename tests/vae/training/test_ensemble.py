@@ -108,6 +108,7 @@ OF_IMAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("members", "shared"),
     [
@@ -166,6 +167,7 @@ def test_an_ensemble_whose_compiling_fails_goes_on_without():
         check_same(trainer, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network", [None, *OF_NETWORKS], ids=lambda own: "-".join(map(str, (own or {"": ""}).values()))
 )

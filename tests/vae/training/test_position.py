@@ -37,6 +37,7 @@ def untimed(record):
     return {name: value for name, value in record.items() if name not in TIMINGS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_going_on_from_between_two_batches_gives_the_same_bits(loss):
     whole = make_trainer(loss, noise=0.1)

@@ -27,6 +27,7 @@ def save(figure):
     figure.savefig(io.BytesIO(), format="png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "collapsed"), [(1, False), (2, False), (3, True)])
 @pytest.mark.parametrize(
     "flags",

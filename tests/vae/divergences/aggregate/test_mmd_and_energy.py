@@ -93,6 +93,7 @@ def test_energy_distance_in_one_dimension(mean, logvar):
     assert abs(single - expected) < 1e-5 * expected + 1e-6
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("unbiased", [False, True])
 @pytest.mark.parametrize("closed", [False, True])

@@ -124,6 +124,7 @@ def test_continued_is_the_divergence_where_that_is_finite_and_never_smaller_than
         assert exact == math.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1.5, 2.0, 5.0])
 def test_descent_on_the_continued_divergence_finds_its_way_to_the_prior(order):
     """From where the divergence is infinite in both dimensions."""
