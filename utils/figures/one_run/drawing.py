@@ -25,6 +25,8 @@ from utils.runs.folder import (
 )
 from vae.models import VAE
 from vae.models.categorical import CategoricalVAE
+from vae.models.likelihoods import LIKELIHOODS
+from vae.models.networks import usual_network
 from vae.random import Stream, seed_everything
 
 ENCODED = 2000  # test examples whose posteriors are looked at
@@ -75,6 +77,8 @@ def run_title(config: RunConfig) -> str:
     told += [f"{symbol_of(option)} learnt"] if (option := learnt_option(config.loss)) else []
     size = f" (first {config.train_size:,})" if config.train_size else ""
     name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
-    others = config.chosen_parts() + ([f"noise {config.noise:g}"] if config.noise else [])
+    network = [config.network] * (config.network != usual_network(LIKELIHOODS[config.rec_dist].data))
+    noise = [f"noise {config.noise:g}"] if config.noise else []
+    others = [*network, *config.chosen_parts(), *noise]
     parts = [f"{name}{size}", config.rec_dist, *others, counted(config.epochs, "epoch"), f"seed {config.seed}"]
     return f"{', '.join([config.loss, *told])}; {', '.join(parts)}"

@@ -7,7 +7,7 @@ import torch
 
 from small_runs import config
 from utils.datasets import Dataset
-from utils.figures.one_run import draw_frame, draw_run
+from utils.figures.one_run import draw_frame, draw_run, run_title
 from vae.saved import build
 
 
@@ -51,3 +51,12 @@ def test_pictures_of_few_examples_and_of_a_model_that_tells_none_apart_are_drawn
     for figure in draw_run(model, splits, own, []).values():
         save(figure)
     save(draw_frame(model, splits, own, 1))
+
+
+def test_a_title_tells_the_networks_that_are_not_the_usual_ones():
+    assert (
+        run_title(config(network="resnet")) == "GJS, α = 0.5; digits (first 20), bernoulli, resnet, 2 epochs, seed 1234"
+    )
+    assert run_title(config(network="burgess")) == "GJS, α = 0.5; digits (first 20), bernoulli, 2 epochs, seed 1234"
+    vectors = config(dataset="mixture2d", network="mlp", rec_dist=None, loss="KL")
+    assert run_title(vectors) == "KL; mixture2d (first 20), normal-diagonal, 2 epochs, seed 1234"
