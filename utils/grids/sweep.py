@@ -177,7 +177,7 @@ def in_ensembles(
         if len(members) == 1:
             yield from in_turn(work, members, announce)
             continue
-        gc.collect()
+        forget_run_before()
         for config in members:
             announce(config)
         with closing(carry_out_as_one(members, runtime, overwrite=overwrite)) as results:
@@ -185,9 +185,18 @@ def in_ensembles(
                 yield config, outcome_of(result)
 
 
+def forget_run_before() -> None:
+    """Free what the run before held: its data and its model are in cycles, which matplotlib leaves.
+
+    What is left then are libraries for the most part, hundreds of thousands of objects: the next time they are passed over.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> Outcome:
     """Carry out a run, and give its outcome. Raises KeyboardInterrupt and nothing else."""
-    gc.collect()  # matplotlib leaves cycles that hold the run before, with its data and its model
+    forget_run_before()
     try:
         if mode == "is_eval_only":
             return outcome_of(evaluate_only(config.experiment, config.flags(), runtime))

@@ -130,6 +130,7 @@ def test_a_damaged_checkpoint_is_refused_with_the_way_out(folder, damage):
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_every_damaged_byte_and_every_missing_end_is_noticed(folder):
     state = {"epoch": 1, "weights": torch.arange(10.0)}
     folder.save_checkpoint(state)

@@ -194,6 +194,7 @@ def test_the_best_discriminator_gives_the_total_correlation():
     assert error < math.log(2)
 
 
+@pytest.mark.slow
 def test_the_discriminator_is_trained_to_tell_z_from_permuted_z():
     torch.manual_seed(0)
     loss = make("factor", latent_dim=2, lr_disc=1e-3)

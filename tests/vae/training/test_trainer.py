@@ -205,6 +205,7 @@ def test_every_step_that_is_compiled_is_one_graph_compiled_once(name, counter):
     assert all(value.equal(weights(eager)[key]) for key, value in weights(compiled).items())
 
 
+@pytest.mark.slow
 def test_what_is_only_recorded_has_no_gradient_where_it_is_compiled(count_compiled):
     """The derivative of an entropy is infinite where a component has no share, and compiled is computed unasked."""
 

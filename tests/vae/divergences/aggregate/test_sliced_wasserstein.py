@@ -67,6 +67,7 @@ def test_of_many_samples_it_is_the_distance_of_gaussians():
     close(isotropic, squared_wasserstein_distance(mean, zeros + math.log(0.25)) / 2, rtol=0, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [True, False])
 def test_unbiased_over_directions_in_value_and_gradient(closed):
     """Over a million directions, within four standard errors of the integral over the circle."""

@@ -168,6 +168,7 @@ def test_information_is_the_authors_estimate(posteriors):
             assert found[j, k].item() == pytest.approx(ratio.mean().item(), abs=4 * standard_error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logvar", [-12.0, -20.0, -60.0])
 def test_posteriors_much_narrower_than_their_range_are_told_apart(logvar):
     """Where a value's images lie together, however close, the values are known and nothing else is."""
