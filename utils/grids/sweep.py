@@ -188,7 +188,8 @@ def in_ensembles(
 def forget_run_before() -> None:
     """Free what the run before held: its data and its model are in cycles, which matplotlib leaves.
 
-    What is left then are libraries for the most part, hundreds of thousands of objects: the next time they are passed over.
+    What is left then are libraries for the most part, hundreds of thousands of objects, which the next time are passed
+    over.
     """
     gc.collect()
     gc.freeze()
