@@ -90,6 +90,7 @@ def test_the_authors_flags_of_annealing(tmp_path):
     assert config.loss_options == {"betaB_initC": 0.0, "betaB_finC": 5.0, "betaB_G": 10.0, "reg_anneal": 500}
 
 
+@pytest.mark.slow
 def test_values_given_twice_are_one(capsys, tmp_path):
     status, *_ = run_here(
         ["exp", *SMALL, *"-d digits -e 1 -s 7 7".split(), "--results-dir", tmp_path], capsys, draw=None

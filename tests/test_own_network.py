@@ -41,6 +41,7 @@ def test_it_has_its_flags_and_its_help(capsys):
     assert "options of --network pooled: --features N features of an image (1 or more; default: 64)" in shown
 
 
+@pytest.mark.slow
 def test_it_is_trained_goes_on_and_is_loaded_by_its_name(tmp_path):
     command = ["exp", "--results-dir", str(tmp_path), "--network", "pooled", "--features", "7", *SMALL]
     command_line.main([*command, "-e", "2"], draw=None)

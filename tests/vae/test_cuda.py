@@ -53,6 +53,7 @@ def model_and_loss(name: str, device: torch.device, **options: float) -> tuple[n
     return moved(model, device), moved(loss, device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPILABLE)
 def test_a_pass_stays_on_the_device_and_waits_for_nothing(name, cuda):
     model, loss = model_and_loss(name, cuda)
@@ -88,6 +89,7 @@ def test_so_does_a_step_of_runs_that_are_trained_as_one(cuda, monkeypatch):
     assert {parameter.device for trainer in trainers for parameter in trainer.model.parameters()} == {cuda}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["KL", "CS", "CatVAE"])
 def test_the_evidence_is_estimated_on_the_device(name, cuda, monkeypatch):
     monkeypatch.setattr(evidence, "slope", lambda model, images, z: torch.zeros_like(z))

@@ -120,6 +120,7 @@ def widen(model, logvar):
     model.encoder.register_forward_hook(lambda encoder, inputs, output: (*output[:-1], output[-1] + logvar))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bfloat16", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("seen", IMAGES)
 @pytest.mark.parametrize("logvar", [-30.0, 30.0])
@@ -130,6 +131,7 @@ def test_extreme_posteriors_are_finite_in_value_and_gradient(name, logvar, seen,
     check_finite(loss, model, IMAGES[seen], bfloat16=bfloat16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bfloat16", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
 @pytest.mark.parametrize("name", LOSSES)
@@ -137,6 +139,7 @@ def test_a_last_batch_of_any_size_is_finite(name, batch_size, bfloat16, images):
     check_finite(*make(name), images[:batch_size], bfloat16=bfloat16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bfloat16", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("latent_dim", [1, 512])
 @pytest.mark.parametrize("name", LOSSES)

@@ -14,6 +14,7 @@ from vae.training.settings import TrainingSettings
 from vae.training.trainer import Trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_going_on_from_a_state_gives_the_same_bits(loss, tmp_path):
     whole, start, rest = (make_trainer(loss) for _ in range(3))
