@@ -1,5 +1,5 @@
 # `make quickstart` sets up, trains two models side by side and opens a page of them; `make test` checks everything, and
-# `make check`, in some two minutes, what is worth checking after every change.
+# `make check`, in a minute and a half, what is worth checking after every change.
 PYTHON ?= python3
 BIN = .venv/bin
 

@@ -67,6 +67,7 @@ def steepest(case):
     return 10 * math.exp(-min(narrowest, 0) / 2)
 
 
+@pytest.mark.slow
 @DTYPES
 @every
 def test_value_and_gradients(function, dtype):

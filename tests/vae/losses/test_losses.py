@@ -151,6 +151,7 @@ def test_few_and_many_latent_dimensions_are_finite(name, latent_dim, bfloat16, i
     check_finite(loss, model, images, bfloat16=bfloat16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nielsen", [False, True])
 @pytest.mark.parametrize("alpha", [0.0, 5e-324, 1e-30, 1e-7, 1 - 1e-7, 1 - 1e-16, 1.0])
 @pytest.mark.parametrize("logvar", [-30.0, 0.0, 30.0])

@@ -124,6 +124,7 @@ SPOILT = {  # what is said of each
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phrase", SPOILT)
 def test_a_state_that_is_not_of_this_trainer_is_refused(phrase):
     state = SPOILT[phrase](make_trainer())
