@@ -84,6 +84,7 @@ GRIDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", GRIDS)
 def test_commands_make_the_runs_that_they_are_for(flags, results):
     write_grid(results / "exp", lambda c: 10.0, **flags)

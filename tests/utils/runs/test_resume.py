@@ -84,6 +84,7 @@ def break_steps(monkeypatch, error, *, at_step):
     return taken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_step", [1, 5, 8])
 @pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
 def test_a_run_saved_within_an_epoch_resumes_there_to_the_same_bits(runtime, monkeypatch, error, at_step):

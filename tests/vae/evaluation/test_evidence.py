@@ -185,6 +185,7 @@ def test_a_posterior_that_is_too_narrow_does_not_bias_the_weights_of_any_number_
     assert ((each.mean(1) - 1).abs() < 4 * each.std(1) / count**0.5).all()
 
 
+@pytest.mark.slow
 def test_weights_of_a_few_draws_are_unbiased():
     model, vectors, exact = linear_case(orthogonal=False, shift=1, factor=0.7)
     repeated = vectors.repeat_interleave(3000, 0)
@@ -238,6 +239,7 @@ def by_quadrature(model, images):
     return torch.stack(each) + 2 * math.log(step)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 @pytest.mark.parametrize(("loss", "rec_dist"), [("KL", "bernoulli"), ("CS", "gaussian"), ("CatVAE", "laplace")])
 def test_of_a_network_it_is_that_of_quadrature(loss, rec_dist, noise):

@@ -139,6 +139,7 @@ def test_with_weights_of_one_its_expectation_is_kl():
     assert abs(draws.mean() - kl_divergence(mean, logvar).mean()) < 4 * draws.std() / 2000**0.5
 
 
+@pytest.mark.slow
 def test_terms_of_a_correlated_gaussian_are_its_closed_forms():
     """Narrow posteriors at draws of N(0, [[1, r], [r, 1]]): TC = -log(1 - r^2) / 2, and no KL of the dimensions.
 

@@ -38,6 +38,7 @@ def check_same(ours, theirs, **tolerance):
         torch.testing.assert_close(value, theirs.model.state_dict()[name], **tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_weight_of_every_regulariser_grows_with_the_steps_and_is_whole_in_evaluation(name):
     trainer = make(name, IMAGES, warmup=4)

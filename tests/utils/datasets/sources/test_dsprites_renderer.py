@@ -59,6 +59,7 @@ def inside(shape, scale, orientation, pos_x, pos_y) -> np.ndarray:
     return (downwards | upwards).sum(axis=-1) % 2
 
 
+@pytest.mark.slow
 @given(any_classes)
 @settings(max_examples=100, deadline=None)
 def test_pixels_are_those_whose_centre_lies_in_the_polygon(classes):

@@ -29,6 +29,7 @@ FIRST_LABELS = {
 LABELS, IMAGES = "t10k-labels-idx1-ubyte", "t10k-images-idx3-ubyte"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("name", NAMES)
 def test_official_files_are_read_whole_and_in_order(data_dir, name, split):
@@ -53,6 +54,7 @@ def test_padding_is_zero_around_the_image(data_dir, name):
     assert inner[3].numpy().tobytes() == raw[16 + 3 * 784 : 16 + 4 * 784]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_splits_share_no_image(data_dir, name):
     train, test = (

@@ -213,6 +213,7 @@ def test_names_that_leave_a_doubt_are_refused_with_the_line_that_converts(tmp_pa
     assert line in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arrays",
     [

@@ -213,6 +213,7 @@ def remark(kind):
     return {"pnginfo": info}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["profile", "packed text", "text", "texts"])
 def test_a_picture_is_taken_whatever_is_written_beside_its_pixels(tmp_path, kind):
     fill(tmp_path, ("", 19))

@@ -64,6 +64,7 @@ def random_gaussians(*shape, seed=0, dtype=torch.float64):
     return [torch.randn(*shape, generator=generator, dtype=dtype) for _ in range(4)]
 
 
+@pytest.mark.slow
 @every
 @PROPERTY
 @given(means, logvars, means, logvars)
@@ -80,6 +81,7 @@ def test_zero_only_where_equal(name, change):
     assert ALL[name](mean, logvar, prior_mean, prior_logvar) > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AFFINE_INVARIANT)
 @PROPERTY
 @given(means, logvars, means, logvars, means, vectors(-2, 2))
