@@ -24,6 +24,7 @@ from utils.datasets import DatasetError
 from utils.flags import UsageError, build_parser
 from utils.grids.executors import find_executor
 from utils.grids.grid import configurations
+from utils.grids.presets import as_list
 from utils.grids.sweep import sweep
 from utils.grids.tally import SweepFailed
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, heed_cpu_limit, is_out_of_memory
@@ -243,7 +244,10 @@ def write_pages(command: Command) -> None:
     if command.explore or command.compare:
         from utils.explore import write_explorer
 
-        write_explorer(command.experiment, command.runtime.results_dir, command.runtime.data_dir, command.compare)
+        datasets = as_list(command.settings.get("dataset", []))
+        write_explorer(
+            command.experiment, command.runtime.results_dir, command.runtime.data_dir, command.compare, datasets
+        )
     if command.report or command.preset:
         from utils.report import write_report
 

@@ -171,7 +171,9 @@ def _located(name: str, data_dir: Path) -> Path:
     for place in (_expanded(path), data_dir / path):
         if place.exists():
             return place
-    raise DatasetError(f"there is nothing at {path}, here or in {data_dir}; say where it is: --dataset {kind}:PATH")
+    raise DatasetError(
+        f"there is nothing at {path}, here or in {data_dir}; say where it is: --dataset {kind}:PATH, or --data-dir"
+    )
 
 
 def first(size: int | None, available: int, name: str, split: str, kind: str | None = None) -> int:

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 from PIL import Image
 
 import vae
-from utils.datasets import Dataset, load_dataset
+from utils.datasets import Dataset, portable_name
 from utils.datasets.notes import counted
+from utils.datasets.record import check_same_data
 from utils.explore.comparison import (
     Configuration,
     colors_of,
@@ -32,6 +34,7 @@ from utils.figures.style import CLASS_COLORS
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.pages import data_address, render
 from utils.runs.folder import EXPLORE, experiment_folder
+from utils.runs.loading import load_split
 from vae.inputs import to_unit_interval
 from vae.random import Stream, seed_everything
 
@@ -42,12 +45,15 @@ COLUMNS = 20  # of the sheet of images
 MOST_MODELS = 8  # in one page: a decoder has some 600 KB
 
 
-def write_explorer(experiment: str, results_dir: Path, data_dir: Path, compared: Sequence[str] = ()) -> None:
+def write_explorer(
+    experiment: str, results_dir: Path, data_dir: Path, compared: Sequence[str] = (), datasets: Sequence[str] = ()
+) -> None:
     """Write explore.html into results/<experiment>/, of its runs or, where some are `compared`, of those.
 
-    These are names in the results directory, or folders anywhere, of single runs or of grids. Raises ResultsError if
+    These are names in the results directory, or folders anywhere, of single runs or of grids. `datasets` are the data
+    that the runs were just trained with, by their whole paths, which results do not record. Raises ResultsError if
     there is no such experiment, or the page does not know the decoder of a model; DatasetError if the test images are
-    not there.
+    not there, or are others than those of the run.
     """
     folder = experiment_folder(results_dir, experiment)
     places = [results_dir / name if (results_dir / name).exists() else Path(name) for name in compared]
@@ -57,11 +63,18 @@ def write_explorer(experiment: str, results_dir: Path, data_dir: Path, compared:
         folder.check_place()
         folder.path.mkdir(parents=True, exist_ok=True)
     shown = on_first_data(groups)
-    config = shown[0][0].config
-    test = load_dataset(config.dataset, "test", data_dir, config.test_size)
+    test = test_images(shown[0][0], data_dir, datasets)
     page = page_of(experiment, groups, shown, test)
     folder.replace(EXPLORE, lambda file: file.write(page.encode()))
     print(f"{counted(len(shown), 'model')} to play with in {folder / EXPLORE}")
+
+
+def test_images(run: SavedRun, data_dir: Path, datasets: Sequence[str]) -> Dataset:
+    """The test images of a run, from where one of the data sets lies or from below the data directory."""
+    dataset = next((name for name in datasets if portable_name(name) == run.config.dataset), run.config.dataset)
+    test = load_split(replace(run.config, dataset=dataset), "test", data_dir, run.config.test_size)
+    check_same_data(run.record["data"], {"test": test})
+    return test
 
 
 def page_of(name: str, groups: list[Configuration], shown: list[Configuration], test: Dataset) -> str:
@@ -89,8 +102,9 @@ def page_of(name: str, groups: list[Configuration], shown: list[Configuration], 
 def on_first_data(groups: list[Configuration]) -> list[Configuration]:
     """The configurations on the data of the first one; not too many."""
 
-    def data_of(own: Configuration) -> tuple[str, int | None]:
-        return own[0].config.dataset, own[0].config.test_size
+    def data_of(own: Configuration) -> tuple[str, list[int], int | None]:
+        data = own[0].record["data"]
+        return data["sha256"]["test"], data["image_shape"], own[0].config.test_size
 
     return [own for own in groups if data_of(own) == data_of(groups[0])][:MOST_MODELS]
 

@@ -163,7 +163,9 @@ def scatter_views(
     if len(kinds) == 1:
         handles, labels = grid.flat[0].get_legend_handles_labels()
         if handles:
-            figure.legend(handles, labels, loc="outside right center", markerscale=1.5, handletextpad=0.2)
+            legend = figure.legend(handles, labels, loc="outside right center", handletextpad=0.2)
+            for handle in legend.legend_handles:
+                handle.set(sizes=[24], alpha=1)
     heading(figure, title, about)
     return figure
 
@@ -248,6 +250,8 @@ def density_panels(panels: dict[str, tuple[np.ndarray, np.ndarray]], *, title: s
         axes.hist(z, edges, density=True, label="aggregate posterior q(zⱼ)", **area)
         axes.hist(prior, edges, density=True, histtype="step", color=INK, linewidth=0.9, label="prior p(zⱼ)")
         axes.set_title(name, fontsize=7.5, loc="left")
+        axes.set_xlim(-limit, limit)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="both"))  # neighbours' labels meet else
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
     for axes in grid:  # what is left of it

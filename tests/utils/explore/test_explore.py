@@ -11,6 +11,7 @@ from torch import nn
 import main as command_line
 import vae
 from browser import opened
+from own_data import fill
 from small_runs import SMALL
 from utils.explore.comparison import configurations
 from utils.explore.decoders import describe
@@ -135,6 +136,25 @@ def test_runs_from_several_places_are_compared_with_their_differences(folder, ca
     text = (folder.parent / "both" / EXPLORE).read_text()
     assert re.findall(r'<th scope="col"><code>(.*?)</code>', text) == ["--GJS-A", "--GJS-B", "--GJS-invA"]
     assert "<mark>–</mark>" in text and "<mark>0.5</mark>" in text
+
+
+def test_images_of_ones_own_are_found_where_they_were_trained_on_or_below_the_data_directory(tmp_path, capsys):
+    place = fill(tmp_path / "mine" / "pictures", ("train", 6), ("test", 3))
+    where = ["--results-dir", str(tmp_path / "results"), "--no-cuda", "--no-progress-bar"]
+    flags = ["-l", "KL", "-e", "1", "-b", "4", "--image-size", "16", "--explore"]
+    command_line.main(["exp", "-d", f"folder:{place}", *flags, *where], draw=None)
+    page = tmp_path / "results" / "exp" / EXPLORE
+    content = json.loads(re.search(r'id="content">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+    assert content["count"] == 3 and content["models"][0]["shape"] == [16, 16, 1]
+    page.unlink()
+    command_line.main(["exp", "--explore", *where, "--data-dir", str(place.parent)])
+    assert page.exists()
+    page.unlink()
+    fill(tmp_path / "other" / "pictures", ("train", 6), ("test", 4))
+    for other, said in (("other", "the run began with other data"), ("none", "there is nothing at pictures")):
+        with pytest.raises(SystemExit) as exit:
+            command_line.main(["exp", "--explore", *where, "--data-dir", str(tmp_path / other)])
+        assert exit.value.code == 2 and said in capsys.readouterr().err and not page.exists()
 
 
 def test_one_model_differs_from_no_other(folder):
