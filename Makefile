@@ -11,20 +11,20 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --
 
 # On MNIST if it is there or can be had, else on the digits that scikit-learn brings. Runs that were interrupted go on,
 # those that have ended are left as they are.
-PAGE = results/quickstart/explore.html
 HAS_MNIST = import os; from utils.datasets import load_dataset; \
 	load_dataset("mnist", "train", os.environ.get("VAE_DATA") or "data", 1)
 
 quickstart: .venv/installed
 	@if $(BIN)/python -c '$(HAS_MNIST)' > /dev/null 2>&1; then \
-		data="mnist --epochs 5 --train-size 10000 --test-size 2000"; \
+		name=quickstart data="mnist --epochs 5 --train-size 10000 --test-size 2000"; \
 	else \
-		data="digits --epochs 60"; \
+		name=quickstart-digits data="digits --epochs 60"; \
 		$(BIN)/pip install --quiet --disable-pip-version-check "scikit-learn>=1.3,<2" || exit 1; fi; \
-	$(BIN)/python main.py quickstart --loss KL dGJS --GJS-A 0.3 --rec-dist gaussian --lr 1e-3 \
-		--jobs 2 --report --explore --dataset $$data
-	@echo "Now open $(PAGE): what the two models make of the same images, and sliders to play with."
-	@$(BIN)/python -m webbrowser "file://$(CURDIR)/$(PAGE)" > /dev/null 2>&1 || true
+	$(BIN)/python main.py $$name --loss KL dGJS --GJS-A 0.3 --rec-dist gaussian --lr 1e-3 \
+		--jobs 2 --report --explore --dataset $$data && \
+	page=results/$$name/explore.html && \
+	echo "Now open $$page: what the two models make of the same images, and sliders to play with." && \
+	{ $(BIN)/python -m webbrowser "file://$(CURDIR)/$$page" > /dev/null 2>&1 || true; }
 
 check: lint
 	$(PYTEST) -m "not slow"

@@ -46,7 +46,7 @@ def test_the_example_of_loading_a_model_works(monkeypatch, tmp_path):
 
 def test_the_flags_of_quickstart_are_right():
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
-    flags = re.search(r"main.py (quickstart .*?) \$\$data", recipe)[1]
+    flags = re.search(r"main.py (\$\$name .*?) \$\$data", recipe)[1]
     for data in re.findall(r'data="(.*?)"', recipe):
         parsed = vars(build_parser().parse_args(f"{flags} {data}".split()))
         settings = {name: parsed[name] for name in parsed.keys() - {"experiment", "jobs", "report", "explore"}}

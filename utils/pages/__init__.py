@@ -1,6 +1,8 @@
 """Pages with everything in them: what templates, style and scripts of all pages have in common."""
 
 import base64
+import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,18 @@ def render(template: Path, style: Path, scripts: list[Path], **values: Any) -> s
     """The page of a template, with the style of all pages and its own, and with its scripts."""
     folders = FileSystemLoader([template.parent, HERE])
     environment = Environment(loader=folders, autoescape=True, undefined=StrictUndefined)
+    environment.filters["raised"] = raised
     texts = {
         "style": "\n".join(path.read_text(encoding="utf-8") for path in (HERE / "base.css", style)),
         "script": "\n".join(path.read_text(encoding="utf-8") for path in scripts),
     }
     return environment.get_template(template.name).render(**texts, policy=POLICY, **values)
+
+
+def raised(formula: str) -> str:
+    """A formula as HTML, with what stands after ^ raised and what stands after _ lowered: JS^G_α, Σ w^(1−α)."""
+    text = re.sub(r"\^(\([^)]*\)|\w)", r"<sup>\1</sup>", escape(formula))
+    return re.sub(r"_(\w+)", r"<sub>\1</sub>", text)
 
 
 def data_address(content: bytes, kind: str = "image/png") -> str:

@@ -16,6 +16,7 @@ from small_runs import SMALL
 from utils.explore.comparison import configurations
 from utils.explore.decoders import describe
 from utils.grids.saved import read_run
+from utils.pages import raised
 from utils.results.cells import estimate_text
 from utils.results.groups import estimate
 from utils.runs.config import RunConfig
@@ -108,8 +109,8 @@ def test_models_are_compared_on_the_same_images_and_draws(folder):
     text = (folder / EXPLORE).read_text()
     for run in ("loss-KL", "loss-dGJS"):
         error = json.loads((folder / run / EVALUATION).read_text())["test"]["squared_error"]
-        assert f"<td>{error:.2f}</td>" in text
-    assert "λ JS*^G_α(q‖p)" in text and "The same for all: digits, trained with bernoulli, 1 epoch" in text
+        assert f'<td data-name="squared error">{error:.2f}</td>' in text
+    assert "λ JS*<sup>G</sup><sub>α</sub>(q‖p)" in text and "The same for all: digits, trained with bernoulli, 1 epoch" in text
     assert "{train_size} training images, {test_size} test images".format_map(SMALL) in text
     assert "These differ in the divergence" in text
     with opened(folder / EXPLORE) as browser:
@@ -205,6 +206,23 @@ def test_dimensions_are_sorted_by_their_kl_and_the_unused_are_folded_away(folder
 def test_the_page_fits_a_telephone(folder):
     with opened(folder / EXPLORE, width=390) as browser:
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        table = browser.execute_script("return document.querySelector('.models').parentElement.scrollWidth")
+        assert table <= 390  # every number of it is in sight
+        assert "KL(q‖p)" in browser.execute_script(
+            "return getComputedStyle(document.querySelector('[data-name^=KL]'), '::before').content"
+        )
+
+
+@pytest.mark.parametrize(
+    ("formula", "shown"),
+    [
+        ("λ JS*^G_α(q‖p)", "λ JS*<sup>G</sup><sub>α</sub>(q‖p)"),
+        ("Σ w^(1−α)", "Σ w<sup>(1−α)</sup>"),
+        ("a < b", "a &lt; b"),
+    ],
+)
+def test_formulas_are_set_as_in_the_papers(formula, shown):
+    assert raised(formula) == shown
 
 
 def test_a_decoder_with_another_layer_is_refused_in_one_line():
