@@ -110,7 +110,10 @@ def test_models_are_compared_on_the_same_images_and_draws(folder):
     for run in ("loss-KL", "loss-dGJS"):
         error = json.loads((folder / run / EVALUATION).read_text())["test"]["squared_error"]
         assert f'<td data-name="squared error">{error:.2f}</td>' in text
-    assert "λ JS*<sup>G</sup><sub>α</sub>(q‖p)" in text and "The same for all: digits, trained with bernoulli, 1 epoch" in text
+    assert (
+        "λ JS*<sup>G</sup><sub>α</sub>(q‖p)" in text
+        and "The same for all: digits, trained with bernoulli, 1 epoch" in text
+    )
     assert "{train_size} training images, {test_size} test images".format_map(SMALL) in text
     assert "These differ in the divergence" in text
     with opened(folder / EXPLORE) as browser:
