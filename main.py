@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.machine.console import escaped, make_sturdy
+from utils.machine.limits import wait_by_load
 from utils.machine.signals import endings, heed
 
 ENDINGS = endings()
 if __name__ == "__main__" and signal.SIGINT in ENDINGS:  # until main begins, which has more to say, Ctrl-C just ends it
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+wait_by_load()  # before torch is imported
 
 from utils.datasets import DatasetError
 from utils.flags import UsageError, build_parser

@@ -6,7 +6,8 @@
 A step has a hundred parallel regions, at the end of each of which threads wait for the last one. Left to itself, OpenMP
 (GNU's, which PyTorch for Linux brings) spins for some milliseconds; where another process has taken the core of that
 last thread, all others then keep theirs busy with waiting. OMP_WAIT_POLICY=PASSIVE does not spin, GOMP_SPINCOUNT spins
-so many times. They change no bit of a result, and have to be set before torch is imported.
+so many times. They change no bit of a result, and have to be set before torch is imported. "by load" is what main.py
+does: it waits passively where other programs are at work when it starts.
 
 Each is measured in a process of its own, in turn, alone and beside a process that is busy all the time: images/s of
 training a model of 32x32 images, batch 64. Prints every round, and a table of medians with their ratios to what is
@@ -29,11 +30,15 @@ WAYS = {
     "as it is": {},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
     **{f"spin {count}": {"GOMP_SPINCOUNT": str(count)} for count in (2_000, 10_000, 30_000, 100_000)},
+    "by load": {},
 }
 STRETCH = """
 import sys
-import torch
 sys.path.insert(0, sys.argv[1])
+if sys.argv[3] == "by load":
+    from utils.machine.limits import wait_by_load
+    wait_by_load()
+import torch
 from utils.datasets import Dataset
 from utils.grids.duration import images_per_second
 from utils.runs.config import RunConfig
@@ -48,7 +53,7 @@ BUSY = "while True: pass"
 def speed(way: str, seconds: float) -> float:
     """Images/s of a process that waits in that way."""
     environment = {name: value for name, value in os.environ.items() if name not in VARIABLES} | WAYS[way]
-    command = [sys.executable, "-c", STRETCH, HERE.parent, seconds]
+    command = [sys.executable, "-c", STRETCH, HERE.parent, seconds, way]
     return float(watch([str(word) for word in command], environment).output.split()[-1])
 
 

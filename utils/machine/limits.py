@@ -1,9 +1,13 @@
-"""What a container, or a batch system, leaves to this process of the machine: the quotas of its control group."""
+"""What is left of the machine to this process: by the quotas of its control group, and by other programs at work."""
 
 import math
+import os
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+SURPLUS = 0.5  # cores' work more than there are cores
 
 
 def memory_limit(root: Path = CGROUPS) -> float:
@@ -27,3 +31,33 @@ def numbers_in(path: Path) -> tuple[float, float]:
         values = []
     first, second = (*values, 1.0)[:2] if values else (math.inf, 1.0)
     return first, second
+
+
+def wait_by_load(proc: Path = PROC) -> None:
+    """Make threads wait passively where other programs keep cores busy that they would use; what is set stays.
+
+    A training step has a hundred parallel regions, at the end of each of which threads wait for the last one. GNU's
+    OpenMP, which PyTorch for Linux brings, spins for some milliseconds: the quickest way where every thread has a core
+    to itself, and a slow one where another program has taken one. It changes no bit of a result, and has to be set
+    before torch is imported.
+    """
+    if any(name in os.environ for name in WAITING):
+        return
+    cores = os.cpu_count() or 1
+    if others_at_work(proc) + threads_of_torch(cores) > cores + SURPLUS:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def threads_of_torch(cores: int) -> int:
+    """In how many threads PyTorch is going to compute."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else cores
+
+
+def others_at_work(proc: Path = PROC) -> float:
+    """How many cores other programs keep busy, now and over the last minute; 0 where the system does not tell."""
+    try:
+        over_a_minute, _, _, now, _ = (proc / "loadavg").read_text().split()
+        return min(float(over_a_minute), int(now.split("/")[0]) - 1)  # one of those that run is this program
+    except (OSError, ValueError):
+        return 0

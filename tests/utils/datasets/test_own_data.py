@@ -40,7 +40,8 @@ def test_unknown_name_lists_the_forms_with_a_path(tmp_path):
 
 def test_nothing_at_the_path_says_how_to_name_it(tmp_path):
     for kind in ("folder", "npz"):
-        assert error_of(kind, tmp_path / "no where").endswith(f"say where it is: --dataset {kind}:PATH")
+        said = f"say where it is: --dataset {kind}:PATH, or --data-dir"
+        assert error_of(kind, tmp_path / "no where").endswith(said)
 
 
 @pytest.mark.parametrize(("name", "data_dir"), [("folder:~nosuchuser/x", "."), ("mnist", "~nosuchuser/x")])
