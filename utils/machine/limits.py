@@ -3,11 +3,13 @@
 import math
 import os
 from pathlib import Path
+from time import sleep
 
 CGROUPS = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 SURPLUS = 0.5  # cores' work more than there are cores
+LOOKS = 5
 
 
 def memory_limit(root: Path = CGROUPS) -> float:
@@ -56,6 +58,12 @@ def threads_of_torch(cores: int) -> int:
 
 def others_at_work(proc: Path = PROC) -> float:
     """How many cores other programs keep busy, now and over the last minute; 0 where the system does not tell."""
+    return min(looked_at(proc) for _ in range(LOOKS))  # what works for a moment is no load
+
+
+def looked_at(proc: Path) -> float:
+    """The same at one moment, after a short while."""
+    sleep(0.002)
     try:
         over_a_minute, _, _, now, _ = (proc / "loadavg").read_text().split()
         return min(float(over_a_minute), int(now.split("/")[0]) - 1)  # one of those that run is this program
