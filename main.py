@@ -29,7 +29,7 @@ from utils.grids.grid import configurations
 from utils.grids.presets import as_list
 from utils.grids.sweep import sweep
 from utils.grids.tally import SweepFailed
-from utils.machine.environment import OUT_OF_MEMORY, MachineError, heed_cpu_limit, is_out_of_memory
+from utils.machine.environment import OUT_OF_MEMORY, MachineError, explained, heed_cpu_limit, is_out_of_memory
 from utils.runs.config import RunConfig, check_dataset, settings_from
 from utils.runs.evaluate import evaluate_elsewhere, evaluate_only
 from utils.runs.folder import ResultsError
@@ -153,7 +153,7 @@ def check_command(command: Command) -> None:
 
 
 def check_several(command: Command) -> None:
-    """The same of what is for several runs, and of where they are carried out."""
+    """End with one line if flags for several runs are given for one, or flags for one are given for several."""
     several, jobs, executor = command.several, command.jobs, command.executor
     if several and command.mode == "resume":
         fail("--resume is for one run: several go on where they stopped without it")
@@ -172,7 +172,7 @@ def check_several(command: Command) -> None:
 
 
 def check_one(command: Command) -> None:
-    """The same of what is for one run that has ended."""
+    """End with one line if flags for one run that has ended are given for others."""
     several, mode = command.several, command.mode
     if command.export and (several or mode not in (None, "overwrite")):
         fail(f"--export {command.export} is of one run that has ended: give its name and nothing to train")
@@ -189,7 +189,7 @@ def check_one(command: Command) -> None:
 
 
 def check_ensemble(command: Command) -> None:
-    """The same of runs that are to be trained as one."""
+    """End with one line if --ensemble does not go with the rest."""
     if not command.ensemble:
         return
     if not command.several:
@@ -267,7 +267,7 @@ def errors_in_one_line() -> Iterator[None]:
     except (UsageError, OptionError, DatasetError, MachineError, ResultsError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions")
+        fail(explained(error))
     except (NonFiniteError, RankLost, SweepFailed) as error:
         fail(str(error), status=1)
     except (MemoryError, RuntimeError) as error:

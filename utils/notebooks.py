@@ -29,11 +29,9 @@ class FinishedRun:
 def load_or_run(
     experiment: str, *, otherwise: RunConfig, results_dir: Path = Path("results"), draw: Drawing | None = draw_run
 ) -> FinishedRun:
-    """The run of that name or, where there is none, the run `otherwise`, which is carried out unless it is there.
+    """The run of that name; if there is none, the run `otherwise`, trained or gone on with if need be.
 
-    Where it was interrupted, it goes on.
-
-    `draw` makes its pictures then.
+    `draw` makes the pictures of what is trained.
 
     Raises ResultsError if the run's files are damaged or it has not ended, DatasetError if its data are not there.
     """

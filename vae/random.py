@@ -1,11 +1,11 @@
-"""Random streams: a seed has one for each epoch and one for each other purpose."""
+"""Random streams: a seed has one for each epoch and one for each other use."""
 
 import numpy as np
 import torch
 
 
 class Stream:
-    """Numbers of the random streams of one seed: epoch n has stream n, and nothing else shares it."""
+    """Numbers of the random streams of one seed: epoch n has stream n, which nothing else shares."""
 
     WEIGHTS = 0
     EVALUATION = 2**32

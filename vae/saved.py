@@ -88,8 +88,7 @@ def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Objective]:
 def build(config: Any, image_shape: tuple[int, ...], dataset_size: int) -> tuple[VAE, Objective]:
     """The model and the loss that a configuration describes: the options and sizes of each, and the likelihood.
 
-    One without a network, of a version that had no other, has the usual one of the images; one without a prior or a
-    posterior has the loss's prior and a diagonal posterior.
+    Older files lack some keys: no network means the usual one, no prior the loss's own, no posterior a diagonal one.
     """
     parts = {"network": getattr(config, "network", None), **getattr(config, "network_options", {})}
     if (posterior := getattr(config, "posterior", "diagonal")) != "diagonal":

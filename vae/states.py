@@ -1,7 +1,7 @@
 """Saved states, taken over by what they are the states of: each tensor has to have the shape and the type of its own.
 
-PyTorch's own `load_state_dict` compares less. A model's takes other types, an optimiser's other shapes, which then end
-in an access beyond memory, and other settings, of which nothing would be known.
+PyTorch's own `load_state_dict` compares less. A model's accepts other types. An optimiser's accepts other shapes, which
+later end in an access beyond memory, and replaces its settings silently.
 """
 
 from typing import Any

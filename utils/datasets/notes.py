@@ -11,11 +11,6 @@ QUARTER, HALF = 64, 128  # of the range of a byte
 ALIKE = 1.0  # standard deviation of a pixel over the images, of 255, below which they are all the same
 
 
-def counted(number: int, one: str) -> str:
-    """A number of things that make their plural by an s."""
-    return f"{number:,} {one}" + ("" if number == 1 else "s")
-
-
 def few(names: Sequence[str]) -> str:
     """The first few of some names, and that there are more."""
     return ", ".join(names[:FEW]) + (", …" if len(names) > FEW else "")

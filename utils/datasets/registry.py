@@ -3,7 +3,7 @@
 Besides plain names there are names with a path in them, `folder:PATH` and `npz:PATH`, for the user's own images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,10 +41,12 @@ def register(*names: str, kind: str = "images", defaults: dict[str, Any] | None 
     """Decorator: loads these names with the function `loader(name, split, data_dir, size) -> Dataset`.
 
     `kind` is "images" or "vectors"; `defaults` are the settings of a run, by name, that these data have others for
-    than images have; `needs_files` says whether files have to be there or to be fetched.
+    than images have; `needs_files` says whether files have to be there or to be fetched. Raises TypeError for a name
+    that is taken.
     """
 
     def decorate(loader):
+        _check_free(names, _NAMED)
         _NAMED.update(dict.fromkeys(names, Named(loader, kind, defaults or {}, needs_files)))
         return loader
 
@@ -62,10 +64,18 @@ def register_path(
     """
 
     def decorate(loader):
+        _check_free([kind], _PLACED)
         _PLACED[kind] = Placed(loader, kind_of, resized, defaults)
         return loader
 
     return decorate
+
+
+def _check_free(names: Sequence[str], taken: Mapping[str, Any]) -> None:
+    """Raise TypeError for a name that another data set has."""
+    for name in names:
+        if name in taken:
+            raise TypeError(f"there is a data set {name!r} already: give this one another name")
 
 
 def dataset_names(*, without_files: bool = False) -> list[str]:

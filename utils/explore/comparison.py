@@ -4,10 +4,10 @@ import io
 import json
 from collections.abc import Sequence
 
-from utils.datasets.notes import counted
 from utils.figures.charts import overlaid_curves
 from utils.figures.style import colors_by_label
 from utils.grids.saved import SavedRun
+from utils.machine.console import counted
 from utils.pages import data_address
 from utils.results.cells import estimate_text
 from utils.results.groups import Estimate, estimate

@@ -13,7 +13,6 @@ from PIL import Image
 
 import vae
 from utils.datasets import Dataset, portable_name
-from utils.datasets.notes import counted
 from utils.datasets.record import check_same_data
 from utils.explore.comparison import (
     Configuration,
@@ -32,6 +31,7 @@ from utils.figures.one_run import run_title
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors, to_numpy
 from utils.figures.style import CLASS_COLORS
 from utils.grids.saved import SavedRun, experiment_runs
+from utils.machine.console import counted
 from utils.pages import data_address, render
 from utils.runs.folder import EXPLORE, experiment_folder
 from utils.runs.loading import load_split

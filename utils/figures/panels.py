@@ -101,7 +101,7 @@ def baselines(axes: Axes, families: Iterable[Family], quantity: str, split: str)
 
 
 def published_baselines(axes: Axes, families: Iterable[Family]) -> None:
-    """The same of the paper's numbers."""
+    """A dotted line at the paper's number of each family that has one."""
     for family in families:
         if number := comparable(family.runs[0]):
             color = family_look(family).color

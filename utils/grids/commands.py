@@ -1,4 +1,4 @@
-"""The command lines that make runs: of one run, of all runs of a grid, and the one that goes on with a run."""
+"""The command lines that make runs: one run, or all runs of a grid."""
 
 import contextlib
 import shlex

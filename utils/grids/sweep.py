@@ -18,7 +18,7 @@ from utils.grids.duration import Forecast
 from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
 from utils.grids.tally import Outcome, Tally
-from utils.machine.environment import OUT_OF_MEMORY, choose_device, is_out_of_memory
+from utils.machine.environment import OUT_OF_MEMORY, choose_device, explained, is_out_of_memory
 from utils.machine.processes import in_turn, side_by_side
 from utils.runs.config import EVALUATION_OPTIONS, DataSettings, RunConfig
 from utils.runs.evaluate import evaluate_only
@@ -215,7 +215,7 @@ def outcome_of(result: Evaluation | Exception) -> Outcome:
     if not isinstance(result, Exception):
         return Outcome(True, f"test squared error {result['test']['squared_error']:.4g}")
     if isinstance(result, RUN_ERRORS):
-        return Outcome(False, str(result))
+        return Outcome(False, explained(result) if isinstance(result, OSError) else str(result))
     if is_out_of_memory(result):
         return Outcome(False, OUT_OF_MEMORY)
     traceback.print_exception(result)

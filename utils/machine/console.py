@@ -84,3 +84,8 @@ def numbered(sign: str) -> str:
     """A sign by its number: the byte, of a name that is not in UTF-8."""
     byte = ord(sign) - 0xDC00
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else sign.encode("unicode_escape").decode()
+
+
+def counted(number: int, one: str) -> str:
+    """A number of things that make their plural by an s."""
+    return f"{number:,} {one}" + ("" if number == 1 else "s")

@@ -42,6 +42,11 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError)
 
 
+def explained(error: OSError) -> str:
+    """A line for people on a file that cannot be used."""
+    return f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions"
+
+
 def memory_bytes() -> float:
     """The main memory that there is for this process; infinity where the system has no name for it, as on Windows."""
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf

@@ -25,7 +25,7 @@ def check_form(value: Any, form: Any, name: str = "it") -> None:
 
 
 def check_names(value: dict[str, Any], form: dict[Any, Any], place: str) -> None:
-    """The same for what stands in an object."""
+    """Raise ValueError unless what stands in an object has the form of its name."""
     for name in form:
         if name is not ... and not name.endswith("?") and name not in value:
             raise ValueError(f"{place}{name} is missing")

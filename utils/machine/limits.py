@@ -62,7 +62,7 @@ def others_at_work(proc: Path = PROC) -> float:
 
 
 def looked_at(proc: Path) -> float:
-    """The same at one moment, after a short while."""
+    """How many cores other programs keep busy at one moment, a short while from now."""
     sleep(0.002)
     try:
         over_a_minute, _, _, now, _ = (proc / "loadavg").read_text().split()

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from utils.datasets.notes import counted
 from utils.grids.commands import GridCommand, default_flags, find_grid, on_dataset, run_command
 from utils.grids.presets import EPOCHS, EPOCHS_OF
 from utils.grids.saved import SavedRun, experiment_runs
+from utils.machine.console import counted
 from utils.report.tables import Replicates, Row, Table, replicates, tables
 from utils.results.labels import UNTOLD
 from utils.results.paper_numbers import MARKS

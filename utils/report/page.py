@@ -7,10 +7,10 @@ from typing import Any
 
 from PIL import Image
 
-from utils.datasets.notes import counted
 from utils.figures.style import DPI, colors
 from utils.grids.commands import run_command
 from utils.grids.saved import SavedRun
+from utils.machine.console import counted
 from utils.pages import data_address, render
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, CellKey, Findings, key_of, named_config
 from utils.report.tables import EVIDENCE, SPLITS

@@ -11,10 +11,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from utils.datasets.notes import counted
 from utils.figures.over_options import estimates_figure
 from utils.figures.style import SQUARED_ERROR, colors_by_label
 from utils.grids.grid import run_name
+from utils.machine.console import counted
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import page
 from utils.report.tables import BASELINE, EVIDENCE, SPLITS, Cell, Replicates, Row, Table, families

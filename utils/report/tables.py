@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from utils.datasets.notes import counted
 from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
+from utils.machine.console import counted
 from utils.results.cells import estimate_text
 from utils.results.groups import Estimate, difference, estimate
 from utils.results.labels import (
@@ -46,7 +46,7 @@ class Replicates:
         return run_label(self.config, self.told)
 
     def family(self, flag: str | None = None) -> str:
-        """The same without a flag; without the swept option where none is given."""
+        """The label without a flag; without the swept option where none is given."""
         return run_label(self.config, [name for name in self.told if name != (flag or self.option)])
 
     @property

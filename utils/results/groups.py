@@ -6,9 +6,9 @@ from statistics import fmean
 from typing import Any
 
 from utils.datasets import Dataset
-from utils.datasets.notes import counted
 from utils.grids.commands import default_flags
 from utils.grids.saved import SavedRun
+from utils.machine.console import counted
 from utils.results.labels import INCIDENTAL, flag_label, in_order, swept_option
 from vae.evaluation.statistics import Estimate, paired_difference
 

@@ -12,10 +12,10 @@ from statistics import mode
 from typing import Any
 
 from utils.datasets import DatasetError
-from utils.datasets.notes import counted
 from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
+from utils.machine.console import counted
 from utils.results.groups import NOT_SHARED, RunGroup
 from utils.results.labels import INCIDENTAL, flag_label
 from utils.runs.config import RunConfig

@@ -8,7 +8,7 @@ from typing import Any
 
 from utils.datasets import Dataset, is_resized, load_dataset, portable_name
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
-from utils.runs.folder import DIAGNOSIS, ELSEWHERE, EVALUATION, ResultsError, ResultsFolder
+from utils.runs.folder import DIAGNOSIS, ELSEWHERE, EVALUATION, FITTED_SAMPLES, ResultsError, ResultsFolder
 from utils.runs.loading import load_split, opened
 from utils.runs.progress import image_bar, summarise
 from utils.runs.runtime import Evaluation, Runtime
@@ -41,6 +41,10 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
             before.pop(DIAGNOSIS, None)
             evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
         folder.write_json(EVALUATION, evaluation)
+        if run.config.sampler and runtime.draw:  # of its pictures, the run has not that one yet
+            figures = runtime.draw(run.model, splits, run.config, folder.read_metrics())
+            if figure := figures.get(FITTED_SAMPLES):
+                folder.replace(FITTED_SAMPLES, lambda file: figure.savefig(file, format="png"))
         summarise(evaluation, folder.path)
         return evaluation
 

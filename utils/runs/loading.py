@@ -59,7 +59,7 @@ class Opened:
 
 @contextmanager
 def opened(experiment: str, flags: dict[str, Any], changeable: tuple[str, ...], runtime: Runtime) -> Iterator[Opened]:
-    """A run that has ended, with its model, to be written beside.
+    """A run that has ended, with its model, whose folder may be added to.
 
     The flags must equal the saved configuration, except those that are changeable. Raises OptionError, MachineError and
     ResultsError.

@@ -12,8 +12,9 @@ import torch
 from tqdm import tqdm
 
 from utils.datasets import Dataset, portable_name
-from utils.datasets.notes import counted, shape_note
+from utils.datasets.notes import shape_note
 from utils.datasets.record import data_notes
+from utils.machine.console import counted
 from utils.runs.config import RunConfig
 from utils.runs.folder import ANIMATION, BOOKKEEPING, DIAGNOSIS, PICTURES
 from vae.evaluation.evaluator import rate
@@ -199,12 +200,16 @@ def show_plan(config: RunConfig, splits: dict[str, Dataset], parameters: int, do
     train = splits["train"]
     kind = "images" if train.vectors is None else "vectors"
     *others, last = (f"{len(split):,} {name}" for name, split in splits.items())
-    steps = counted(math.ceil(len(train) / config.batch_size), "step")
+    steps_per_epoch = math.ceil(len(train) / config.batch_size)
     before = f", {done} of them done" if done else ""
-    epochs = f"{counted(config.epochs, 'epoch')} of {steps}{before}"
+    epochs = f"{counted(config.epochs, 'epoch')} of {counted(steps_per_epoch, 'step')}{before}"
     print(
         f"{', '.join(others)} and {last} {kind}, {shape_note(train.image_shape)}; {parameters:,} parameters; {epochs}"
     )
+    growing, whole = config.loss_options.get("reg_anneal", 0), config.epochs * steps_per_epoch
+    if growing > whole:
+        print(f"note: --reg-anneal {growing} does not end within the {whole:,} steps: --loss {config.loss} is")
+        print("evaluated in its final form, in which it was never trained")
     seen = "validation" if "validation" in splits else "test"
     some = "" if seen == "validation" or config.evaluate_every or len(splits[seen]) <= GLANCE else f"first {GLANCE} "
     print(

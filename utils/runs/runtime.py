@@ -56,7 +56,7 @@ class Runtime:
     progress_bar: bool = True
     checkpoint_every: int = 1
     checkpoint_minutes: float | None = None  # and after so many minutes, within an epoch too; None: not by time
-    again: str = "--resume goes on"  # what does, where a run has ended early
+    again: str = "--resume goes on"  # how to go on, for messages about a run that ended early
     tensorboard: bool = False  # scalars beside metrics.jsonl
     draw: Drawing | None = None  # what makes the pictures of a run; None: there are none
     animation: Animation | None = None  # what makes one of how they came about

@@ -59,7 +59,7 @@ def grid_geometric_js_divergence(
     """Skew-geometric Jensen-Shannon divergence of densities on a grid.
 
     With the normalised geometric mean q^(1-b) p^b / Z; `alpha` (a number, or a tensor of the result's shape),
-    `dual` and `skew` as in `vae.divergences.geometric_js`.
+    `dual` and `skew` as in `vae.divergences.geometric_js_divergence`.
     Raises ValueError for alpha outside [0, 1] and an unknown skew. Source: Nielsen 2019; Deasy et al. 2020,
     eq. 8-19.
     """

@@ -15,7 +15,7 @@ from vae.evaluation.clustering import (
 )
 from vae.evaluation.disentanglement import disentanglement_scores
 from vae.evaluation.measuring import measuring
-from vae.inputs import add_noise, to_network
+from vae.inputs import add_noise, check_range, to_network
 from vae.losses import Objective
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
@@ -62,8 +62,9 @@ class Evaluator:
         active_units: latent dimensions whose posterior mean varies by more than 0.01 over the examples.
         Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,), -1
         for none, clustering_accuracy and normalised_mutual_information of the most probable classes.
-        Raises NonFiniteError if one of them is not finite.
+        Raises NonFiniteError if one of them is not finite; ValueError for images that are neither bytes nor in [0, 1].
         """
+        check_range(data)
         means, variances, logits = Means(), Variances(), []
         with self.prepared() as device:
             for start in range(0, len(data), self.batch_size):

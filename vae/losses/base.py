@@ -76,14 +76,14 @@ class Objective(nn.Module, ABC):
     swept: ClassVar[str | None] = None  # the option whose values are compared, and of which the best is chosen
     learns: ClassVar[str | None] = None  # the loss whose swept option this one learns
     learnt_as: ClassVar[str | None] = None  # what it records the learnt value as, one of its extras
-    # What regularises less or more, a sentence; asked for where none of its options says that it does.
+    # A sentence on what regularises less or more; needed only where no option says so by `regularises`.
     remedy: ClassVar[str] = "no option of this objective is known to regularise less or more"
     data: ClassVar[tuple[str, ...]] = ("images", "vectors")  # what its model is for
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     # What a prior has to be for --prior to choose it: a Prior, where that is all it needs; None: it has one of its own.
     priors: ClassVar[type[Prior] | None] = StandardNormal
-    # True: it takes the posterior by what an output's `divergences`, `parameters` and `draw` make of it, so that it is
-    # for posteriors with a full covariance too.
+    # True: it works with full-covariance posteriors too, because of the posterior it uses nothing but an output's
+    # `divergences`, `parameters` and `draw`.
     full_covariance: ClassVar[bool] = False
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
     # True: runs with this objective may be trained as one, see vae.training.ensemble. It can be if its model is a VAE,
@@ -157,7 +157,7 @@ class Objective(nn.Module, ABC):
 
 
 class Loss(Objective):
-    """reconstruction + weight * divergence, with a divergence of q(z|x) (or of its aggregate) from the prior."""
+    """The usual objective: reconstruction + weight * divergence of q(z|x), or of its aggregate, from the prior."""
 
     def __init__(self, **sizes: int):
         super().__init__(**sizes)

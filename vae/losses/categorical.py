@@ -95,4 +95,4 @@ class InfoCategoricalLoss(CategoricalLoss):
         per_class = -(-images // classes)
         samples = model.decode(model.prior.sample_each(per_class).flatten(0, 1))
         labels = torch.arange(classes, device=samples.device).repeat_interleave(per_class)
-        return functional.cross_entropy(model.posterior(samples)[0], labels)
+        return functional.cross_entropy(model.posterior_components(samples)[0], labels)

@@ -74,7 +74,7 @@ class CategoricalVAE(VAE):
 
     def forward(self, images: Tensor) -> CategoricalOutput:
         """Encode and decode images (N, C, H, W) in [0, 1]."""
-        logits, class_mean, class_logvar = self.posterior(images)
+        logits, class_mean, class_logvar = self.posterior_components(images)
         mean, logvar = most_probable(logits, class_mean, class_logvar)
         image = torch.arange(len(logits), device=logits.device)
         weight = torch.ones_like(logits[:, 0])
@@ -95,14 +95,14 @@ class CategoricalVAE(VAE):
             mean, logvar, z, self.run(self.decoder, share(z)), image, weight, logits, class_mean, class_logvar
         )
 
-    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def posterior_components(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logits of q(c|x), (N, K), and the mean and log-variance of each q(z|x,c), each (N, K, latent_dim)."""
         logits, offset, logvar = (gather(part, len(images)) for part in self.run(self.encoder, share(images)))
         return logits, self.prior.mean + offset, logvar
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and the log-variance of the most probable class's Gaussian, each (N, latent_dim)."""
-        return most_probable(*self.posterior(images))
+        return most_probable(*self.posterior_components(images))
 
     def reconstruction_error(self, output: CategoricalOutput, images: Tensor) -> Tensor:
         """The likelihood's term of each image, its expectation over what was decoded: (N,)."""

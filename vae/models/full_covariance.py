@@ -2,7 +2,7 @@
 
 import math
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,10 @@ class FullCovarianceVAE(VAE):
         """The posterior's mean and the log-variance of each of its dimensions, each (N, latent_dim)."""
         mean, scale_tril = self.factors(images)
         return mean, own_logvar(scale_tril)
+
+    def posterior_components(self, images: Tensor) -> NoReturn:
+        """Raises TypeError: no mixture of diagonal Gaussians has its covariance."""
+        raise TypeError("a posterior with a full covariance has no diagonal components: take posterior_distribution")
 
     def posterior_distribution(self, images: Tensor) -> Distribution:
         """q(z|x) of each image, as a distribution with batch_shape (N,)."""

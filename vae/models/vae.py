@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from vae import divergences
 from vae.distributed import gather, share
 from vae.divergences.numerics import widen
-from vae.inputs import to_network
+from vae.inputs import check_range, to_network
 from vae.models.likelihoods import Likelihood
 from vae.models.priors import Prior
 from vae.models.priors.mixture import gaussian_mixture
@@ -80,14 +80,14 @@ class VAE(nn.Module):
         mean, logvar = (gather(part, len(images)) for part in self.run(self.encoder, share(images)))
         return mean, logvar
 
-    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def posterior_components(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q(z|x) as a mixture of Gaussians: logits (N, K), means and log-variances (N, K, latent_dim); here K is 1."""
         mean, logvar = self.encode(images)
         return torch.zeros_like(mean[:, :1]), mean.unsqueeze(1), logvar.unsqueeze(1)
 
     def posterior_distribution(self, images: Tensor) -> Distribution:
         """q(z|x) of each image, as a distribution with batch_shape (N,)."""
-        return gaussian_mixture(*self.posterior(images))
+        return gaussian_mixture(*self.posterior_components(images))
 
     def decode(self, z: Tensor) -> Tensor:
         """The mean image E[x|z] of latents (N, latent_dim): (N, C, H, W)."""
@@ -103,7 +103,11 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The mean images at z = posterior mean of images (N, C, H, W), bytes or in [0, 1]: floats in [0, 1]."""
+        """The mean images at z = posterior mean of images (N, C, H, W), bytes or in [0, 1]: floats in [0, 1].
+
+        Raises ValueError for other images.
+        """
+        check_range(images)
         device = next(self.parameters()).device
         return self.in_batches(lambda batch: self.decode(self.encode(to_network(batch.to(device)))[0]), images)
 

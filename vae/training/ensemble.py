@@ -68,7 +68,7 @@ class Ensemble:
         owned = [(parameter, own) for stack, own in zip(self.stacks, rows) for parameter in stack.whole.parameters()]
         parameters, members = zip(*owned)
         step = OptimizerStep(self.terms, parameters, self.settings, self.trainers[0].take_step.steps, members)
-        step.stand_after(self.trainers[0].step)
+        step.set_steps_done(self.trainers[0].step)
         return step
 
     def train_epoch(self) -> list[dict[str, float] | NonFiniteError]:

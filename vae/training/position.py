@@ -16,7 +16,7 @@ class Position:
     def __init__(self, device: torch.device):
         self.device, self.means = device, Means()
         self.random: dict[str, torch.Tensor] = {}  # to go on with; empty: the epoch's stream, from its beginning
-        self.before = 0.0  # seconds, by what has left this position to go on from
+        self.before = 0.0  # seconds, in the processes that left this position to go on from
         self.start = perf_counter()
 
     @property

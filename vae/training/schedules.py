@@ -14,7 +14,7 @@ COURSES: dict[str, Callable[[float], float]] = {
 }
 
 
-def learning_rate(course: str, warmup: int, steps: int) -> Callable[[int], float]:
+def lr_factor(course: str, warmup: int, steps: int) -> Callable[[int], float]:
     """The factor of the learning rate at each step of a run of so many, counted from 0.
 
     It is that of the course, times (step + 1) / warmup in the first `warmup` steps (Goyal et al. 2017,
@@ -23,7 +23,7 @@ def learning_rate(course: str, warmup: int, steps: int) -> Callable[[int], float
     return lambda step: COURSES[course](min(step / steps, 1)) * (min((step + 1) / warmup, 1) if warmup else 1)
 
 
-def schedule(optimizer: Optimizer, factor: Callable[[int], float], done: int) -> LambdaLR:
+def make_scheduler(optimizer: Optimizer, factor: Callable[[int], float], done: int) -> LambdaLR:
     """A scheduler of an optimiser with which so many steps are done; its groups have their learning rate by then."""
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])

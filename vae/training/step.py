@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vae.distributed import average_gradients
-from vae.training.schedules import learning_rate, schedule
+from vae.training.schedules import lr_factor, make_scheduler
 from vae.training.settings import TrainingSettings
 
 COMPILE_OPTIONS = {"fallback_random": True}  # samples from the streams that they come from without compiling
@@ -37,16 +37,16 @@ class OptimizerStep:
         self.objective, self.settings, self.compiled = objective, settings, bool(settings.compile)
         self.parameters, self.steps, self.members = parameters, steps, members
         self.optimizer = make_optimizer(parameters, settings)
-        self.stand_after(0)
+        self.set_steps_done(0)
         if self.compiled:
             self.compiled_objective = torch.compile(objective, dynamic=False, options=COMPILE_OPTIONS)
 
-    def stand_after(self, done: int) -> None:
-        """Have the learning rate that it has when so many steps of the run are done."""
+    def set_steps_done(self, done: int) -> None:
+        """Set the learning rate to what it is when so many steps of the run are done."""
         settings, self.scheduler = self.settings, None
         if settings.lr_schedule != "constant" or settings.lr_warmup:
-            factor = learning_rate(settings.lr_schedule, settings.lr_warmup, self.steps)
-            self.scheduler = schedule(self.optimizer, factor, done)
+            factor = lr_factor(settings.lr_schedule, settings.lr_warmup, self.steps)
+            self.scheduler = make_scheduler(self.optimizer, factor, done)
 
     def __call__(self, *batch: Tensor, full: bool) -> Any:
         """Take a step on a batch, which has as many images as most, or fewer, and return its terms."""

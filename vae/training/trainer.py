@@ -135,7 +135,7 @@ class Trainer:
         self.epoch += 1
         self.step += steps
         self.position = None
-        self.take_step.stand_after(self.step)
+        self.take_step.set_steps_done(self.step)
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -167,7 +167,7 @@ class Trainer:
         load_averages(self.optimizer, state["optimizer"])
         done = self.step + (self.position.means.batches if self.position else 0)
         self.loss.steps.fill_(done)
-        self.take_step.stand_after(done)
+        self.take_step.set_steps_done(done)
 
     def load_position(self, state: dict[str, Any]) -> None:
         """Stand where a state was left. Raises ValueError for a number of steps that these data do not take."""

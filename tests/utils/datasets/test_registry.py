@@ -55,5 +55,11 @@ def test_registering_a_loader_is_all_a_new_data_set_needs(monkeypatch, tmp_path)
     assert dataset.image_shape == (1, 8, 8)
 
 
+def test_a_name_that_is_taken_is_refused_to_another_data_set():
+    for register, name in ((registry.register, "mnist"), (registry.register_path, "npz")):
+        with pytest.raises(TypeError, match=f"there is a data set '{name}' already: give this one another name"):
+            register(name)(lambda *of_split: None)
+
+
 def test_errors_are_one_line_whatever_they_quote():
     assert str(DatasetError("one\n  two\tthree ")) == "one two three"

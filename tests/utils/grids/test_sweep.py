@@ -352,6 +352,19 @@ def test_an_error_of_the_program_stops_one_run_only(runtime, monkeypatch, capsys
     assert "Traceback" in err
 
 
+def test_a_file_that_cannot_be_used_is_one_line(runtime, monkeypatch, capsys):
+    def full(folder, state):
+        raise OSError(28, "No space left on device", "model.pt")
+
+    monkeypatch.setattr(ResultsFolder, "save_model", full)
+    with pytest.raises(SweepFailed):
+        sweep("exp", grid(seed=[0, 1]), runtime)
+    said = (
+        "[1/2] seed-0: failed, model.pt cannot be used (No space left on device): check its place and your permissions"
+    )
+    assert said in capsys.readouterr().out
+
+
 def test_a_want_of_memory_is_one_line(runtime, monkeypatch, capsys):
     def full(folder, state):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from utils.flags import build_parser
-from utils.machine.console import escaped, in_plain_words
+from utils.machine.console import counted, escaped, in_plain_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SAYS = "from utils.machine.console import make_sturdy; make_sturdy(); import sys; "
@@ -22,6 +22,10 @@ def python(code, **options):
 def test_signs_have_plain_words():
     assert in_plain_words("JS^G_α(q‖p), σ² ± 3, Ünï…") == "JS^G_alpha(q||p), sigma^2 +- 3, Uni..."
     assert in_plain_words("中\udce9") == "\\u4e2d\\xe9"
+
+
+def test_a_number_of_things_has_their_plural():
+    assert (counted(1, "seed"), counted(3, "seed"), counted(1200, "run")) == ("1 seed", "3 seeds", "1,200 runs")
 
 
 def test_the_help_has_plain_words_for_all_it_says():

@@ -73,11 +73,13 @@ def test_samples_of_what_is_fitted_to_latents_are_beside_those_of_the_prior(runt
     pytest.importorskip("sklearn")
     plain = run(config("plain", importance_samples=10), runtime)
     evaluation = run(config(importance_samples=10, sampler="gmm"), replace(runtime, draw=draw_run))
-    assert (runtime.results_dir / "exp" / FITTED_SAMPLES).stat().st_size
     fitted = evaluation["test"]["evidence"]
     assert fitted.items() > plain["test"]["evidence"].items()
     assert fitted.keys() - plain["test"]["evidence"].keys() == {"sampler_sampling", "sampler_sampling_interval"}
-    assert evaluate_only("plain", {"importance_samples": 10, "sampler": "gmm"}, runtime) == evaluation
+    drawing = replace(runtime, draw=draw_run)
+    assert evaluate_only("plain", {"importance_samples": 10, "sampler": "gmm"}, drawing) == evaluation
+    own, later = (runtime.results_dir / name / FITTED_SAMPLES for name in ("exp", "plain"))
+    assert own.stat().st_size and own.read_bytes() == later.read_bytes()
 
 
 def test_a_sampler_that_is_not_installed_is_asked_for_in_one_line(runtime, monkeypatch):

@@ -76,6 +76,13 @@ def test_a_run_that_goes_on_says_what_is_done(runtime, capsys):
     assert lines[4].split()[0] == "3/3"
 
 
+@pytest.mark.parametrize(("steps", "noted"), [(6, False), (7, True)])
+def test_a_part_of_the_objective_that_does_not_grow_up_is_told(steps, noted, runtime, capsys):
+    run(config(loss="factor", epochs=2, reg_anneal=steps), runtime)
+    said = f"note: --reg-anneal {steps} does not end within the 6 steps: --loss factor is\nevaluated in its final form"
+    assert (said in capsys.readouterr().out) == noted
+
+
 def test_the_plan_tells_which_images_a_line_is_about(capsys):
     class Split:
         vectors, image_shape = None, (1, 32, 32)

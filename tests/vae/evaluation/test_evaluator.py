@@ -27,6 +27,14 @@ def make(loss="GJS", rec_dist="bernoulli"):
     return model, build_loss(loss, dataset_size=COUNT, latent_dim=latent_dim)
 
 
+def test_images_out_of_their_range_are_refused_whatever_is_made_of_them(images):
+    model, loss = make()
+    out_of_range = images[:4].float()
+    for use in (Evaluator(model, loss, batch_size=8, seed=1).evaluate, model.reconstruct):
+        with pytest.raises(ValueError, match=r"images from .* to .*: expected bytes 0 to 255 \(uint8\), or numbers in"):
+            use(out_of_range)
+
+
 @pytest.mark.parametrize("rec_dist", FOR_IMAGES)
 def test_quantities_are_means_over_images_at_the_posterior_mean(rec_dist, images):
     model, loss = make(rec_dist=rec_dist)
@@ -88,7 +96,7 @@ def test_classes_are_measured_against_labels_where_there_are_any(images):
     torch.nn.init.normal_(model.encoder.class_head.weight, generator=torch.Generator().manual_seed(0))
     evaluator = Evaluator(model, loss, batch_size=8, seed=1)
     with torch.no_grad():
-        logits = model.eval().posterior(to_unit_interval(images))[0]
+        logits = model.eval().posterior_components(to_unit_interval(images))[0]
     clusters = logits.argmax(-1)
     values = evaluator.evaluate(images, clusters)  # the classes themselves as labels
     assert values["clustering_accuracy"] == 1

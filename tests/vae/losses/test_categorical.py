@@ -35,7 +35,7 @@ def without_noise(monkeypatch):
 
 def every_decode(model, images):
     """Probabilities (N, K) and reconstruction errors (N, K) at each class's mean, a loop over the classes."""
-    logits, mean, _ = model.posterior(images)
+    logits, mean, _ = model.posterior_components(images)
     errors = [
         model.likelihood.reconstruction_error(model.decoder(mean[:, c]), images) for c in range(model.prior.classes)
     ]
@@ -184,7 +184,8 @@ def test_the_information_term_is_the_cross_entropy_of_decoded_samples(images):
     extras = loss.penalty(model, output).extras
     torch.manual_seed(5)
     z = model.prior.sample_each(3)
-    expected = [-model.posterior(model.decode(z[c]))[0].log_softmax(-1)[:, c].mean().item() for c in range(3)]
+    logits = [model.posterior_components(model.decode(z[c]))[0] for c in range(3)]
+    expected = [-logits[c].log_softmax(-1)[:, c].mean().item() for c in range(3)]
     assert extras["cross_entropy"].item() == pytest.approx(sum(expected) / 3, rel=1e-12)
     without = build_loss("CatVAE", dataset_size=8, latent_dim=6, **SMALL)
     totals = [objective.terms(model, images, output).total for objective in (loss, without)]
@@ -222,7 +223,7 @@ def test_evaluation_takes_the_most_probable_class(images):
 def test_all_classes_are_equally_likely_at_first():
     torch.manual_seed(0)
     model = build_categorical_model((3, 64, 64), SubspaceMixture(4, 1, 2.0))
-    logits, mean, logvar = model.posterior(torch.rand(2, 3, 64, 64))
+    logits, mean, logvar = model.posterior_components(torch.rand(2, 3, 64, 64))
     assert logits.tolist() == [[0] * 4] * 2
     assert mean.shape == logvar.shape == (2, 4, 4)
     assert model.sample(3).shape == (3, 3, 64, 64)

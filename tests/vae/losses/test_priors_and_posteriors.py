@@ -135,6 +135,12 @@ def test_pseudo_inputs_are_images_and_the_encoder_is_the_models_own(images):
     assert len(names) == len(set(names)) and not any("encoders" in name for name in names)
 
 
+def test_a_full_posterior_has_no_diagonal_components(images):
+    model, _ = make("KL", posterior="full")
+    with pytest.raises(TypeError, match="^a posterior with a full covariance has no diagonal components: take "):
+        model.posterior_components(images)
+
+
 def test_a_full_posterior_is_sampled_with_its_covariance(images):
     model, _ = make("KL", posterior="full")
     output = model(images[:1])

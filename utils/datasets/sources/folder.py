@@ -18,10 +18,11 @@ from utils.datasets.files.headers import FORMATS, Picture, pictures_in
 from utils.datasets.files.layout import find_classes, find_parts, lone_parts
 from utils.datasets.files.listing import Listing, files_below
 from utils.datasets.files.pictures import WHITE, check_size, square, use_picture, white_of
-from utils.datasets.notes import class_note, counted, few, image_notes, left_out_note, shape_note
+from utils.datasets.notes import class_note, few, image_notes, left_out_note, shape_note
 from utils.datasets.registry import SPLITS, first, register_path
 from utils.datasets.splits import split_indices, tested_part
 from utils.machine.bars import bar
+from utils.machine.console import counted
 
 SMALL, LARGE = 32, 64
 SPLIT_SEED = 2020

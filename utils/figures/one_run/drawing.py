@@ -5,11 +5,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from utils.datasets import Dataset, portable_name
-from utils.datasets.notes import counted
 from utils.figures.charts import training_curves
 from utils.figures.one_run.decoded import class_samples, interpolations, reconstructions, samples, traversals
 from utils.figures.one_run.latent import latent_map, marginals, vector_samples
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors
+from utils.machine.console import counted
 from utils.results.labels import flag_label, learnt_option, symbol_of, told_flags
 from utils.runs.config import RunConfig
 from utils.runs.folder import (

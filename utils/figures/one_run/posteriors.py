@@ -36,7 +36,7 @@ class Posteriors:
         return latent_name(dimension)
 
     def told(self, dimension: int) -> str:
-        """The same with its KL, and whether it is used."""
+        """Its name with its KL, and whether it is used."""
         state = "" if self.used[dimension] else ", unused"
         return f"{self.label(dimension)}  KL {self.kl[dimension]:.2f}{state}"
 

@@ -25,11 +25,6 @@ class SubspaceMixture(Mixture):
     def components(self) -> tuple[Tensor, Tensor]:
         return self.mean, torch.zeros_like(self.mean)
 
-    def sample(self, count: int) -> Tensor:
-        """Draw `count` latents, each of a class drawn anew, from the global random stream: (count, latent_dim)."""
-        label = torch.randint(self.classes, (count,), device=self.mean.device)
-        return self.mean[label] + torch.randn(count, self.latent_dim, device=self.mean.device)
-
     def sample_each(self, count: int) -> Tensor:
         """Draw `count` latents of each class from the global random stream: (K, count, latent_dim)."""
         return self.mean.unsqueeze(1) + torch.randn(self.classes, count, self.latent_dim, device=self.mean.device)
