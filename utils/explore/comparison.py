@@ -11,7 +11,7 @@ from utils.machine.console import counted
 from utils.pages import data_address
 from utils.results.cells import estimate_text
 from utils.results.groups import Estimate, estimate
-from utils.results.labels import INCIDENTAL, run_label, table_order, told_flags, varying_flags
+from utils.results.labels import INCIDENTAL, run_label, symbol_of, table_order, told_flags, varying_flags
 from utils.runs.folder import ResultsError
 from vae.evaluation.evaluator import rate
 from vae.losses import LOSSES
@@ -71,8 +71,11 @@ def two_in_words(groups: Sequence[Configuration], names: Sequence[str]) -> str:
     both = [(estimate(own, "squared_error").mean, rate_of(own).mean, name) for own, name in zip(groups, names)]
     (error, nats, better), (other_error, other_nats, other) = sorted(both)
     closer = f"{better} reconstructs closer than {other}: a squared error of {error:.4g} against {other_error:.4g}"
+    caution = "That says nothing of its samples"
+    if any(len(own) == 1 for own in groups):
+        caution += ", and another seed may differ"
     more = "more" if nats > other_nats else "less"
-    return f"Here {closer}. Its z tells {more} of an image: {nats:.3g} nats against {other_nats:.3g}."
+    return f"Here {closer}. Its z tells {more} of an image: {nats:.3g} nats against {other_nats:.3g}. {caution}."
 
 
 def common_settings(groups: Sequence[Configuration]) -> str:
@@ -95,11 +98,20 @@ def images_text(size: int | None, kind: str) -> str:
 
 
 def differing_settings(groups: Sequence[Configuration]) -> dict[str, list[str]]:
-    """The settings in which configurations differ, by flag, each with its values; a loss without an option has none."""
+    """The settings in which configurations differ, by flag after its symbol if it has one, each with its values.
+
+    A loss without an option has none of it.
+    """
     flags = [own[0].config.flags() for own in groups]
     names = dict.fromkeys(name for own in flags for name in own if name not in ("loss", *UNCOMPARED))
     values = {name: [str(own.get(name, "–")) for own in flags] for name in names}
-    return {flag_of(name): own for name, own in values.items() if len(set(own)) > 1}
+    return {symbol_before(name): own for name, own in values.items() if len(set(own)) > 1}
+
+
+def symbol_before(name: str) -> str:
+    """A flag after the symbol of what it sets, if there is one: α --GJS-A."""
+    flag, symbol = flag_of(name), symbol_of(name)
+    return flag if flag == f"--{symbol}" else f"{symbol} {flag}"
 
 
 def colors_of(groups: Sequence[Configuration], labels: Sequence[str]) -> dict[str, str]:

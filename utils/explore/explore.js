@@ -1,9 +1,10 @@
 const content = JSON.parse(document.getElementById("content").textContent);
 const decoders = content.models.map((model) => new Decoder(model));
-const [strip, between, state] = ["strip", "between", "state"].map((id) => document.getElementById(id));
+const [strip, between, way, play, state] = ["strip", "between", "way", "play", "state"].map((id) => document.getElementById(id));
 const sheet = new Image();
 const picked = { now: null, before: null };  // test images
 let drawn = 0;  // draws from the prior so far
+let origin = "";  // where z was put last
 
 for (const model of content.models) {
   model.size = model.dimensions.length;
@@ -160,8 +161,9 @@ function describeImage(number) {
 function update(text) {
   for (const panel of panels) panel.show();
   for (const [number, button] of [...strip.children].entries()) button.setAttribute("aria-pressed", number === picked.now);
-  between.disabled = picked.now === null || picked.before === null;
-  if (text !== undefined) state.textContent = text;
+  between.disabled = play.disabled = picked.now === null || picked.before === null;
+  way.textContent = between.disabled ? "Pick another image to go there" : "From the image before to this one";
+  if (text !== undefined) state.textContent = origin = text;
 }
 
 // What people do
@@ -170,13 +172,21 @@ function pick(number) {
   if (number !== picked.now) picked.before = picked.now;
   picked.now = number;
   between.value = 1;
+  reveal(strip.children[number]);
   for (const panel of panels) panel.z.set(panel.mean(number));
   update(`z is each model's posterior mean of ${describeImage(number)}.`);
+}
+
+// Bring an image into sight in the strip, without moving the page.
+function reveal(button) {
+  const [own, whole] = [button, strip].map((element) => element.getBoundingClientRect());
+  if (own.left < whole.left || own.right > whole.right) strip.scrollLeft += own.left - whole.left - whole.width / 2;
 }
 
 function move(index, value) {
   for (const panel of panels) if (index < panel.z.length) panel.z[index] = value;
   update();
+  state.textContent = origin.replace(/\.$/, "; then dimensions were moved.");
 }
 
 function interpolate(share) {
@@ -200,15 +210,15 @@ function forget(text) {
   update(text);
 }
 
-function play(start) {
+function go(start) {
   const share = Math.min(1, (performance.now() - start) / 3000);
   between.value = share;
   interpolate(share);
-  if (share < 1) requestAnimationFrame(() => play(start));
+  if (share < 1) requestAnimationFrame(() => go(start));
 }
 
 between.addEventListener("input", () => interpolate(Number(between.value)));
-document.getElementById("play").addEventListener("click", () => { if (!between.disabled) play(performance.now()); });
+play.addEventListener("click", () => go(performance.now()));
 document.getElementById("draw").addEventListener("click", drawFromPrior);
 document.getElementById("centre").addEventListener("click", () => {
   for (const panel of panels) panel.z.set(panel.model.centre);

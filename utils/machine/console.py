@@ -7,6 +7,7 @@ import sys
 import unicodedata
 
 PLAIN = {"‖": "||", "∣": "|", "²": "^2", "±": "+-", "×": "x", "→": "->", "−": "-", "–": "-", "…": "...", "Σ": "sum"}
+PLAIN |= {"∝": "is proportional to"}
 
 
 def make_sturdy() -> None:

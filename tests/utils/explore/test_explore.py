@@ -88,9 +88,12 @@ def test_people_move_pick_draw_and_interpolate(folder):
         z = lambda: browser.execute_script("return panels.map((panel) => Array.from(panel.z))")  # noqa: E731
         means = browser.execute_script("return [0, 1].map((n) => panels.map((panel) => Array.from(panel.mean(n))))")
         assert z() == means[0], "the first image is picked"
+        play, way = (browser.find_element("id", name) for name in ("play", "way"))
+        assert not play.is_enabled() and way.text == "Pick another image to go there"
         browser.find_element("css selector", "#strip button:nth-child(2)").click()
         assert z() == means[1]
         assert "posterior mean of test image 2, class " in browser.find_element("id", "state").text
+        assert play.is_enabled() and way.text == "From the image before to this one"
         browser.execute_script("between.value = 0.25; between.dispatchEvent(new Event('input'))")
         expected = torch.lerp(torch.tensor(means[0]), torch.tensor(means[1]), 0.25)
         torch.testing.assert_close(torch.tensor(z()), expected)
@@ -101,8 +104,10 @@ def test_people_move_pick_draw_and_interpolate(folder):
         index = browser.execute_script("return panels[0].sliders[0].index")
         slider.send_keys("\ue010")  # the End key
         assert [own[index] for own in z()] == [pytest.approx(float(slider.get_attribute("max")), abs=0.01)] * 2
+        assert browser.find_element("id", "state").text.endswith("; then dimensions were moved.")
         browser.find_element("id", "centre").click()
         assert z() == [[0, 0, 0]] * 2
+        assert browser.find_element("id", "state").text == "z is at the prior's mean."
 
 
 def test_models_are_compared_on_the_same_images_and_draws(folder):
@@ -110,10 +115,8 @@ def test_models_are_compared_on_the_same_images_and_draws(folder):
     for run in ("loss-KL", "loss-dGJS"):
         error = json.loads((folder / run / EVALUATION).read_text())["test"]["squared_error"]
         assert f'<td data-name="squared error">{error:.2f}</td>' in text
-    assert (
-        "λ JS*<sup>G</sup><sub>α</sub>(q‖p)" in text
-        and "The same for all: digits, trained with bernoulli, 1 epoch" in text
-    )
+    assert "λ JS*<sup>G</sup><sub>α</sub>(q‖p)" in text and "N ∝ q<sup>α</sup> p<sup>(1−α)</sup>" in text
+    assert "The same for all: digits, trained with bernoulli, 1 epoch" in text
     assert "{train_size} training images, {test_size} test images".format_map(SMALL) in text
     assert "These differ in the divergence" in text
     with opened(folder / EXPLORE) as browser:
@@ -130,7 +133,8 @@ def test_what_two_models_came_to_is_said_in_words(folder):
     more = "more" if nats > other_nats else "less"
     assert said == (
         f"{better} reconstructs closer than {other}: a squared error of {error:.4g} against {other_error:.4g}. "
-        f"Its z tells {more} of an image: {nats:.3g} nats against {other_nats:.3g}."
+        f"Its z tells {more} of an image: {nats:.3g} nats against {other_nats:.3g}. "
+        "That says nothing of its samples, and another seed may differ."
     )
 
 
@@ -138,7 +142,7 @@ def test_runs_from_several_places_are_compared_with_their_differences(folder, ca
     command_line.main(["both", "--compare", "pair", str(folder / "loss-KL"), "--results-dir", str(folder.parent)])
     assert "2 models to play with in" in capsys.readouterr().out
     text = (folder.parent / "both" / EXPLORE).read_text()
-    assert re.findall(r'<th scope="col"><code>(.*?)</code>', text) == ["--GJS-A", "--GJS-B", "--GJS-invA"]
+    assert re.findall(r'<th scope="col"><code>(.*?)</code>', text) == ["α --GJS-A", "λ --GJS-B", "--GJS-invA"]
     assert "<mark>–</mark>" in text and "<mark>0.5</mark>" in text
 
 
