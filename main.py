@@ -227,7 +227,7 @@ def carry_out(command: Command) -> None:
         from utils.exports.export import export  # it is seldom asked for
 
         way = {"form": command.export_format, "overwrite": mode == "overwrite"}
-        export(experiment, command.export, settings, runtime, samples=command.samples or 10_000, **way)
+        export(experiment, command.export, settings, runtime, samples=command.samples, **way)
     elif mode == "is_eval_only" and command.on:
         evaluate_elsewhere(experiment, command.on, settings, runtime)
     elif mode == "is_eval_only":

@@ -10,7 +10,7 @@ from unicodedata import category
 from utils.datasets import dataset_choices
 from utils.grids.presets import PRESETS, SCALES
 from utils.runs.config import DataSettings, EvaluationSettings
-from utils.runs.folder import EXPORTS
+from utils.runs.folder import EXPORTED_SAMPLES, EXPORTS
 from vae.losses import LOSSES
 from vae.models.networks import NETWORKS
 from vae.models.settings import ModelSettings
@@ -217,7 +217,7 @@ def add_export(group: Any) -> None:
     formats = list(dict.fromkeys(form for formats in EXPORTS.values() for form in formats))
     text = "with --export: csv of latents, png of samples or reconstructions (default: npz)"
     group.add_argument("--export-format", choices=formats, help=text)
-    samples = Option("samples", 10_000, "with --export samples: how many", int, minimum=1, maximum=10_000_000)
+    samples = Option("samples", EXPORTED_SAMPLES, "with --export samples: how many", int, minimum=1, maximum=10_000_000)
     add_options(group, [samples], several=False)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from utils.exports.arrays import ARRAYS
 from utils.exports.formats import FORMATS
 from utils.exports.onnx import check_onnx, write_onnx
-from utils.runs.folder import EXPORTS, ResultsError
+from utils.runs.folder import EXPORTED_SAMPLES, EXPORTS, ResultsError
 from utils.runs.loading import opened
 from utils.runs.runtime import Runtime
 from vae.options import OptionError
@@ -19,7 +19,7 @@ def export(
     runtime: Runtime,
     *,
     form: str | None = None,
-    samples: int = 10_000,
+    samples: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write one kind of EXPORTS of a run that has ended into its folder, such as export-latents.npz.
@@ -29,7 +29,7 @@ def export(
 
     Arguments:
         form: the format, one of those that EXPORTS has for the kind; None: the first of them.
-        samples: how many of them, where they are exported.
+        samples: how many of them, where they are exported; None: EXPORTED_SAMPLES.
     """
     form = form or next(iter(EXPORTS[kind]))
     name = file_of(kind, form)
@@ -47,7 +47,9 @@ def export(
                 raise OptionError(f"--export {kind} is of images: {config.dataset} has vectors, export latents")
             splits = run.load_splits(runtime) if source.of_data else {}
             replace = folder.replace_folder if form == "png" else folder.replace
-            said = replace(name, partial(FORMATS[form], parts=source.parts(model, config, splits, samples)))
+            said = replace(
+                name, partial(FORMATS[form], parts=source.parts(model, config, splits, samples or EXPORTED_SAMPLES))
+            )
     print(f"{folder.path / name}: {said}")
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from utils.datasets import Dataset, is_resized, load_dataset, portable_name
+from utils.machine.bars import bar
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import DIAGNOSIS, ELSEWHERE, EVALUATION, FITTED_SAMPLES, ResultsError, ResultsFolder
 from utils.runs.loading import load_split, opened
-from utils.runs.progress import image_bar, summarise
+from utils.runs.progress import summarise
 from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
 from vae.evaluation.diagnosis import diagnose
@@ -96,8 +97,9 @@ def evidence(model: VAE, config: RunConfig, test: Dataset, runtime: Runtime) -> 
     if not config.importance_samples:
         return {}
     how = {"seed": config.seed, "noise": config.noise, "sampler": model.sampler}
-    with image_bar("evidence", min(len(test), MOST_IMAGES), show=runtime.progress_bar) as bar:
-        return {"evidence": estimate_evidence(model, test.data, config.importance_samples, advance=bar.update, **how)}
+    images = min(len(test), MOST_IMAGES)
+    with bar(show=runtime.progress_bar, total=images, desc="evidence", unit=" images") as shown:
+        return {"evidence": estimate_evidence(model, test.data, config.importance_samples, advance=shown.update, **how)}
 
 
 def evaluate(

@@ -19,6 +19,7 @@ CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with 
 FITTED_SAMPLES = "samples-gmm.png"  # with --sampler gmm
 LATENT, MARGINALS, CURVES = "latent.png", "marginals.png", "curves.png"
 EXPLORE = "explore.html"  # the page that decodes in the browser
+EXPORTED_SAMPLES = 10_000  # with --export samples, where nothing is said
 EXPORTS = {  # what other programs are to read: the file, or the folder, of each kind by its format, the usual one first
     "latents": {"npz": "export-latents.npz", "csv": "export-latents.csv"},
     "samples": {"npz": "export-samples.npz", "png": "export-samples"},

@@ -41,7 +41,7 @@ def open_folder(experiment: str, runtime: Runtime) -> ResultsFolder:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedRun:
     """A run that has ended, opened again."""
 
     folder: ResultsFolder  # which is held
@@ -58,7 +58,9 @@ class Opened:
 
 
 @contextmanager
-def opened(experiment: str, flags: dict[str, Any], changeable: tuple[str, ...], runtime: Runtime) -> Iterator[Opened]:
+def opened(
+    experiment: str, flags: dict[str, Any], changeable: tuple[str, ...], runtime: Runtime
+) -> Iterator[OpenedRun]:
     """A run that has ended, with its model, whose folder may be added to.
 
     The flags must equal the saved configuration, except those that are changeable. Raises OptionError, MachineError and
@@ -72,7 +74,7 @@ def opened(experiment: str, flags: dict[str, Any], changeable: tuple[str, ...], 
             saved, record = read_config(folder)
             config = reconcile(saved, flags, changeable)
             model, loss, _ = vae.load(folder.path, choose_device(runtime.device), note=print)
-        yield Opened(folder, config, record, model, loss)
+        yield OpenedRun(folder, config, record, model, loss)
 
 
 def load_split(config: RunConfig, split: str, data_dir: Path, size: int | None = None) -> Dataset:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from utils.datasets import Dataset, portable_name
 from utils.datasets.notes import shape_note
 from utils.datasets.record import data_notes
+from utils.machine.bars import bar
 from utils.machine.console import counted
 from utils.runs.config import RunConfig
 from utils.runs.folder import ANIMATION, BOOKKEEPING, DIAGNOSIS, PICTURES
@@ -76,7 +77,7 @@ class Progress(Reporter):
 
     def start_epoch(self, epoch: int, images: int) -> None:
         self.pace.start_epoch(epoch, images)
-        self.bar = image_bar(f"epoch {epoch}/{self.epochs}", images, show=self.show)
+        self.bar = bar(show=self.show, total=images, desc=f"epoch {epoch}/{self.epochs}", unit=" images")
 
     def advance(self, images: int) -> None:
         self.pace.advance(images)
@@ -162,18 +163,6 @@ def about(seconds: float) -> str:
         if seconds > 1.5 * length:
             return f"about {round(seconds / length)} {unit}"
     return f"about {counted(max(1, round(seconds)), 'second')}"
-
-
-def image_bar(description: str, images: int, *, show: bool) -> tqdm:
-    """A bar with images per second and the time left, on standard error where that is a terminal and `show` is true."""
-    return tqdm(
-        total=images,
-        desc=description,
-        unit=" images",
-        leave=False,
-        dynamic_ncols=True,
-        disable=not (show and sys.stderr.isatty()),
-    )
 
 
 def show_aim(config: RunConfig, device: torch.device) -> None:

@@ -25,7 +25,7 @@ ENOUGH_EPOCHS = 5  # to tell how a loss falls
 SATURATED = 1e-4  # from 0 or 1, where the gradient of a sigmoid has vanished
 
 
-class Looked(NamedTuple):
+class Outputs(NamedTuple):
     """What a model makes of test data."""
 
     mean: Tensor  # of the posteriors, (N, latent_dim)
@@ -35,7 +35,7 @@ class Looked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ended:
+class DiagnosedRun:
     """A run that has ended, as far as symptoms show in it."""
 
     model: VAE
@@ -43,16 +43,16 @@ class Ended:
     settings: TrainingSettings
     evaluation: dict[str, dict[str, Any]]
     losses: Sequence[float]  # by epoch
-    looked: Looked
+    outputs: Outputs
 
 
 class Symptom(NamedTuple):
     """One symptom: a value, beyond which of it something is wrong, and the sentence on it."""
 
-    value: Callable[[Ended], float | None]  # None: it cannot be told
+    value: Callable[[DiagnosedRun], float | None]  # None: it cannot be told
     threshold: float
     above: bool  # whether something is wrong above the threshold, else below
-    says: Callable[[Ended, float], str]
+    says: Callable[[DiagnosedRun, float], str]
 
     def shows(self, value: float) -> bool:
         """Whether a value is beyond the threshold."""
@@ -76,7 +76,7 @@ def diagnose(
         data: of the test split, as the Evaluator takes it, which the model is looked at with.
         losses: the training loss of each epoch.
     """
-    run = Ended(model, loss, settings, evaluation, losses, look(model, settings.seed, data))
+    run = DiagnosedRun(model, loss, settings, evaluation, losses, look(model, settings.seed, data))
     found = {}
     for name, symptom in SYMPTOMS.items():
         value = symptom.value(run)
@@ -86,33 +86,33 @@ def diagnose(
 
 
 @torch.no_grad()
-def look(model: VAE, seed: int, data: Tensor) -> Looked:
+def look(model: VAE, seed: int, data: Tensor) -> Outputs:
     """What the model makes of the first test data."""
     seed_everything(seed, Stream.PICTURES)
     data = data[:IMAGES].to(next(model.parameters()).device)
     mean, logvar = model.encode(to_network(data))
     shown = to_unit_interval(data) if data.dtype == torch.uint8 else data
-    return Looked(mean, logvar, shown, model.decode(mean))
+    return Outputs(mean, logvar, shown, model.decode(mean))
 
 
 # The values
 
 
-def active_share(run: Ended) -> float:
+def active_share(run: DiagnosedRun) -> float:
     """How many of the latent dimensions are active, of 1."""
     return run.evaluation["test"]["active_units"] / latent_dim(run)
 
 
-def mismatch(run: Ended) -> float:
+def mismatch(run: DiagnosedRun) -> float:
     """KL of a Gaussian with the aggregate posterior's moments from one with the prior's: nats a dimension."""
     z = run.model.prior.sample(PRIOR_SAMPLES)
-    mean, variance = run.looked.mean.mean(0), run.looked.mean.var(0, correction=0) + run.looked.logvar.exp().mean(0)
+    mean, variance = run.outputs.mean.mean(0), run.outputs.mean.var(0, correction=0) + run.outputs.logvar.exp().mean(0)
     ratio = variance / z.var(0)
     kl = 0.5 * (ratio + (mean - z.mean(0)).square() / z.var(0) - 1 - ratio.log())
     return kl.mean().item()
 
 
-def last_fall(run: Ended) -> float | None:
+def last_fall(run: DiagnosedRun) -> float | None:
     """The fall of the training loss in the last epoch, as a share of its whole fall since the first.
 
     Of a run that its validation loss has stopped early nothing can be told: there is nothing left to go on for.
@@ -123,13 +123,13 @@ def last_fall(run: Ended) -> float | None:
     return (losses[-2] - losses[-1]) / whole if whole > 0 else None
 
 
-def generalisation(run: Ended) -> float | None:
+def generalisation(run: DiagnosedRun) -> float | None:
     """The squared error on the test split, as a multiple of the training split's."""
     train, test = (run.evaluation[split]["squared_error"] for split in ("train", "test"))
     return test / train if train > 0 else None
 
 
-def learnt_from_bound(run: Ended) -> float | None:
+def learnt_from_bound(run: DiagnosedRun) -> float | None:
     """How far what the objective learns, alpha say, is from the nearer of its bounds."""
     if run.loss.learns is None or run.loss.learnt_as is None:
         return None
@@ -137,23 +137,23 @@ def learnt_from_bound(run: Ended) -> float | None:
     return min((abs(learnt - bound) for bound in (option.minimum, option.maximum) if bound is not None), default=None)
 
 
-def saturation(run: Ended) -> float | None:
+def saturation(run: DiagnosedRun) -> float | None:
     """How many more pixels of reconstructions than of images are as good as 0 or 1, of 1; where that ends learning."""
     if not run.model.likelihood.saturates:
         return None
-    own, given = ((part.clamp(0, 1) - 0.5).abs() > 0.5 - SATURATED for part in (run.looked.decoded, run.looked.data))
+    own, given = ((part.clamp(0, 1) - 0.5).abs() > 0.5 - SATURATED for part in (run.outputs.decoded, run.outputs.data))
     return own.float().mean().item() - given.float().mean().item()
 
 
 # What sentences say
 
 
-def latent_dim(run: Ended) -> int:
+def latent_dim(run: DiagnosedRun) -> int:
     """The dimensions of z."""
-    return run.looked.mean.shape[1]
+    return run.outputs.mean.shape[1]
 
 
-def fixed_option(run: Ended) -> Option:
+def fixed_option(run: DiagnosedRun) -> Option:
     """The option that fixes what the objective learns."""
     fixing = LOSSES[run.loss.learns]
     return next(option for option in fixing.options if option.name == fixing.swept)

@@ -67,7 +67,7 @@ class GeometricJSLoss(Loss):
 class DualGeometricJSLoss(GeometricJSLoss):
     """lambda JS*^G_alpha(q(z|x) || p(z)) (eq. 19): KL(p||q) at alpha = 0 and KL(q||p) at alpha = 1."""
 
-    summary = "dual of JS^G, its KL terms the other way round: (1−α) KL(N‖q) + α KL(N‖p), N ∝ q^α p^(1−α)"
+    summary = "dual skew-geometric Jensen-Shannon divergence (1−α) KL(N‖q) + α KL(N‖p), N ∝ q^α p^(1−α)"
     formula = "λ JS*^G_α(q‖p)"
     batchable = True
     dual = True

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vae.evaluation.diagnosis import SYMPTOMS, Ended, Looked, diagnose
+from vae.evaluation.diagnosis import SYMPTOMS, DiagnosedRun, Outputs, diagnose
 from vae.losses import LOSSES, build_loss
 from vae.models.likelihoods import LIKELIHOODS, build_likelihood
 from vae.options import Option
@@ -33,12 +33,12 @@ def ended(
     settings = settings or TrainingSettings(epochs=max(1, len(losses)))
     torch.manual_seed(0)
     mean = spread * torch.randn(500, 3) * 0.8 + shift
-    looked = Looked(mean, torch.full((500, 3), 0.36).log(), HALVES, decoded)
+    outputs = Outputs(mean, torch.full((500, 3), 0.36).log(), HALVES, decoded)
     evaluation = {"train": {"squared_error": train}, "test": {"squared_error": test, "active_units": active_units}}
     evaluation["test"] |= others
     model = SimpleNamespace(prior=Prior(), likelihood=LIKELIHOODS[rec_dist])
     loss = build_loss(loss, dataset_size=500, latent_dim=3)
-    return Ended(model, loss, settings, evaluation, losses, looked)
+    return DiagnosedRun(model, loss, settings, evaluation, losses, outputs)
 
 
 class Prior:
@@ -83,7 +83,7 @@ def test_the_mismatch_is_that_of_gaussians_with_the_moments():
     far = ended()
     logvar = torch.full((20_000, 3), 3.0).log()
     mean = 2 + torch.randn(20_000, 3)
-    value = SYMPTOMS["prior_mismatch"].value(replace(far, looked=Looked(mean, logvar, None, None)))
+    value = SYMPTOMS["prior_mismatch"].value(replace(far, outputs=Outputs(mean, logvar, None, None)))
     assert value == pytest.approx((7 - torch.tensor(4.0).log().item()) / 2, rel=0.05)
 
 

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from utils.datasets import Dataset
 from utils.figures.images import Tiles, image_grid, image_panels
 from utils.figures.one_run.posteriors import Posteriors, to_numpy
+from utils.figures.style import latent_name
 from vae.inputs import to_unit_interval
 from vae.models import VAE
 from vae.models.categorical import CategoricalVAE
@@ -96,7 +97,7 @@ def traversals(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
     labels = [posteriors.told(dimension) for dimension in shown]
     if by_class:
         size = len(posteriors.kl) // model.prior.classes
-        labels = [f"class {dimension // size}, {posteriors.label(dimension)}" for dimension in shown]
+        labels = [f"class {dimension // size}, {latent_name(dimension)}" for dimension in shown]
     start = "at the mean of the dimension's class" if by_class else "at the prior's mean"
     panels = [
         Tiles(traversed(model, shown, posteriors.mean[0]), "the others stay as in a test image", labels, values),

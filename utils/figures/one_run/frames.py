@@ -13,6 +13,7 @@ from utils.figures.one_run.decoded import traversed
 from utils.figures.one_run.drawing import run_title
 from utils.figures.one_run.latent import vector_samples
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors, to_numpy
+from utils.figures.style import latent_name
 from utils.runs.config import RunConfig
 from vae.inputs import to_unit_interval
 from vae.models import VAE
@@ -52,7 +53,7 @@ def image_frame(model: VAE, test: Dataset, posteriors: Posteriors, *, title: str
         Tiles(
             traversed(model, shown, mean[0]),
             "what each latent dimension changes in the first of them",
-            [posteriors.label(dimension) for dimension in shown],
+            [latent_name(dimension) for dimension in shown],
         ),
     ]
     return image_panels(panels, title=title, subtitle=about)

@@ -31,14 +31,10 @@ class Posteriors:
         """The dimensions, the one with the most KL first."""
         return self.kl.argsort(descending=True, stable=True).tolist()
 
-    def label(self, dimension: int) -> str:
-        """What pictures call a dimension."""
-        return latent_name(dimension)
-
     def told(self, dimension: int) -> str:
         """Its name with its KL, and whether it is used."""
         state = "" if self.used[dimension] else ", unused"
-        return f"{self.label(dimension)}  KL {self.kl[dimension]:.2f}{state}"
+        return f"{latent_name(dimension)}  KL {self.kl[dimension]:.2f}{state}"
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ import torch
 from utils.datasets import Dataset
 from utils.figures.one_run import decoded
 from utils.figures.one_run.posteriors import read_posteriors
+from utils.figures.style import latent_name
 from vae.inputs import to_unit_interval
 from vae.models import build_model
 from vae.models.categorical import build_categorical_model
@@ -79,7 +80,7 @@ def test_traversals_move_one_dimension_at_a_time_from_a_test_image_and_from_the_
     decoded.traversals(model, posteriors, about="a")
     (((from_image, from_prior), _),) = shown
     second = posteriors.order[1]
-    assert from_image.row_labels[1].startswith(f"{posteriors.label(second)}  KL {posteriors.kl[second]:.2f}")
+    assert from_image.row_labels[1].startswith(f"{latent_name(second)}  KL {posteriors.kl[second]:.2f}")
     for panel, start in ((from_image, posteriors.mean[0]), (from_prior, torch.zeros(3))):
         for column, value in ((0, -1.96), (9, 1.96)):
             z = start.clone()
