@@ -1,7 +1,6 @@
 """What the page says of configurations beside each other: their numbers over seeds, settings and curves."""
 
 import io
-import json
 from collections.abc import Sequence
 
 from utils.figures.charts import overlaid_curves
@@ -10,8 +9,8 @@ from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.pages import data_address
 from utils.results.cells import estimate_text
-from utils.results.groups import Estimate, estimate
-from utils.results.labels import INCIDENTAL, run_label, symbol_of, table_order, told_flags, varying_flags
+from utils.results.groups import REPEATED, Estimate, by_configuration, estimate
+from utils.results.labels import run_label, symbol_of, table_order, told_flags, varying_flags
 from utils.runs.folder import ResultsError
 from vae.evaluation.evaluator import rate
 from vae.losses import LOSSES
@@ -19,19 +18,13 @@ from vae.options import flag_of
 
 Configuration = list[SavedRun]  # runs that differ in nothing but their seeds
 
-UNCOMPARED = ("seed", *INCIDENTAL)
-
 
 def configurations(runs: Sequence[SavedRun]) -> list[Configuration]:
     """Runs that have ended by their configurations, in the order of tables. Raises ResultsError if there are none."""
-    ended = sorted((run for run in runs if run.ended), key=lambda run: (table_order(run.config), run.config.seed))
+    ended = [run for run in runs if run.ended]
     if not ended:
         raise ResultsError("--explore: no run has ended: train one first")
-    found: dict[str, dict[int, SavedRun]] = {}
-    for run in ended:
-        flags = {name: value for name, value in run.config.flags().items() if name not in UNCOMPARED}
-        found.setdefault(json.dumps(flags), {}).setdefault(run.config.seed, run)
-    return [list(own.values()) for own in found.values()]
+    return sorted(by_configuration(ended), key=lambda own: table_order(own[0].config))
 
 
 def labels_of(groups: Sequence[Configuration]) -> list[str]:
@@ -103,7 +96,7 @@ def differing_settings(groups: Sequence[Configuration]) -> dict[str, list[str]]:
     A loss without an option has none of it.
     """
     flags = [own[0].config.flags() for own in groups]
-    names = dict.fromkeys(name for own in flags for name in own if name not in ("loss", *UNCOMPARED))
+    names = dict.fromkeys(name for own in flags for name in own if name not in ("loss", *REPEATED))
     values = {name: [str(own.get(name, "–")) for own in flags] for name in names}
     return {symbol_before(name): own for name, own in values.items() if len(set(own)) > 1}
 

@@ -13,7 +13,7 @@ from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.results.cells import estimate_text
-from utils.results.groups import Estimate, difference, estimate
+from utils.results.groups import REPEATED, Estimate, by_configuration, difference, estimate
 from utils.results.labels import (
     INCIDENTAL,
     flag_label,
@@ -83,22 +83,17 @@ class Replicates:
     @property
     def setting(self) -> tuple:
         """What it shares with those that it can be compared with."""
-        apart = {"loss", "seed", *INCIDENTAL, *self.config.loss_options}
+        apart = {"loss", *REPEATED, *self.config.loss_options}
         return tuple((name, value) for name, value in self.config.flags().items() if name not in apart)
 
 
 def replicates(runs: Sequence[SavedRun]) -> list[Replicates]:
     """The runs of each configuration, in the order of Table 1: by loss, then by what varies."""
     varying = varying_flags([run.config for run in runs])
-    found: dict[tuple, dict[int, SavedRun]] = defaultdict(dict)
-    for run in sorted(runs, key=lambda run: (run.config.seed, run.ended)):
-        flags = {name: value for name, value in run.config.flags().items() if name not in {"seed", *INCIDENTAL}}
-        found[tuple(flags.items())][run.config.seed] = run  # of two runs with the same seed one that has ended
     rows = []
-    for by_seed in found.values():
-        own = tuple(by_seed.values())
+    for own in by_configuration(runs):
         config = own[0].config
-        rows.append(Replicates(config, tuple(told_flags(config, varying)), own))
+        rows.append(Replicates(config, tuple(told_flags(config, varying)), tuple(own)))
     return sorted(rows, key=lambda row: (*table_order(row.config), dataset_place(row.config.dataset)))
 
 

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from utils.grids.saved import SavedRun, saved_runs
-from utils.results.groups import NOT_SHARED
-from utils.runs.config import RunConfig
+from utils.results.groups import grouped
 from vae.evaluation.statistics import FAILS, HOLDS, UNDECIDED, Estimate, paired_difference
-
-SHARED = RunConfig.options().keys() - set(NOT_SHARED)  # by the runs of a column
 
 Judge = Callable[[Estimate], str]  # gives a verdict
 
@@ -102,8 +99,5 @@ def outcome(comparisons: Sequence[Comparison]) -> str:
 
 def read_columns(*folders: Path) -> list[Column]:
     """The runs in some folders that have ended, those together that share all settings."""
-    found: dict[tuple, list[SavedRun]] = {}
-    for run in (run for folder in folders for run in saved_runs(folder) if run.ended):
-        own = (value for name, value in run.config.flags().items() if name in SHARED)
-        found.setdefault(tuple(own), []).append(run)
-    return [Column(runs[0].config.dataset, runs[0].config.rec_dist, runs) for runs in found.values()]
+    groups = grouped(run for folder in folders for run in saved_runs(folder))
+    return [Column(group.settings["dataset"], group.settings["rec_dist"], group.runs) for group in groups]

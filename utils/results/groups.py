@@ -1,6 +1,6 @@
 """Groups of saved runs: those that share all settings, and so can be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -10,9 +10,11 @@ from utils.grids.commands import default_flags
 from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.results.labels import INCIDENTAL, flag_label, in_order, swept_option
+from utils.runs.config import RunConfig
 from vae.evaluation.statistics import Estimate, paired_difference
 
-NOT_SHARED = ("loss", "seed", *INCIDENTAL)  # by the runs of a group
+REPEATED = ("seed", *INCIDENTAL)  # in which the runs of a configuration may differ
+NOT_SHARED = ("loss", *REPEATED)  # by the runs of a group
 
 Series = dict[Any, list[SavedRun]]  # runs by the value of a flag, ascending; more than one where there are more seeds
 
@@ -104,6 +106,27 @@ class RunGroup:
         """The runs of the first of its families."""
         families = self.families(loss, over)
         return families[0].series if families else {}
+
+
+def grouped(runs: Iterable[SavedRun], over: str = "") -> list[RunGroup]:
+    """The runs that have ended by the settings they share, all but `over`."""
+    shared = [name for name in RunConfig.options() if name not in (*NOT_SHARED, over)]
+    groups: dict[tuple, list[SavedRun]] = {}
+    for run in runs:
+        if run.ended:
+            groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
+    return [RunGroup(dict(zip(shared, settings)), own) for settings, own in groups.items()]
+
+
+def by_configuration(runs: Iterable[SavedRun]) -> list[list[SavedRun]]:
+    """The runs of each configuration, ascending by seed; of several with the same seed the first that has ended."""
+    found: dict[tuple, dict[int, SavedRun]] = {}
+    for run in runs:
+        flags = {name: value for name, value in run.config.flags().items() if name not in REPEATED}
+        own = found.setdefault(tuple(flags.items()), {})
+        if run.config.seed not in own or (run.ended and not own[run.config.seed].ended):
+            own[run.config.seed] = run
+    return [[own[seed] for seed in sorted(own)] for own in found.values()]
 
 
 def merged(*lists: Sequence[RunGroup]) -> list[RunGroup]:

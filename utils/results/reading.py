@@ -16,7 +16,7 @@ from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
 from utils.machine.console import counted
-from utils.results.groups import NOT_SHARED, RunGroup
+from utils.results.groups import NOT_SHARED, RunGroup, grouped
 from utils.results.labels import INCIDENTAL, flag_label
 from utils.runs.config import RunConfig
 from utils.runs.folder import MODEL
@@ -43,7 +43,8 @@ def read_groups(
         flags |= {"dataset": list(dict.fromkeys(group.settings["dataset"] for group in like))}
     folder, planned = Path(folder), configurations(flags, preset)
     datasets = list(dict.fromkeys(config.dataset for config in planned))
-    groups = grouped(folder, {config.loss for config in planned} if "loss" in flags else set(LOSSES), over)
+    losses = {config.loss for config in planned} if "loss" in flags else set(LOSSES)
+    groups = grouped((run for run in saved_runs(folder) if run.config.loss in losses), over)
     if like is not None:
         asked = [group.settings for group in like]
         groups = [group for group in groups if group.settings in asked]
@@ -58,16 +59,6 @@ def read_groups(
         print(f"{', '.join(absent)}: no runs in {folder} yet")
         print("   ", command(folder, {**flags, "dataset": absent}, preset))
     return groups
-
-
-def grouped(folder: Path, losses: set[str], over: str) -> list[RunGroup]:
-    """The runs in a folder with one of the losses that have ended, by the settings they share, but for `over`."""
-    shared = [name for name in RunConfig.options() if name not in (*NOT_SHARED, over)]
-    groups: dict[tuple[Any, ...], list[SavedRun]] = {}
-    for run in saved_runs(folder):
-        if run.ended and run.config.loss in losses:
-            groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
-    return [RunGroup(dict(zip(shared, settings)), runs) for settings, runs in groups.items()]
 
 
 def describe(group: RunGroup, folder: Path, preset: str | None, flags: dict[str, Any]) -> None:
