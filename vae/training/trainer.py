@@ -80,14 +80,14 @@ class Trainer:
         """Whether steps are compiled, and compiling has not failed yet."""
         return self.take_step.compiled
 
-    def train(self, epochs: int) -> Iterator[dict[str, float]]:
-        """Train until `epochs` epochs are done, and yield the record of each as it ends.
+    def train(self, epochs: int | None = None) -> Iterator[dict[str, float]]:
+        """Train until so many epochs are done, those of the settings unless told, and yield the record of each.
 
         A record holds `epoch`, `step`, the means over the epoch of the loss's terms, `seconds` from the first batch
         to the last, and `images_per_second`. Raises NonFiniteError as soon as a term is not finite, at the latest
         50 steps on or at the epoch's end; the model is then beyond use, and the last record the last good one.
         """
-        while self.epoch < epochs:
+        while self.epoch < (self.settings.epochs if epochs is None else epochs):
             yield self.train_epoch()
 
     def train_epoch(self) -> dict[str, float]:

@@ -32,6 +32,13 @@ def test_going_on_from_a_state_gives_the_same_bits(loss, tmp_path):
         }
 
 
+def test_it_trains_for_as_many_epochs_as_the_settings_have_unless_told():
+    few = make_trainer("KL")
+    trainer = Trainer(few.model, few.loss, few.data, TrainingSettings(epochs=3))
+    assert [record["epoch"] for record in trainer.train(2)] == [1, 2]
+    assert [record["epoch"] for record in trainer.train()] == [3]
+
+
 def test_other_seeds_and_other_epochs_draw_otherwise():
     def stream(seed, epoch):
         seed_everything(seed, epoch)
