@@ -19,7 +19,7 @@ class GeometricJSLoss(Loss):
     `kl_to_posterior`, between q(z|x) and the intermediate Gaussian, and `kl_to_prior`, between p(z) and it.
     """
 
-    summary = "skew-geometric Jensen-Shannon divergence (1−α) KL(q‖N) + α KL(p‖N), N ∝ q^α p^(1−α)"
+    summary = "skew-geometric Jensen-Shannon: (1−α) KL(q‖N) + α KL(p‖N), N ∝ q^α p^(1−α)"
     formula = "λ JS^G_α(q‖p)"
     options = (
         Option(
@@ -67,7 +67,7 @@ class GeometricJSLoss(Loss):
 class DualGeometricJSLoss(GeometricJSLoss):
     """lambda JS*^G_alpha(q(z|x) || p(z)) (eq. 19): KL(p||q) at alpha = 0 and KL(q||p) at alpha = 1."""
 
-    summary = "dual skew-geometric Jensen-Shannon divergence (1−α) KL(N‖q) + α KL(N‖p), N ∝ q^α p^(1−α)"
+    summary = "dual skew-geometric Jensen-Shannon: (1−α) KL(N‖q) + α KL(N‖p), N ∝ q^α p^(1−α)"
     formula = "λ JS*^G_α(q‖p)"
     batchable = True
     dual = True
