@@ -150,13 +150,21 @@ class ResultsFolder:
     # Metrics
 
     def append_metrics(self, *records: dict[str, Any]) -> None:
-        """Add lines to metrics.jsonl, and make sure that they are on the disk."""
+        """Add lines to metrics.jsonl, and make sure that they are on the disk: all of them, or none."""
         if not self.writes:
             return
-        with self.writing(METRICS), open(self / METRICS, "a", encoding="utf-8", opener=regular) as file:
-            file.write("".join(json.dumps(record) + "\n" for record in records))
-            file.flush()
-            os.fsync(file.fileno())
+        path = self / METRICS
+        before = path.stat().st_size if path.exists() else 0
+        with self.writing(METRICS):
+            try:
+                with open(path, "a", encoding="utf-8", opener=regular) as file:
+                    file.write("".join(json.dumps(record) + "\n" for record in records))
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(path, before)
+                raise
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, but for what a crash has left of the last. Raises ResultsError for others."""

@@ -31,6 +31,18 @@ def test_a_failed_write_leaves_what_stood_there(folder):
     assert os.listdir(folder.path) == [CONFIG]
 
 
+def test_of_lines_that_a_full_disk_cuts_off_none_is_left(folder, monkeypatch):
+    folder.append_metrics({"epoch": 1, "split": "train"})
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResultsError, match=r"cannot write .*metrics.jsonl \(No space left on device\)"):
+        folder.append_metrics({"epoch": 2, "split": "train"}, {"epoch": 2, "split": "test"})
+    assert (folder / METRICS).read_text() == '{"epoch": 1, "split": "train"}\n'
+
+
 @pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EIO])
 def test_what_cannot_be_written_is_named_with_the_reason(folder, monkeypatch, code):
     folder.append_metrics({"epoch": 1, "split": "train"})
