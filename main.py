@@ -20,7 +20,8 @@ from utils.machine.signals import endings, heed
 ENDINGS = endings()
 if __name__ == "__main__" and signal.SIGINT in ENDINGS:  # until main begins, which has more to say, Ctrl-C just ends it
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-wait_by_load()  # before torch is imported
+if __name__ == "__main__":  # before torch is imported
+    wait_by_load()
 
 from utils.datasets import DatasetError
 from utils.flags import UsageError, build_parser

@@ -25,7 +25,10 @@ from contextlib import contextmanager
 
 from measuring import HERE, watch, write_report
 
-VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+sys.path.insert(0, str(HERE.parent))
+
+from utils.machine.limits import WAITING
+
 WAYS = {
     "as it is": {},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
@@ -52,7 +55,7 @@ BUSY = "while True: pass"
 
 def speed(way: str, seconds: float) -> float:
     """Images/s of a process that waits in that way."""
-    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES} | WAYS[way]
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING} | WAYS[way]
     command = [sys.executable, "-c", STRETCH, HERE.parent, seconds, way]
     return float(watch([str(word) for word in command], environment).output.split()[-1])
 

@@ -26,15 +26,16 @@ def data_record(splits: dict[str, Dataset]) -> dict[str, Any]:
 
 def check_same_data(saved: dict[str, Any], splits: dict[str, Dataset]) -> None:
     """Raise DatasetError unless the splits, "train" and "test" or one of them, come from the data of a saved record."""
-    found = [splits[name] for name in saved["sha256"] if name in splits]
-    same = all(splits[name].sha256 == digest for name, digest in saved["sha256"].items() if name in splits)
-    same = same and all(list(split.image_shape) == saved["image_shape"] for split in found)
-    if "train" in splits:
-        same = same and len(splits["train"]) == saved["train_images"]
-    if not same:
+    own = {name: splits[name] for name in saved["sha256"] if name in splits}
+    same = all(
+        (split.sha256, list(split.image_shape)) == (saved["sha256"][name], saved["image_shape"])
+        for name, split in own.items()
+    )
+    if not same or ("train" in own and len(own["train"]) != saved["train_images"]):
+        found = next(iter(own.values()))
         kind = path_kind(saved["name"])
         place, flag = (kind, f"--dataset {kind}:PATH") if kind else ("directory", "--data-dir")
         raise DatasetError(
             f"the run began with other data ({saved['name']}, {saved['source']}) than were found "
-            f"({found[0].name}, {found[0].source}): name the {place} it was run with by {flag}"
+            f"({found.name}, {found.source}): name the {place} it was run with by {flag}"
         )

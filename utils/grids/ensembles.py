@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any, TypeVar
 
-from utils.machine.environment import choose_device
+from utils.machine.environment import choose_device, explained
 from utils.machine.processes import silenced
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import CONFIG
@@ -152,4 +152,4 @@ def save(run: Run) -> None:
     try:
         run.save(run.unsaved)
     except RUN_ERRORS as error:  # the others can be saved
-        print(f"{run.config.experiment}: {error}", flush=True)
+        print(f"{run.config.experiment}: {explained(error)}", flush=True)

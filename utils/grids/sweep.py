@@ -215,7 +215,7 @@ def outcome_of(result: Evaluation | Exception) -> Outcome:
     if not isinstance(result, Exception):
         return Outcome(True, f"test squared error {result['test']['squared_error']:.4g}")
     if isinstance(result, RUN_ERRORS):
-        return Outcome(False, explained(result) if isinstance(result, OSError) else str(result))
+        return Outcome(False, explained(result))
     if is_out_of_memory(result):
         return Outcome(False, OUT_OF_MEMORY)
     traceback.print_exception(result)

@@ -42,8 +42,10 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError)
 
 
-def explained(error: OSError) -> str:
-    """A line for people on a file that cannot be used."""
+def explained(error: Exception) -> str:
+    """What an error says, in a line for people; of the system's own that a file cannot be used."""
+    if not isinstance(error, OSError):
+        return str(error)
     return f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions"
 
 

@@ -42,7 +42,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
             before.pop(DIAGNOSIS, None)
             evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
         folder.write_json(EVALUATION, evaluation)
-        if run.config.sampler and runtime.draw:  # of its pictures, the run has not that one yet
+        if run.config.sampler and runtime.draw:  # the run has drawn the others itself
             figures = runtime.draw(run.model, splits, run.config, folder.read_metrics())
             if figure := figures.get(FITTED_SAMPLES):
                 folder.replace(FITTED_SAMPLES, lambda file: figure.savefig(file, format="png"))

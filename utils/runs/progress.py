@@ -197,8 +197,8 @@ def show_plan(config: RunConfig, splits: dict[str, Dataset], parameters: int, do
     )
     growing, whole = config.loss_options.get("reg_anneal", 0), config.epochs * steps_per_epoch
     if growing > whole:
-        print(f"note: --reg-anneal {growing} does not end within the {whole:,} steps: --loss {config.loss} is")
-        print("evaluated in its final form, in which it was never trained")
+        final = f"--loss {config.loss} is evaluated in its final form, in which it was never trained"
+        print(f"note: --reg-anneal {growing} does not end within the {whole:,} steps: {final}")
     seen = "validation" if "validation" in splits else "test"
     some = "" if seen == "validation" or config.evaluate_every or len(splits[seen]) <= GLANCE else f"first {GLANCE} "
     print(

@@ -79,7 +79,7 @@ def test_a_run_that_goes_on_says_what_is_done(runtime, capsys):
 @pytest.mark.parametrize(("steps", "noted"), [(6, False), (7, True)])
 def test_a_part_of_the_objective_that_does_not_grow_up_is_told(steps, noted, runtime, capsys):
     run(config(loss="factor", epochs=2, reg_anneal=steps), runtime)
-    said = f"note: --reg-anneal {steps} does not end within the 6 steps: --loss factor is\nevaluated in its final form"
+    said = f"note: --reg-anneal {steps} does not end within the 6 steps: --loss factor is evaluated in its final form"
     assert (said in capsys.readouterr().out) == noted
 
 
