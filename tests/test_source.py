@@ -42,6 +42,14 @@ def test_the_sources_are_found():
     assert {"utils/runs/folder.py", "main.py"} <= {str(path.relative_to(ROOT)) for path in SOURCES}
 
 
+def test_every_file_of_the_repository_is_a_file():
+    """A link leads to a place of one machine: `git add -A` takes one to a virtual environment along."""
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000")]
+
+
 # In utils these do not know the science.
 PLUMBING = ("machine", "datasets", "report")
 
