@@ -2,14 +2,17 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 import main as command_line
+from processes import become_rank, fork
 from utils.machine.environment import MachineError
 from utils.runs.folder import CONFIG, MODEL, ResultsFolder
 from utils.runs.runtime import joined, take_device
@@ -29,6 +32,14 @@ def start(results_dir, *arguments):
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True
     )
+
+
+def fork_ranks(results_dir, *arguments):
+    """The two ranks alone, without the program that starts them."""
+    with socket.create_server(("localhost", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = (*arguments, "--results-dir", results_dir)
+    return [fork(*arguments, before=partial(become_rank, number, port)) for number in range(2)]
 
 
 def run_alone(results_dir, *arguments):
@@ -91,17 +102,17 @@ def test_ctrl_c_ends_all_ranks_which_go_on_with_what_one_process_began(tmp_path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("flags", "message", "begin"),
     [
-        (["--train-size", "10001"], "mixture2d has 10000 train vectors; a size of 10001"),
-        (["--seed", "0", "1"], "torchrun is for one run, which its processes share"),
-        (["--epochs", "none"], "--epochs none: expected a whole number"),
+        (["--train-size", "10001"], "mixture2d has 10000 train vectors; a size of 10001", lambda *told: [start(*told)]),
+        (["--seed", "0", "1"], "torchrun is for one run, which its processes share", fork_ranks),
+        (["--epochs", "none"], "--epochs none: expected a whole number", fork_ranks),
     ],
 )
-def test_a_mistake_is_said_once(flags, message, tmp_path):
-    process = start(tmp_path, "exp", "--dataset", "mixture2d", "--no-cuda", *flags)
-    out, err = process.communicate()
-    assert process.returncode != 0
+def test_a_mistake_is_said_once(flags, message, begin, tmp_path):
+    processes = begin(tmp_path, "exp", "--dataset", "mixture2d", "--no-cuda", *flags)
+    out, err = map("".join, zip(*(process.communicate() for process in processes)))
+    assert all(process.returncode != 0 for process in processes)
     assert not out or (out.startswith("mixture2d, ") and out.count("\n") == 1), "what a run says first"
     assert err.count("main.py: ") == err.count(f"main.py: {message}") == 1
     assert list(tmp_path.iterdir()) == []

@@ -33,11 +33,16 @@ def start(*arguments: object, **options) -> subprocess.Popen:
 
 def fork(*arguments: object, before: Callable[[], object] = int) -> "Forked":
     """The same, without pictures; `before` is a function of this module that it calls first."""
-    with pytest.MonkeyPatch.context() as patch:  # for the process to fork from, which the first call starts
+    ready_to_fork()
+    return Forked([str(argument) for argument in arguments], before)
+
+
+def ready_to_fork() -> None:
+    """See that there is a process to fork from, which has done the imports; the first call starts it."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(MAIN.parent), str(Path(__file__).parent)]))
         patch.setenv("OMP_NUM_THREADS", "1")
         forkserver.ensure_running()
-    return Forked([str(argument) for argument in arguments], before)
 
 
 class Forked:
@@ -93,3 +98,9 @@ def respect_permissions() -> None:
     for number in (0, 1):  # of what is in effect, and of what may be
         sets[number] &= ~(1 << override)
     libc.capset(header, sets)
+
+
+def become_rank(number: int, port: int) -> None:
+    """Find the surroundings in which torchrun starts the ranks of two."""
+    told = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": 2, "MASTER_PORT": port, "MASTER_ADDR": "localhost"}
+    os.environ.update({name: str(value) for name, value in told.items()}, TORCHELASTIC_RUN_ID="none")

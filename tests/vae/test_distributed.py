@@ -8,6 +8,7 @@ import torch.distributed as group
 import torch.multiprocessing as processes
 
 import vae.inputs
+from processes import ready_to_fork
 from vae.distributed import RankLost, average_gradients, exchange, gather, rank, ranks, share, together
 from vae.evaluation.evaluator import Evaluator
 from vae.losses import LOSSES
@@ -96,7 +97,8 @@ def alone_and_together(number):
 def results(tmp_path_factory):
     """What each rank found, and what one process found."""
     folder = tmp_path_factory.mktemp("ranks")
-    processes.spawn(work, (folder,), nprocs=RANKS)
+    ready_to_fork()
+    processes.start_processes(work, (folder,), nprocs=RANKS, start_method="forkserver")
     return [torch.load(folder / name) for name in ("rank-0.pt", "rank-1.pt", "alone.pt")]
 
 

@@ -113,7 +113,7 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(drawing, c
 @pytest.mark.parametrize("loss", ["KL", "dGJS", "InfoVAE"])
 def test_samples_of_the_mixture_have_both_modes(loss, runtime):
     """After a few epochs already, of 2,000 samples each mode has over a quarter and few lie between them."""
-    run(RunConfig.from_flags("exp", {"dataset": "mixture2d", "loss": loss, "epochs": 10, "test_size": 50}), runtime)
+    run(RunConfig.from_flags("exp", {"dataset": "mixture2d", "loss": loss, "epochs": 6, "test_size": 50}), runtime)
     model, _, _ = vae.load(runtime.results_dir / "exp")
     torch.manual_seed(0)
     with torch.no_grad():

@@ -168,7 +168,7 @@ def test_training_lowers_it(name, images):
     loss, model = make(name)
     optimizer = torch.optim.Adam([*model.parameters(), *loss.trained_parameters()], lr=1e-3)
     before = terms_of(loss, model, images).total.item()
-    for _ in range(30):
+    for _ in range(10):
         optimizer.zero_grad()
         terms_of(loss, model, images).total.backward()
         optimizer.step()
