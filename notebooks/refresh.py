@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 HERE = gallery.HERE
 NAMES = (
     *("beta", "dgjs", "generative", "gjs", "noise", "rate_distortion", "reconstruction", "reconstruction_grid"),
-    *("table_1", "trainable_alpha"),
+    *("table_1", "trainable_alpha", "zoo"),
 )
 
 

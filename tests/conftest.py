@@ -81,6 +81,7 @@ GRIDS = [  # folder, preset, flags
     ("beta", "beta", {"betaH_B": [0.5, 4.0]}),
     ("alpha-starts", None, {"loss": ["tGJS", "tdGJS"], "GJS_A": [0.1, 0.9]}),
     ("noise", None, {"loss": ["KL", "tGJS"], "noise": [0.5, 1.0]}),
+    ("zoo", "zoo", {"loss": ["KL", "betaH", "VR", "CatVAE"], "seed": [1], "importance_samples": 2}),
 ]
 
 

@@ -34,7 +34,7 @@ RUNS = {  # of each notebook that shows some
 }
 OF_RESULTS = [
     *("beta", "dgjs", "generative", "gjs", "noise", "rate_distortion", "reconstruction", "reconstruction_grid"),
-    *("table_1", "trainable_alpha"),
+    *("table_1", "trainable_alpha", "zoo"),
 ]
 MATHEMATICAL = sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - RUNS.keys() - set(OF_RESULTS))
 

@@ -9,10 +9,9 @@ from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.pages import data_address
 from utils.results.cells import estimate_text
-from utils.results.groups import REPEATED, Estimate, by_configuration, estimate
-from utils.results.labels import run_label, symbol_of, table_order, told_flags, varying_flags
+from utils.results.groups import REPEATED, by_configuration, estimate, rate_estimate
+from utils.results.labels import symbol_of, table_order
 from utils.runs.folder import ResultsError
-from vae.evaluation.evaluator import rate
 from vae.losses import LOSSES
 from vae.options import flag_of
 
@@ -27,15 +26,6 @@ def configurations(runs: Sequence[SavedRun]) -> list[Configuration]:
     return sorted(by_configuration(ended), key=lambda own: table_order(own[0].config))
 
 
-def labels_of(groups: Sequence[Configuration]) -> list[str]:
-    """What each configuration is called, with its data where these differ."""
-    configs = [own[0].config for own in groups]
-    varying = varying_flags(configs)
-    data = {(config.dataset, config.rec_dist) for config in configs}
-    places = [f", {config.dataset}, {config.rec_dist}" if len(data) > 1 else "" for config in configs]
-    return [run_label(config, told_flags(config, varying)) + place for config, place in zip(configs, places)]
-
-
 def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
     """The row of a configuration: what it minimises, and what it came to on the test images, over seeds."""
     loss = LOSSES[own[0].config.loss]
@@ -46,22 +36,17 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
         "summary": loss.summary,
         "color": color,
         "squared_error": estimate_text(estimate(own, "squared_error")),
-        "kl": estimate_text(rate_of(own)),
+        "kl": estimate_text(rate_estimate(own)),
         "used": f"{used} of {own[0].config.latent_dim}",
         "seeds": counted(len(own), "seed"),
     }
-
-
-def rate_of(own: Configuration) -> Estimate:
-    """KL(q‖p) of the test images, in nats, over seeds."""
-    return Estimate({run.config.seed: rate(run.evaluation["test"]) for run in own})
 
 
 def two_in_words(groups: Sequence[Configuration], names: Sequence[str]) -> str:
     """What two configurations of the same data came to beside each other, in words; nothing of more, or of one."""
     if len(groups) != 2 or len({(own[0].config.dataset, own[0].config.test_size) for own in groups}) > 1:
         return ""
-    both = [(estimate(own, "squared_error").mean, rate_of(own).mean, name) for own, name in zip(groups, names)]
+    both = [(estimate(own, "squared_error").mean, rate_estimate(own).mean, name) for own, name in zip(groups, names)]
     (error, nats, better), (other_error, other_nats, other) = sorted(both)
     closer = f"{better} reconstructs closer than {other}: a squared error of {error:.4g} against {other_error:.4g}"
     caution = "That says nothing of its samples"

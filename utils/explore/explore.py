@@ -21,7 +21,6 @@ from utils.explore.comparison import (
     configurations,
     curves_address,
     differing_settings,
-    labels_of,
     summary_of,
     two_in_words,
 )
@@ -33,6 +32,7 @@ from utils.figures.style import CLASS_COLORS
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.machine.console import counted
 from utils.pages import data_address, render
+from utils.results.labels import labels_of
 from utils.runs.folder import EXPLORE, experiment_folder
 from utils.runs.loading import load_split
 from vae.inputs import to_unit_interval
@@ -79,7 +79,7 @@ def test_images(run: SavedRun, data_dir: Path, datasets: Sequence[str]) -> Datas
 
 def page_of(name: str, groups: list[Configuration], shown: list[Configuration], test: Dataset) -> str:
     """The page of all configurations, of which the first seeds of those that are shown can be played with."""
-    colors = colors_of(groups, labels_of(groups))
+    colors = colors_of(groups, labels_of([own[0].config for own in groups]))
     named = list(zip(groups, colors.items()))
     content = {
         "models": [describe_run(own[0], test, *look) for own, look in named if own in shown],

@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from utils.figures.panels import finish, panels, plain_ticks
-from utils.figures.style import MARKER_SIZE, Look, look_of, text_width
+from utils.figures.style import MARKER_SIZE, SMALL_SIZE, Look, look_of, text_width
+from utils.grids.presets import weight_of
 from utils.grids.saved import SavedRun
 from utils.results.groups import Family, RunGroup, evaluated
 from utils.results.labels import flag_label, symbol_of
@@ -58,6 +60,42 @@ def rate_distortion(groups: Sequence[RunGroup]) -> Figure:
     return figure
 
 
+def weighed_objectives(group: RunGroup) -> Figure:
+    """Every objective in the plane of rate and distortion: its name at its default weight, a line over its weights.
+
+    The heavier end of a line has the larger mark.
+    """
+    figure = Figure(figsize=(9.5, 7), layout="constrained")
+    axes = figure.add_subplot(title=group.title)
+    lines = {loss: weighed(group, loss) for loss in group.losses}
+    for loss, points in lines.items():
+        color = look_of(loss).color
+        axes.plot(*zip(*points.values()), "-", color=color, linewidth=0.9, zorder=2)
+        axes.scatter(*zip(*points.values()), color=color, s=[8 + 9 * place for place in range(len(points))], zorder=3)
+    axes.set(xlabel="rate: KL(q‖p) (nats)", xscale="log", ylabel="distortion: reconstruction")
+    axes.grid()
+    axes.margins(0.08)
+    plain_ticks(axes.xaxis)
+    figure.draw_without_rendering()  # what is where is known from now on
+    for loss, points in lines.items():
+        weight, look = weight_of(loss), look_of(loss)
+        point = points.get(weight.default if weight else None, next(iter(points.values())))
+        size = np.array([text_width(look.label, SMALL_SIZE) / 2, TEXT_HEIGHT])
+        place = free_place(axes, point, size[0], gaps=(1, 2, 4, 6))
+        style = {"color": look.color, "fontsize": SMALL_SIZE, "ha": "center", "va": "center"}
+        axes.annotate(look.label, point, place, textcoords="offset pixels", **style)
+        leader = {"arrowstyle": "-", "color": look.color, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
+        nearest = place - place.clip(-size, size)  # of the text's box
+        axes.annotate("", point, nearest, textcoords="offset pixels", arrowprops=leader)
+    return figure
+
+
+def weighed(group: RunGroup, loss: str) -> dict[float | None, Point]:
+    """The runs with a loss by its weight, ascending, all else as the first of them has it."""
+    weight = weight_of(loss)
+    return {value: point_of(runs) for value, runs in group.series(loss, weight.name if weight else None).items()}
+
+
 def draw_group(axes: Axes, group: RunGroup) -> None:
     """All runs in the plane of rate and distortion."""
     for loss in group.losses:
@@ -101,10 +139,13 @@ def name_ends(axes: Axes, near: Axes, family: Family) -> None:
         panel.annotate(text, (x, y), place, textcoords="offset pixels", **style)
 
 
-def free_place(axes: Axes, point: Point, half_width: float) -> np.ndarray:
-    """Where beside a point the least is in the way of a text: its centre, in pixels from the point, (2,)."""
+def free_place(axes: Axes, point: Point, half_width: float, gaps: Sequence[float] = (1,)) -> np.ndarray:
+    """Where beside a point the least is in the way of a text: its centre, in pixels from the point, (2,).
+
+    At gaps of so many times the usual one, the first that is free.
+    """
     lines = [along(line) for line in axes.lines if line.get_linestyle() != ":"]
-    texts = [text.get_window_extent().get_points() for text in axes.texts]
+    texts = [within(text.get_window_extent()) for text in axes.texts if text.get_text()]
     taken, at = np.concatenate([*lines, *texts]), axes.transData.transform(point)
     size = np.array([half_width, TEXT_HEIGHT])
 
@@ -112,7 +153,12 @@ def free_place(axes: Axes, point: Point, half_width: float) -> np.ndarray:
         outside = not axes.get_window_extent().contains(*(at + place + size * np.sign(place)))
         return outside, (np.abs(taken - at - place) < size + 3).all(1).sum()
 
-    return min(((size + GAP) * side for side in SIDES), key=in_the_way)
+    return min(((size + gap * np.array(GAP)) * side for gap in gaps for side in SIDES), key=in_the_way)
+
+
+def within(box: Bbox) -> np.ndarray:
+    """Points all over a box, in pixels: (N, 2)."""
+    return np.stack(np.meshgrid(np.linspace(box.x0, box.x1, 9), np.linspace(box.y0, box.y1, 3)), -1).reshape(-1, 2)
 
 
 def along(line: Line2D) -> np.ndarray:

@@ -16,6 +16,7 @@ from utils.figures.style import latent_name, look_of
 from utils.grids.saved import SavedRun
 from utils.results.groups import RunGroup, evaluated
 from utils.results.labels import flag_label, learnt_option
+from utils.runs.config import default_options
 from vae.inputs import add_noise, to_unit_interval
 from vae.losses import LOSSES, build_loss
 from vae.models import VAE
@@ -34,6 +35,16 @@ def compared(group: RunGroup, losses: Sequence[str]) -> Runs:
             value, (run, *_) = next(iter(family.series.items()))
             told = [flag_label(family.flag, value)] if family.flag else []
             runs[", ".join([look_of(loss).label, *told])] = run
+    return runs
+
+
+def at_defaults(group: RunGroup) -> Runs:
+    """A run of each loss with all of its options at their defaults, where there is one: of several its first seed."""
+    runs = {}
+    for loss in group.losses:
+        options = default_options("loss", loss)
+        if own := [run for run in group.of(loss) if run.config.loss_options == options]:
+            runs[look_of(loss).label] = own[0]
     return runs
 
 
@@ -90,6 +101,17 @@ def reconstructions_side_by_side(group: RunGroup, runs_by_panel: dict[str, Runs]
         panels.append(Tiles(to_numpy(torch.stack(list(rows.values()))), title, list(rows)))
     shown = [run for runs in runs_by_panel.values() for run in runs.values()]
     return image_panels(panels, title=replace(group, runs=shown).title)
+
+
+@torch.inference_mode()
+def samples_side_by_side(group: RunGroup, runs: Runs, *, count: int = 10) -> Figure:
+    """For each model a row of the means that it decodes from draws of its prior, the same draws for equal priors."""
+    rows = {}
+    for name, run in runs.items():
+        seed_everything(0, Stream.PICTURES)
+        rows[name] = model_of(run).sample(count)
+    panel = Tiles(to_numpy(torch.stack(list(rows.values()))), "", list(rows))
+    return image_panels([panel], title=replace(group, runs=list(runs.values())).title)
 
 
 @torch.inference_mode()

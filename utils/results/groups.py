@@ -11,6 +11,7 @@ from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.results.labels import INCIDENTAL, flag_label, in_order, swept_option
 from utils.runs.config import RunConfig
+from vae.evaluation.evaluator import rate
 from vae.evaluation.statistics import Estimate, paired_difference
 
 REPEATED = ("seed", *INCIDENTAL)  # in which the runs of a configuration may differ
@@ -177,3 +178,8 @@ def estimate(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> Es
     """A quantity of the evaluation over the seeds of runs that differ in nothing else; of the evidence, its mean."""
     values = {run.config.seed: run.evaluation[split][quantity] for run in runs}
     return Estimate({seed: value["mean"] if isinstance(value, dict) else value for seed, value in values.items()})
+
+
+def rate_estimate(runs: Sequence[SavedRun]) -> Estimate:
+    """KL(q‖p) of the test images, in nats, over the seeds of such runs."""
+    return Estimate({run.config.seed: rate(run.evaluation["test"]) for run in runs})

@@ -1,7 +1,7 @@
 """What runs are called, in words and in which order: by their loss, and by what tells it from others."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from utils.grids.commands import given_flags
@@ -80,6 +80,14 @@ def told_flags(config: RunConfig, varying: set[tuple[str | None, str]] = frozens
 
     options = [option for option in defaults if is_told(option)]
     return options + [name for name in given_flags(config) if (None, name) in varying]
+
+
+def labels_of(configs: Sequence[RunConfig]) -> list[str]:
+    """What each of several configurations is called beside the others, with its data where these differ."""
+    varying = varying_flags(configs)
+    data = {(config.dataset, config.rec_dist) for config in configs}
+    places = [f", {config.dataset}, {config.rec_dist}" if len(data) > 1 else "" for config in configs]
+    return [run_label(config, told_flags(config, varying)) + place for config, place in zip(configs, places)]
 
 
 def table_order(config: RunConfig) -> tuple:

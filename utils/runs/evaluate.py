@@ -14,10 +14,10 @@ from utils.runs.loading import load_split, opened
 from utils.runs.progress import summarise
 from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
+from vae.evaluation.aggregate import aggregate_distance, fit_mixture
 from vae.evaluation.diagnosis import diagnose
 from vae.evaluation.evaluator import Evaluator
 from vae.evaluation.evidence import MOST_IMAGES, estimate_evidence
-from vae.evaluation.sampler import fit_mixture
 from vae.losses import Objective
 from vae.models import VAE
 from vae.options import OptionError
@@ -64,7 +64,7 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
             test = load_split(config, "test", runtime.data_dir, config.test_size)
             check_shape_of(test, dataset, tuple(run.record["data"]["image_shape"]))
         judge = evaluator(run.model, run.loss, config)
-        found = judge.evaluate(test.data, test.labels) | evidence(run.model, config, test, runtime)
+        found = judge.evaluate(test.data, test.labels) | by_draws(run.model, config, test, runtime)
         data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
         run.folder.write_json(elsewhere_name(dataset), {"data": data, "noise": config.noise, "test": found})
         summarise({"test": found}, run.folder.path)
@@ -92,14 +92,16 @@ def training_losses(folder: ResultsFolder) -> list[float]:
     return [record["loss"] for record in folder.read_metrics() if record["split"] == "train"]
 
 
-def evidence(model: VAE, config: RunConfig, test: Dataset, runtime: Runtime) -> dict[str, Any]:
-    """The evidence of a split by its name, if it is asked for."""
+def by_draws(model: VAE, config: RunConfig, test: Dataset, runtime: Runtime) -> dict[str, Any]:
+    """What is estimated by draws of z, if it is asked for: the evidence, and how far q(z) of several is from p(z)."""
     if not config.importance_samples:
         return {}
-    how = {"seed": config.seed, "noise": config.noise, "sampler": model.sampler}
-    images = min(len(test), MOST_IMAGES)
+    how = {"seed": config.seed, "noise": config.noise}
+    distance = {"aggregate_distance": aggregate_distance(model, test.data, **how)} if len(test) > 1 else {}
+    images, how = min(len(test), MOST_IMAGES), {**how, "sampler": model.sampler}
     with bar(show=runtime.progress_bar, total=images, desc="evidence", unit=" images") as shown:
-        return {"evidence": estimate_evidence(model, test.data, config.importance_samples, advance=shown.update, **how)}
+        evidence = estimate_evidence(model, test.data, config.importance_samples, advance=shown.update, **how)
+    return {"evidence": evidence, **distance}
 
 
 def evaluate(
@@ -110,7 +112,7 @@ def evaluate(
     runtime: Runtime,
     losses: Sequence[float],
 ) -> Evaluation:
-    """What evaluation.json holds: of each split, its quantities; where asked, test's evidence, and disentanglement.
+    """What evaluation.json holds: of each split, its quantities; where asked, test's by draws, and disentanglement.
 
     And a diagnosis, for which the training loss of each epoch has to be known.
     """
@@ -118,7 +120,7 @@ def evaluate(
     if config.sampler:
         model.sampler = fit_mixture(model, splits["train"].data, seed=config.seed, noise=config.noise)
     evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
-    evaluation["test"] |= evidence(model, config, splits["test"], runtime)
+    evaluation["test"] |= by_draws(model, config, splits["test"], runtime)
     if config.is_metrics:
         print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)
         cut = {"train": config.train_size or config.validation_size, "test": config.test_size}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from saved_groups import change, only
-from utils.figures.rate_distortion import rate_distortion
+from utils.figures.rate_distortion import point_of, rate_distortion, weighed_objectives
 from utils.figures.style import look_of
 from utils.results.groups import merged
 from utils.results.reading import read_groups
@@ -95,3 +95,16 @@ def test_values_at_the_ends_of_lines_do_not_cover_marks(reference):
         for text in (text for text in axes.texts if "=" in text.get_text()):
             box = text.get_window_extent()
             assert not any(box.contains(*point) for points in marks for point in points), text.get_text()
+
+
+def test_every_objective_is_named_at_its_default_weight_and_a_line_over_its_weights(reference):
+    group = only(read_groups(reference / "zoo", "zoo", over="latent_dim"))
+    (axes,) = weighed_objectives(group).axes
+    lines = [np.array(line.get_xydata()) for line in axes.lines]
+    assert [len(line) for line in lines] == [1, 3, 1, 1]
+    named = {text.get_text(): text.xy for text in axes.texts if text.get_text()}
+    assert list(named) == [look_of(loss).label for loss in ("KL", "betaH", "VR", "CatVAE")]
+    by_weight = {run.config.loss_options["betaH_B"]: point_of([run]) for run in group.of("betaH")}
+    assert [tuple(point) for point in lines[1]] == [by_weight[weight] for weight in (1, 4, 16)]
+    assert named[look_of("betaH").label] == by_weight[4]
+    assert named[look_of("CatVAE").label] == tuple(lines[3][0])

@@ -8,16 +8,19 @@ import vae
 from saved_groups import only
 from utils.figures.images import GAP, tile
 from utils.figures.several_models import (
+    at_defaults,
     by_noise,
     by_option,
     compared,
     divergence_landscape,
     reconstructions_side_by_side,
+    samples_side_by_side,
     traversals_side_by_side,
 )
 from utils.figures.style import SUBSCRIPTS
 from utils.results.reading import read_groups, with_models
 from vae.inputs import to_unit_interval
+from vae.random import Stream, seed_everything
 
 
 @pytest.fixture
@@ -71,6 +74,20 @@ def test_reconstructions_are_below_the_images_with_the_error_of_the_whole_split(
     (picture,), texts = shown(figure)
     assert np.allclose(picture, tile(rows, zoom=3), atol=1e-6)
     assert {"image", f"KL(q‖p): {run.evaluation['test']['squared_error']:.1f}"} < set(texts)
+
+
+def test_samples_are_of_the_models_at_their_defaults_by_the_same_draws(group):
+    zoo = group("zoo", "zoo", over="latent_dim")
+    runs = at_defaults(zoo)
+    assert list(runs) == ["KL(q‖p)", "β-VAE", "VR", "CatVAE"]
+    assert runs["β-VAE"].config.loss_options["betaH_B"] == 4
+    (picture,), texts = shown(samples_side_by_side(zoo, runs, count=3))
+    assert texts[: len(runs) + 1] == ["digits, gaussian: 2 epochs, seed 1", *runs]
+    rows = []
+    for run in runs.values():
+        seed_everything(0, Stream.PICTURES)
+        rows.append(vae.load(run.folder.path)[0].sample(3))
+    assert np.allclose(picture, tile(torch.stack(rows).numpy(), zoom=3), atol=1e-6)
 
 
 def test_there_is_a_panel_for_each_weight_and_for_each_noise(group):
