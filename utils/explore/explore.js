@@ -105,6 +105,7 @@ class Panel {
   drawMap() {
     const pen = this.map.getContext("2d"), style = getComputedStyle(document.documentElement);
     pen.clearRect(0, 0, this.map.width, this.map.height);
+    this.drawScales(pen, style);
     for (let number = 0; number < content.count; number++) {
       const [x, y] = this.place(this.mean(number));
       pen.fillStyle = content.labels ? content.colors[labelOf(number) % content.colors.length] : this.model.color;
@@ -121,6 +122,28 @@ class Panel {
       pen.lineTo(x + 16 * dx, y + 16 * dy);
     }
     pen.stroke();
+  }
+
+  // Lines where either dimension is -2, 0 and 2, the width and the middle of a standard normal prior, with the numbers.
+  drawScales(pen, style) {
+    const { width, height } = this.map;
+    [pen.strokeStyle, pen.fillStyle] = ["--line", "--soft"].map((name) => style.getPropertyValue(name));
+    [pen.lineWidth, pen.font] = [2, "20px system-ui, sans-serif"];
+    for (const value of [-2, 0, 2]) {
+      const [x, y] = this.place(this.z.map(() => value));
+      pen.beginPath();
+      if (x > 0 && x < width) {
+        pen.moveTo(x, 0);
+        pen.lineTo(x, height);
+        pen.fillText(value, x + 5, height - 6);
+      }
+      if (y > 0 && y < height) {
+        pen.moveTo(0, y);
+        pen.lineTo(width, y);
+        pen.fillText(value, 4, y - 6);
+      }
+      pen.stroke();
+    }
   }
 
   nearest(event) {
