@@ -26,7 +26,7 @@ from utils.figures.panels import (
 )
 from utils.figures.style import DPI, LINES, MARKER_SIZE, SQUARED_ERROR, family_look, look_of
 from utils.grids.saved import SavedRun
-from utils.results.groups import RunGroup, evaluated
+from utils.results.groups import RunGroup, estimate, evaluated
 from utils.results.labels import learnt_option, swept_option, symbol_of, term_name
 from vae.evaluation.statistics import FEWEST_SEEDS, Estimate
 from vae.losses import LOSSES
@@ -258,7 +258,7 @@ def evidence_over(axes: Axes, group: RunGroup, option: str, mean: str, interval:
             axes.axhline(height, color=color, label=label)
     for family in curves:
         label, color = family_look(family)
-        means = [evidence_estimate(runs, mean).mean for runs in family.series.values()]
+        means = [estimate(runs, f"evidence {mean}").mean for runs in family.series.values()]
         axes.plot(list(family.series), means, "o-", color=color, label=label, markersize=MARKER_SIZE)
         for value, runs in family.series.items():
             for height, low, high in evidence_bars(runs, mean, interval):
@@ -267,14 +267,9 @@ def evidence_over(axes: Axes, group: RunGroup, option: str, mean: str, interval:
     option_axis(axes, option, [value for family in curves for value in family.series])
 
 
-def evidence_estimate(runs: Sequence[SavedRun], mean: str) -> Estimate:
-    """An estimate of the evidence over seeds."""
-    return Estimate({run.config.seed: run.evaluation["test"]["evidence"][mean] for run in runs})
-
-
 def evidence_bars(runs: Sequence[SavedRun], mean: str, interval: str) -> list[tuple[float, float, float]]:
     """Height, low and high: of the mean over seeds where there are enough, else of each run."""
-    found = evidence_estimate(runs, mean)
+    found = estimate(runs, f"evidence {mean}")
     if found.count >= FEWEST_SEEDS:
         return [(found.mean, *found.interval)]
     return [(one[mean], *one[interval]) for one in evaluated(runs, "evidence")]

@@ -3,18 +3,19 @@
 from collections.abc import Iterator, Sequence
 
 from utils.results.cells import markdown_rows, number, title
-from utils.results.claims import FAILS, HOLDS, UNDECIDED, Claim, Column, Comparison, outcome
+from utils.results.claims import FAILS, HOLDS, UNDECIDED, Claim, Comparison, outcome
+from utils.results.groups import RunGroup
 
 Lines = Iterator[str]
 
 
-def verdicts(claims: Sequence[Claim], columns: Sequence[Column]) -> Lines:
+def verdicts(claims: Sequence[Claim], columns: Sequence[RunGroup]) -> Lines:
     """A row for each claim, with what has come of it in each column."""
     rows = [[claim.text, *(outcome(claim.of(column)) for column in columns)] for claim in claims]
     yield from markdown_rows(["claim", *map(title, columns)], rows)
 
 
-def in_short(claims: Sequence[Claim], columns: Sequence[Column]) -> Lines:
+def in_short(claims: Sequence[Claim], columns: Sequence[RunGroup]) -> Lines:
     """The claims that hold somewhere, those that do not, and how many are undecided."""
     found = [(claim, column, outcome(claim.of(column))) for claim in claims for column in columns]
     found = [(claim, column, result) for claim, column, result in found if result]
@@ -29,7 +30,7 @@ def in_short(claims: Sequence[Claim], columns: Sequence[Column]) -> Lines:
     yield f"- **Undecided**, with the runs that there are: {undecided} of {len(found)}, a claim counted by column."
 
 
-def differences(claim: Claim, columns: Sequence[Column]) -> Lines:
+def differences(claim: Claim, columns: Sequence[RunGroup]) -> Lines:
     """A claim, and a row for each of its parts with the difference in each column that has runs for it."""
     found = {title(column): {one.label: one for one in claim.of(column) if one.difference} for column in columns}
     found = {name: parts for name, parts in found.items() if parts}

@@ -14,7 +14,8 @@ from utils.grids.presets import ALPHAS
 from utils.report.claims import Lines, differences, in_short, verdicts
 from utils.report.tables import dataset_place
 from utils.results.cells import markdown_rows, number, title
-from utils.results.claims import Column, Model, read_columns
+from utils.results.claims import read_columns
+from utils.results.groups import Model, RunGroup
 from utils.results.paper_claims import BETA, BY_PRIOR, CLAIMS, EVIDENCE, KL, LEARNT, MMD, RKL, chosen, dual, primal
 from utils.results.paper_numbers import NUMBERS, PaperNumber
 
@@ -33,7 +34,7 @@ MODELS = {
 }
 
 
-def columns_of(folders: Sequence[str], reference: Path) -> list[Column]:
+def columns_of(folders: Sequence[str], reference: Path) -> list[RunGroup]:
     """The reference runs, in the order of the paper's table."""
     found = read_columns(*(reference / name for name in folders))
     return sorted(found, key=lambda column: (dataset_place(column.dataset), column.dataset, column.rec_dist))
@@ -63,7 +64,7 @@ def evidence(reference: Path) -> Lines:
 def results(reference: Path) -> Lines:
     """Table 1: the squared error of each loss, of JS^G and its dual at the best α, beside the paper's."""
     columns = columns_of(["table1"], reference)
-    rows: dict[str, tuple[Callable[[Column], str], Callable[[str], str]]] = {
+    rows: dict[str, tuple[Callable[[RunGroup], str], Callable[[str], str]]] = {
         name: (
             lambda column, own=model: number(column.values(own)),
             lambda dataset, own=model: paper_cell(dataset, own),
@@ -79,7 +80,9 @@ def results(reference: Path) -> Lines:
     yield from markdown_rows(["", *head], [[name, *beside_papers(columns, *cells)] for name, cells in rows.items()])
 
 
-def beside_papers(columns: Sequence[Column], ours: Callable[[Column], str], papers: Callable[[str], str]) -> list[str]:
+def beside_papers(
+    columns: Sequence[RunGroup], ours: Callable[[RunGroup], str], papers: Callable[[str], str]
+) -> list[str]:
     """The cells of a row: what each column has, and behind those of PAPER_COLUMNS what the paper has."""
     cells = []
     for column in columns:
@@ -88,13 +91,13 @@ def beside_papers(columns: Sequence[Column], ours: Callable[[Column], str], pape
     return cells
 
 
-def best_cell(column: Column, skewed: Callable[[float], Model]) -> str:
+def best_cell(column: RunGroup, skewed: Callable[[float], Model]) -> str:
     """The error at the α that was chosen on the training images of one seed."""
     model = chosen(column, skewed)
     return number(column.values(model), f"α = {model.options['GJS_A']}") if model else ""
 
 
-def learnt_cell(column: Column, model: Model) -> str:
+def learnt_cell(column: RunGroup, model: Model) -> str:
     """The error with a learnt α, and what it has become."""
     alphas = column.values(model, "alpha")
     return number(column.values(model), f"α = {fmean(alphas.values()):.2f}") if alphas else ""

@@ -77,8 +77,7 @@ class Replicates:
 
     def estimate(self, split: str, quantity: str = "squared_error") -> Estimate | None:
         """A quantity of a split over the seeds that have it; None if there is none."""
-        runs = [run for run in self.ended if quantity in run.evaluation.get(split, {})]
-        return estimate(runs, quantity, split) if runs else None
+        return estimate(self.ended, quantity, split)
 
     @property
     def setting(self) -> tuple:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from utils.results.claims import Column
+from utils.results.groups import RunGroup
 from vae.evaluation.statistics import FEWEST_SEEDS, Estimate
 
 TITLES = {"mnist": "MNIST", "fashion": "Fashion-MNIST", "dsprites": "dSprites", "chairs": "Chairs"}
@@ -15,7 +15,7 @@ def markdown_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterato
     yield from (f"| {' | '.join(row)} |" for row in rows)
 
 
-def title(column: Column) -> str:
+def title(column: RunGroup) -> str:
     """A column by its data set and likelihood, and by its size where not all images are trained on."""
     config = column.runs[0].config
     size = f", {config.epochs} epochs of {config.train_size:,} images" if config.train_size else ""

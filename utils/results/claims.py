@@ -1,59 +1,18 @@
 """Claims about runs, each judged by differences that are paired by seed.
 
-A claim is a function that gives comparisons of a column, which are the runs on one data set with one likelihood.
+A claim is a function that gives comparisons of a group of runs, which is a column of a table.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from utils.grids.saved import SavedRun, saved_runs
-from utils.results.groups import grouped
-from vae.evaluation.statistics import FAILS, HOLDS, UNDECIDED, Estimate, paired_difference
+from utils.grids.saved import saved_runs
+from utils.results.groups import RunGroup, grouped
+from vae.evaluation.statistics import FAILS, HOLDS, UNDECIDED, Estimate
 
 Judge = Callable[[Estimate], str]  # gives a verdict
-
-
-class Model(NamedTuple):
-    """What was trained: a loss, and the options of it that tell it from others."""
-
-    loss: str
-    options: dict[str, Any] = {}
-
-
-@dataclass(frozen=True)
-class Column:
-    """The runs on one data set that were trained with one likelihood, and differ in loss, options and seed."""
-
-    dataset: str
-    rec_dist: str
-    runs: Sequence[SavedRun]
-
-    def values(self, model: Model, quantity: str = "squared_error", split: str = "test") -> dict[int, float]:
-        """A quantity of a model by seed, such as "squared_error", or "evidence mean" within another."""
-        found = {}
-        for run in self.runs:
-            if run.config.loss == model.loss and run.config.loss_options.items() >= model.options.items():
-                value: Any = run.evaluation[split]
-                for name in quantity.split():
-                    value = value.get(name) if value else None
-                found |= {} if value is None else {run.config.seed: value}
-        return dict(sorted(found.items()))
-
-    def difference(
-        self, left: Model, right: Model, quantity: str = "squared_error", *, without: int | None = None
-    ) -> Estimate | None:
-        """left - right, paired by seed; None where no seed has both, but for one that is left out."""
-        mine, others = (self.values(model, quantity) for model in (left, right))
-        for values in (mine, others):
-            values.pop(without, None)
-        return paired_difference(mine, others) if mine.keys() & others.keys() else None
-
-    def best(self, models: Iterable[Model], seed: int, split: str = "train") -> Model | None:
-        """The model with the least squared error of a seed; None if there are no runs of it."""
-        errors = [(values[seed], model) for model in models if seed in (values := self.values(model, split=split))]
-        return min(errors, key=lambda pair: pair[0])[1] if errors else None
 
 
 class Comparison(NamedTuple):
@@ -76,11 +35,11 @@ class Claim:
     text: str
     source: str  # who says so, and where
     measured: str  # which difference is taken, and which is claimed to be so
-    comparisons: Callable[[Column], Iterator[Comparison]]
+    comparisons: Callable[[RunGroup], Iterator[Comparison]]
 
-    def of(self, column: Column) -> list[Comparison]:
-        """Its comparisons on a data set; those that no run is there for have no difference."""
-        return list(self.comparisons(column))
+    def of(self, group: RunGroup) -> list[Comparison]:
+        """Its comparisons in a group; those that no run is there for have no difference."""
+        return list(self.comparisons(group))
 
 
 def verdict(comparisons: Sequence[Comparison]) -> str:
@@ -97,7 +56,6 @@ def outcome(comparisons: Sequence[Comparison]) -> str:
     return found if comparisons else ""
 
 
-def read_columns(*folders: Path) -> list[Column]:
-    """The runs in some folders that have ended, those together that share all settings."""
-    groups = grouped(run for folder in folders for run in saved_runs(folder))
-    return [Column(group.settings["dataset"], group.settings["rec_dist"], group.runs) for group in groups]
+def read_columns(*folders: Path) -> list[RunGroup]:
+    """The runs in some folders that have ended, those together that share all settings: the columns of a table."""
+    return grouped(run for folder in folders for run in saved_runs(folder))

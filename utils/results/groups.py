@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from utils.datasets import Dataset
 from utils.grids.commands import default_flags
@@ -45,6 +45,13 @@ class Family:
         return ", ".join(flag_label(name, value) for name, value in self.told.items())
 
 
+class Model(NamedTuple):
+    """What was trained: a loss, and the options of it that tell it from others."""
+
+    loss: str
+    options: dict[str, Any] = {}
+
+
 @dataclass(frozen=True)
 class RunGroup:
     """Runs that have ended and share all settings: they differ in their loss, its options, and their seed."""
@@ -54,9 +61,19 @@ class RunGroup:
     test: Dataset | None = None  # the test images, where models are looked at
 
     @property
+    def dataset(self) -> str:
+        """The data set that all were trained on."""
+        return self.settings["dataset"]
+
+    @property
+    def rec_dist(self) -> str:
+        """The likelihood that all were trained with."""
+        return self.settings["rec_dist"]
+
+    @property
     def name(self) -> str:
         """Data set and likelihood."""
-        return f"{self.settings['dataset']}, {self.settings['rec_dist']}"
+        return f"{self.dataset}, {self.rec_dist}"
 
     @property
     def seeds(self) -> list[int]:
@@ -77,6 +94,26 @@ class RunGroup:
     def of(self, loss: str) -> list[SavedRun]:
         """The runs with a loss."""
         return [run for run in self.runs if run.config.loss == loss]
+
+    def of_model(self, model: Model) -> list[SavedRun]:
+        """The runs of a model, one a seed."""
+        return [run for run in self.of(model.loss) if run.config.loss_options.items() >= model.options.items()]
+
+    def values(self, model: Model, quantity: str = "squared_error", split: str = "test") -> dict[int, float]:
+        """A quantity of a model by seed, see `values`."""
+        return values(self.of_model(model), quantity, split)
+
+    def difference(
+        self, left: Model, right: Model, quantity: str = "squared_error", *, without: int | None = None
+    ) -> Estimate | None:
+        """left - right, paired by seed; None where no seed has both, but for one that is left out."""
+        mine, theirs = ([r for r in self.of_model(one) if r.config.seed != without] for one in (left, right))
+        return difference(mine, theirs, quantity)
+
+    def best(self, models: Iterable[Model], seed: int, split: str = "train") -> Model | None:
+        """The model with the least squared error of a seed; None if there are no runs of it."""
+        errors = [(found[seed], model) for model in models if seed in (found := self.values(model, split=split))]
+        return min(errors, key=lambda pair: pair[0])[1] if errors else None
 
     def families(self, loss: str, over: str | None = None) -> list[Family]:
         """The runs with a loss by all but a flag, which is its swept option unless another is given.
@@ -144,7 +181,7 @@ def by_dataset(groups: Sequence[RunGroup]) -> dict[str, list[RunGroup]]:
     """The groups of each data set, in their order: those that stand side by side in a figure."""
     found: dict[str, list[RunGroup]] = {}
     for group in groups:
-        found.setdefault(group.settings["dataset"], []).append(group)
+        found.setdefault(group.dataset, []).append(group)
     return found
 
 
@@ -168,16 +205,31 @@ def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> l
     return [run.evaluation[split][quantity] for run in runs]
 
 
+def values(runs: Iterable[SavedRun], quantity: str, split: str = "test") -> dict[int, float]:
+    """A quantity in the evaluations of runs by seed, of those that have it.
+
+    Such as "squared_error", or "evidence prior_sampling" within another; of the evidence alone, its mean.
+    """
+    found = {}
+    for run in runs:
+        value: Any = run.evaluation.get(split)
+        for name in quantity.split():
+            value = value.get(name) if value else None
+        value = value["mean"] if isinstance(value, dict) else value
+        found |= {} if value is None else {run.config.seed: value}
+    return dict(sorted(found.items()))
+
+
 def difference(runs: Sequence[SavedRun], others: Sequence[SavedRun], quantity: str) -> Estimate | None:
     """A quantity of the test evaluation, that of some runs less that of others by seed; None if no seed has both."""
-    mine, theirs = ({run.config.seed: run.evaluation["test"][quantity] for run in own} for own in (runs, others))
+    mine, theirs = values(runs, quantity), values(others, quantity)
     return paired_difference(mine, theirs) if mine.keys() & theirs.keys() else None
 
 
-def estimate(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> Estimate:
-    """A quantity of the evaluation over the seeds of runs that differ in nothing else; of the evidence, its mean."""
-    values = {run.config.seed: run.evaluation[split][quantity] for run in runs}
-    return Estimate({seed: value["mean"] if isinstance(value, dict) else value for seed, value in values.items()})
+def estimate(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> Estimate | None:
+    """A quantity of the evaluation over the seeds of runs that differ in nothing else; None if none has it."""
+    found = values(runs, quantity, split)
+    return Estimate(found) if found else None
 
 
 def rate_estimate(runs: Sequence[SavedRun]) -> Estimate:

@@ -8,7 +8,8 @@ from functools import partial
 from itertools import pairwise
 
 from utils.grids.presets import ALPHAS
-from utils.results.claims import Claim, Column, Comparison, Model
+from utils.results.claims import Claim, Comparison
+from utils.results.groups import Model, RunGroup
 from vae.evaluation.statistics import Estimate, is_below, is_within
 
 CHOSEN_ON = 1234  # the seed by whose training images an α is chosen; it is judged on the others
@@ -29,7 +30,7 @@ Comparisons = Iterator[Comparison]
 def claim(text: str, source: str, measured: str) -> Callable:
     """Add a claim, whose comparisons a function gives."""
 
-    def add(comparisons: Callable[[Column], Comparisons]) -> Callable[[Column], Comparisons]:
+    def add(comparisons: Callable[[RunGroup], Comparisons]) -> Callable[[RunGroup], Comparisons]:
         CLAIMS.append(Claim(text, source, measured, comparisons))
         return comparisons
 
@@ -47,9 +48,9 @@ def claim_over_alpha(
 ) -> None:
     """Add a claim with a comparison for each skew: a pair's difference in a quantity is below a bound."""
 
-    def comparisons(column: Column) -> Comparisons:
+    def comparisons(group: RunGroup) -> Comparisons:
         for alpha in alphas:
-            yield less(f"α = {alpha}", column.difference(*pair(alpha), quantity), bound)
+            yield less(f"α = {alpha}", group.difference(*pair(alpha), quantity), bound)
 
     CLAIMS.append(Claim(text, source, measured, comparisons))
 
@@ -64,9 +65,9 @@ def dual(alpha: float, weight: float = 1.0) -> Model:
     return Model("dGJS", {"GJS_A": alpha, "GJS_B": weight, "GJS_invA": True})
 
 
-def chosen(column: Column, skewed: Callable[[float], Model]) -> Model | None:
+def chosen(group: RunGroup, skewed: Callable[[float], Model]) -> Model | None:
     """The skew with the least error on the training images of one seed."""
-    return column.best(map(skewed, ALPHAS), CHOSEN_ON)
+    return group.best(map(skewed, ALPHAS), CHOSEN_ON)
 
 
 def less(label: str, difference: Estimate | None, bound: float = 0.0) -> Comparison:
@@ -83,8 +84,8 @@ def alpha_of(model: Model) -> str:
 
 
 @claim("KL(p‖q) has a larger error than KL(q‖p)", "Section 3.2 and Table 1", "KL(q‖p) less KL(p‖q), below 0")
-def reverse_kl_is_worse(column: Column) -> Comparisons:
-    yield less("KL(p‖q)", column.difference(KL, RKL))
+def reverse_kl_is_worse(group: RunGroup) -> Comparisons:
+    yield less("KL(p‖q)", group.difference(KL, RKL))
 
 
 claim_over_alpha(
@@ -128,12 +129,12 @@ claim_over_alpha(
     "Section 3.2 and Table 1",
     "dual at the α chosen on seed 1234 less each of the others, on the other seeds, below 0",
 )
-def dual_is_best(column: Column) -> Comparisons:
-    if best := chosen(column, dual):
+def dual_is_best(group: RunGroup) -> Comparisons:
+    if best := chosen(group, dual):
         others = {"KL(q‖p)": KL, "KL(p‖q)": RKL, "β-VAE, β = 4": BETA, "MMD": MMD, "JS^G, α = 0.5": primal(0.5)}
-        others |= {f"JS^G, {alpha_of(other)}": other} if (other := chosen(column, primal)) else {}
+        others |= {f"JS^G, {alpha_of(other)}": other} if (other := chosen(group, primal)) else {}
         for name, model in others.items():
-            yield less(f"{alpha_of(best)}, {name}", column.difference(best, model, without=CHOSEN_ON))
+            yield less(f"{alpha_of(best)}, {name}", group.difference(best, model, without=CHOSEN_ON))
 
 
 @claim(
@@ -141,15 +142,15 @@ def dual_is_best(column: Column) -> Comparisons:
     "Table 1, for MNIST; on Fashion-MNIST it is below there too. The paper's MMD is another objective",
     "KL(q‖p) less MMD, below 0",
 )
-def mmd_is_worse(column: Column) -> Comparisons:
-    yield less("weight 500", column.difference(KL, MMD))
+def mmd_is_worse(group: RunGroup) -> Comparisons:
+    yield less("weight 500", group.difference(KL, MMD))
 
 
 @claim("The error of JS^G grows with α", "Section 3.2 and Figure 3", "JS^G at an α less at a larger one, below 0")
-def primal_grows(column: Column) -> Comparisons:
-    trained = [alpha for alpha in ALPHAS if column.values(primal(alpha))]
+def primal_grows(group: RunGroup) -> Comparisons:
+    trained = [alpha for alpha in ALPHAS if group.values(primal(alpha))]
     for smaller, larger in pairwise(trained):
-        yield less(f"α = {smaller}, {larger}", column.difference(primal(smaller), primal(larger)))
+        yield less(f"α = {smaller}, {larger}", group.difference(primal(smaller), primal(larger)))
 
 
 @claim(
@@ -157,10 +158,10 @@ def primal_grows(column: Column) -> Comparisons:
     "Section 3.2",
     "dual at the α chosen on seed 1234 less at each α above 0.5, on the other seeds, below 0",
 )
-def dual_is_best_below_half(column: Column) -> Comparisons:
-    if best := chosen(column, dual):
+def dual_is_best_below_half(group: RunGroup) -> Comparisons:
+    if best := chosen(group, dual):
         for alpha in ALPHAS[5:]:
-            yield less(f"{alpha_of(best)}, {alpha}", column.difference(best, dual(alpha), without=CHOSEN_ON))
+            yield less(f"{alpha_of(best)}, {alpha}", group.difference(best, dual(alpha), without=CHOSEN_ON))
 
 
 @claim(
@@ -168,10 +169,10 @@ def dual_is_best_below_half(column: Column) -> Comparisons:
     "Sections 2 and 3.2",
     "error at 0.5 less at 0.9, and at 0.9 less the divergence that it goes to, below 0",
 )
-def ends_are_kl(column: Column) -> Comparisons:
+def ends_are_kl(group: RunGroup) -> Comparisons:
     for name, skewed, end, end_name in (("JS^G", primal, RKL, "KL(p‖q)"), ("dual", dual, KL, "KL(q‖p)")):
-        yield less(f"{name}, 0.5 and 0.9", column.difference(skewed(0.5), skewed(0.9)))
-        yield less(f"{name}, 0.9 and {end_name}", column.difference(skewed(0.9), end))
+        yield less(f"{name}, 0.5 and 0.9", group.difference(skewed(0.5), skewed(0.9)))
+        yield less(f"{name}, 0.9 and {end_name}", group.difference(skewed(0.9), end))
 
 
 @claim(
@@ -179,13 +180,13 @@ def ends_are_kl(column: Column) -> Comparisons:
     "Section 3.2, Figure 3",
     f"test less training images, within {SMALL_GAP}",
 )
-def generalises(column: Column) -> Comparisons:
+def generalises(group: RunGroup) -> Comparisons:
     for name, model in (
         ("KL(q‖p)", KL),
         *((f"JS^G, α = {alpha}", primal(alpha)) for alpha in ALPHAS),
         *((f"dual, α = {alpha}", dual(alpha)) for alpha in ALPHAS),
     ):
-        test, train = (column.values(model, split=split) for split in ("test", "train"))
+        test, train = (group.values(model, split=split) for split in ("test", "train"))
         gap = Estimate({seed: test[seed] - train[seed] for seed in test}) if test else None
         yield Comparison(name, gap, partial(is_within, margin=SMALL_GAP))
 
@@ -196,23 +197,23 @@ def generalises(column: Column) -> Comparisons:
     "test error at the α chosen on the training images of seed 1234 less the least of each other seed: "
     f"below {AS_GOOD}. Of a seed only the α count that it has been trained with",
 )
-def alpha_by_training(column: Column) -> Comparisons:
+def alpha_by_training(group: RunGroup) -> Comparisons:
     for name, skewed in (("JS^G", primal), ("dual", dual)):
-        if model := chosen(column, skewed):
-            errors = column.values(model)
+        if model := chosen(group, skewed):
+            errors = group.values(model)
             errors.pop(CHOSEN_ON)
-            least = {seed: column.best(map(skewed, ALPHAS), seed, "test") for seed in errors}
-            lost = {seed: errors[seed] - column.values(least[seed])[seed] for seed in errors}
+            least = {seed: group.best(map(skewed, ALPHAS), seed, "test") for seed in errors}
+            lost = {seed: errors[seed] - group.values(least[seed])[seed] for seed in errors}
             yield less(f"{name}, {alpha_of(model)}", Estimate(lost) if lost else None, AS_GOOD)
 
 
 @claim("β-VAE's error grows with β", "Appendix F", "error at a β less at the next larger one, below 0")
-def beta_grows(column: Column) -> Comparisons:
+def beta_grows(group: RunGroup) -> Comparisons:
     models = [Model("betaH", {"betaH_B": beta}) for beta in BETAS]
-    trained = [model for model in models if column.values(model)]
+    trained = [model for model in models if group.values(model)]
     for smaller, larger in pairwise(trained):
         label = f"β = {smaller.options['betaH_B']:g}, {larger.options['betaH_B']:g}"
-        yield less(label, column.difference(smaller, larger))
+        yield less(label, group.difference(smaller, larger))
 
 
 @claim(
@@ -220,19 +221,19 @@ def beta_grows(column: Column) -> Comparisons:
     "Appendix F with Table 1",
     "dual at the α chosen on seed 1234 less β-VAE, on the other seeds, below 0",
 )
-def beta_does_not_reach_the_dual(column: Column) -> Comparisons:
-    if best := chosen(column, dual):
+def beta_does_not_reach_the_dual(group: RunGroup) -> Comparisons:
+    if best := chosen(group, dual):
         for beta in BETAS:
-            if column.values(model := Model("betaH", {"betaH_B": beta})):
-                yield less(f"{alpha_of(best)}, β = {beta:g}", column.difference(best, model, without=CHOSEN_ON))
+            if group.values(model := Model("betaH", {"betaH_B": beta})):
+                yield less(f"{alpha_of(best)}, β = {beta:g}", group.difference(best, model, without=CHOSEN_ON))
 
 
 @claim("The error of JS^G grows with the weight λ", "Appendix E", "error at λ = 1 less at another, below 0")
-def weight_grows(column: Column) -> Comparisons:
+def weight_grows(group: RunGroup) -> Comparisons:
     for alpha in ALPHAS:
         for weight in (2.0, 3.0, 4.0):
-            if column.values(primal(alpha, weight)):
-                difference = column.difference(primal(alpha), primal(alpha, weight))
+            if group.values(primal(alpha, weight)):
+                difference = group.difference(primal(alpha), primal(alpha, weight))
                 yield less(f"α = {alpha}, λ = {weight:g}", difference)
 
 
@@ -241,10 +242,10 @@ def weight_grows(column: Column) -> Comparisons:
     "The authors' later work on learnt α",
     f"learnt less the α chosen on seed 1234, on the other seeds, below {NEAR_BEST}",
 )
-def learnt_is_as_good(column: Column) -> Comparisons:
+def learnt_is_as_good(group: RunGroup) -> Comparisons:
     for name, loss, skewed in (("JS^G", "tGJS", primal), ("dual", "tdGJS", dual)):
-        if best := chosen(column, skewed):
-            difference = column.difference(LEARNT[loss], best, without=CHOSEN_ON)
+        if best := chosen(group, skewed):
+            difference = group.difference(LEARNT[loss], best, without=CHOSEN_ON)
             yield less(f"{name}, {alpha_of(best)}", difference, NEAR_BEST)
 
 

@@ -40,7 +40,7 @@ def read_groups(
     that share their settings are read.
     """
     if like is not None:
-        flags |= {"dataset": list(dict.fromkeys(group.settings["dataset"] for group in like))}
+        flags |= {"dataset": list(dict.fromkeys(group.dataset for group in like))}
     folder, planned = Path(folder), configurations(flags, preset)
     datasets = list(dict.fromkeys(config.dataset for config in planned))
     losses = {config.loss for config in planned} if "loss" in flags else set(LOSSES)
@@ -48,13 +48,13 @@ def read_groups(
     if like is not None:
         asked = [group.settings for group in like]
         groups = [group for group in groups if group.settings in asked]
-    groups.sort(key=lambda group: [*datasets, group.settings["dataset"]].index(group.settings["dataset"]))
+    groups.sort(key=lambda group: [*datasets, group.dataset].index(group.dataset))
     for group in groups:
         # The runs of a preset are always named after both of these, others where there are several in the command.
         together = [one.settings for one in ([group] if preset else groups)]
         own = {name: list(dict.fromkeys(one[name] for one in together)) for name in ("dataset", "rec_dist")}
         describe(group, folder, preset, {**flags, **own})
-    found = {group.settings["dataset"] for group in groups}
+    found = {group.dataset for group in groups}
     if absent := [dataset for dataset in datasets if dataset not in found]:
         print(f"{', '.join(absent)}: no runs in {folder} yet")
         print("   ", command(folder, {**flags, "dataset": absent}, preset))
@@ -116,7 +116,7 @@ def with_models(groups: Sequence[RunGroup]) -> list[RunGroup]:
     remedy = "with another --results-dir, because reference results are kept without"
     data_dir, kept, left_out = Path(os.environ.get("VAE_DATA") or "data"), [], set()
     for group in keep(groups, lambda run: (run.folder / MODEL).exists(), MODEL, remedy):
-        dataset = group.settings["dataset"]
+        dataset = group.dataset
         try:
             test = load_split(group.runs[0].config, "test", data_dir, group.settings["test_size"])
             kept.append(replace(group, test=test))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from utils.results.claims import Claim, Comparison, Model, read_columns, verdict
+from utils.results.claims import Claim, Comparison, read_columns, verdict
+from utils.results.groups import Model
 from utils.results.paper_claims import CLAIMS, KL, RKL, chosen, dual, less, primal
 from utils.runs.folder import EVALUATION
 from vae.evaluation.statistics import Estimate, is_below
