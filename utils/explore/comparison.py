@@ -1,7 +1,7 @@
 """What the page says of configurations beside each other: their numbers over seeds, settings and curves."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from utils.figures.charts import overlaid_curves
 from utils.figures.style import colors_by_label
@@ -10,7 +10,7 @@ from utils.machine.console import counted
 from utils.pages import data_address
 from utils.results.cells import estimate_text
 from utils.results.groups import REPEATED, by_configuration, estimate, rate_estimate
-from utils.results.labels import symbol_of, table_order
+from utils.results.labels import symbol_of, table_order, term_name
 from utils.runs.folder import ResultsError
 from vae.losses import LOSSES
 from vae.options import flag_of
@@ -40,6 +40,30 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
         "used": f"{used} of {own[0].config.latent_dim}",
         "seeds": counted(len(own), "seed"),
     }
+
+
+def every_quantity(groups: Sequence[Configuration]) -> dict[str, list[str]]:
+    """What was measured on the test images by its name, of each configuration over seeds; "–" where it was not."""
+    found = {}
+    for part, path in dict.fromkeys(place for own in groups for run in own for place in quantities_in(run)):
+        estimates = [estimate(own, path, part) for own in groups]
+        name = " ".join(map(term_name, path.split()))
+        found[name] = [estimate_text(one, digits=four_digits(one.mean)) if one else "–" for one in estimates]
+    return found
+
+
+def four_digits(value: float) -> int:
+    """How many digits behind the point make four in all, where there are so many: none of a whole number."""
+    return 0 if float(value).is_integer() else max(0, 4 - len(f"{abs(value):.0f}"))
+
+
+def quantities_in(run: SavedRun) -> Iterator[tuple[str, str]]:
+    """The numbers in a run's evaluation: in which part they are, and the names that lead to them."""
+    for part in ("test", "disentanglement"):
+        for name, value in run.evaluation.get(part, {}).items():
+            for inner, one in (value if isinstance(value, dict) else {"": value}).items():
+                if type(one) in (int, float):
+                    yield part, f"{name} {inner}".strip()
 
 
 def two_in_words(groups: Sequence[Configuration], names: Sequence[str]) -> str:

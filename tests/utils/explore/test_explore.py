@@ -13,7 +13,7 @@ import vae
 from browser import opened
 from own_data import fill
 from small_runs import SMALL
-from utils.explore.comparison import configurations
+from utils.explore.comparison import configurations, every_quantity
 from utils.explore.decoders import describe
 from utils.grids.saved import read_run
 from utils.pages import raised
@@ -21,6 +21,7 @@ from utils.results.cells import estimate_text
 from utils.results.groups import estimate
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
+from vae.losses import LOSSES
 from vae.models import build_model
 from vae.models.likelihoods.bernoulli import Bernoulli
 from written_runs import write_run
@@ -123,6 +124,37 @@ def test_models_are_compared_on_the_same_images_and_draws(folder):
         rows = [canvas.get_attribute("aria-label") for canvas in browser.find_elements("css selector", "#table canvas")]
     made = [f"{what} by {name}" for what in ("reconstructed", "z drawn from the prior, decoded") for name in NAMES]
     assert rows == ["test images", *made]
+
+
+def test_every_quantity_of_all_models_is_in_a_table(folder):
+    tests = [json.loads((folder / run / EVALUATION).read_text())["test"] for run in ("loss-KL", "loss-dGJS")]
+    found = every_quantity(configurations([read_run(folder / run) for run in ("loss-KL", "loss-dGJS")]))
+    assert found["ELBO"] == [f"{test['elbo']:.1f}" for test in tests]
+    assert found["active units"] == [str(test["active_units"]) for test in tests]
+    to_prior = LOSSES["dGJS"].extras_called["kl_to_prior"]
+    assert found[to_prior] == ["–", f"{tests[1]['kl_to_prior']:.3f}"]
+    assert {"loss", "reconstruction error", "divergence", "squared error"} < found.keys()
+    text = (folder / EXPLORE).read_text()
+    for name, cells in found.items():
+        assert f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) in text
+
+
+def test_the_evidence_has_a_row_for_each_of_its_numbers(tmp_path):
+    config = RunConfig.from_flags("one", {"dataset": "digits"})
+    write_run(tmp_path / "one", config, 1.0)
+    evaluation = json.loads((tmp_path / "one" / EVALUATION).read_text())
+    evidence = {"mean": -98.5, "interval": [-99.0, -98.0], "prior_sampling": -190.0, "binarised": True}
+    evaluation["test"] |= {"evidence": evidence, "aggregate_distance": 0.012}
+    evaluation["disentanglement"] = {"mig": 0.25, "mig_of_factors": [0.1, 0.4]}
+    (tmp_path / "one" / EVALUATION).write_text(json.dumps(evaluation))
+    found = every_quantity(configurations([read_run(tmp_path / "one")]))
+    of_interest = {name: cells for name, cells in found.items() if re.match("evid|aggr|mig", name)}
+    assert of_interest == {
+        "evidence mean": ["-98.50"],
+        "evidence prior sampling": ["-190"],
+        "aggregate distance": ["0.012"],
+        "mig": ["0.250"],
+    }
 
 
 def test_what_two_models_came_to_is_said_in_words(folder):
