@@ -25,6 +25,9 @@ PAGES = (REFERENCE / "README.md", ROOT / "README.md")
 FOLDERS = ("table1", "beta", "lambda")  # whose runs decide the claims
 PAPER_COLUMNS = {"mnist": "bernoulli", "fashion": "gaussian", "dsprites": "bernoulli"}  # behind which the paper's stand
 
+SCORES = {"MIG": "mig_sample", "FactorVAE": "factor_vae_score", "SAP": "sap"}
+SCORES |= {f"DCI {part}": f"dci_{part}" for part in ("disentanglement", "completeness", "informativeness")}
+
 BASELINES = {"KL": KL, "rKL": RKL, "betaH, β = 4": BETA, "MMD, weight 500": MMD}
 SKEWED = {"GJS": primal, "dGJS": dual}
 MODELS = {
@@ -58,6 +61,18 @@ def evidence(reference: Path) -> Lines:
         for name, model in MODELS.items()
     ]
     head = [name for column in columns for name in (title(column), "by prior sampling")]
+    yield from markdown_rows(["", *head], [row for row in rows if any(row[1:])])
+
+
+def disentanglement(reference: Path) -> Lines:
+    """The scores of the models that have them."""
+    columns = [column for column in columns_of(["table1"], reference) if column.values(KL, "sap", "disentanglement")]
+    head = [f"{title(column)}: {score}" if len(columns) > 1 else score for column in columns for score in SCORES]
+    places = [(column, name) for column in columns for name in SCORES.values()]
+    rows = [
+        [model, *(number(column.values(own, name, "disentanglement"), digits=3) for column, name in places)]
+        for model, own in MODELS.items()
+    ]
     yield from markdown_rows(["", *head], [row for row in rows if any(row[1:])])
 
 
@@ -143,6 +158,7 @@ BLOCKS: dict[str, Callable[[Path], Lines]] = {
     "results": results,
     "errors": errors,
     "evidence": evidence,
+    "disentanglement": disentanglement,
     "claims": claims,
     "verdicts": verdicts_in_short,
 }
