@@ -43,7 +43,7 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
 
 
 def every_quantity(groups: Sequence[Configuration]) -> dict[str, list[str]]:
-    """What was measured on the test images by its name, of each configuration over seeds; "–" where it was not."""
+    """What was measured of test images, and disentanglement, by name: of each configuration over seeds, else "–"."""
     found = {}
     for part, path in dict.fromkeys(place for own in groups for run in own for place in quantities_in(run)):
         estimates = [estimate(own, path, part) for own in groups]
