@@ -36,7 +36,7 @@ def rank() -> int:
 
 
 def share(batch: Tensor) -> Tensor:
-    """This rank's rows of a batch (N, ...): an N / ranks() of them, more or less one; none, if they do not suffice."""
+    """This rank's rows of a batch (N, ...): N / ranks() of them, rounded down or up."""
     return batch[own_rows(len(batch))] if ranks() > 1 else batch
 
 

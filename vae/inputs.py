@@ -1,12 +1,20 @@
 """What networks are given: images as numbers in [0, 1], vectors as they are, and noise on them."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def check_range(data: Tensor) -> None:
-    """Raise ValueError unless data are vectors (N, D), or images (N, C, H, W) of bytes or of numbers in [0, 1]."""
-    if len(data.shape) > 2 and data.dtype != torch.uint8 and not (data.min() >= 0 and data.max() <= 1):
+def check_data(data: Tensor, model: nn.Module, noise: float = 0.0) -> None:
+    """Raise ValueError unless data are what a model takes, and noise is on images only.
+
+    A model takes images (N, C, H, W), bytes or numbers in [0, 1], and vectors (N, D); numbers of its own type.
+    """
+    images, own = len(data.shape) > 2, next(model.parameters()).dtype
+    if data.dtype != own and not (images and data.dtype == torch.uint8):
+        raise ValueError(f"data are {data.dtype}: expected {own}, or images as bytes (uint8): take data.to({own})")
+    if noise and not images:
+        raise ValueError(f"noise {noise:g} on vectors: it is for images only, take noise=0")
+    if images and data.dtype != torch.uint8 and not (data.min() >= 0 and data.max() <= 1):
         low, high = data.min().item(), data.max().item()
         raise ValueError(f"images from {low:g} to {high:g}: expected bytes 0 to 255 (uint8), or numbers in [0, 1]")
 

@@ -72,7 +72,10 @@ class Means:
         return {name: getattr(self, name) for name in ("names", "sums", "first_bad", "count", "batches")}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on from such a state, on a device. Raises ValueError if it is none."""
+        """Go on from such a state, on a device.
+
+        Raises AttributeError, LookupError, TypeError or ValueError if it is none.
+        """
         for name, dtype in (("sums", torch.float64), ("first_bad", torch.int64)):
             tensor = state[name]
             if tensor.dtype != dtype or tensor.shape != (len(state["names"]),):

@@ -61,11 +61,11 @@ class Option:
             return f"one of {', '.join(self.choices)}"
         if self.minimum is not None and self.maximum is not None:
             return f"{self.minimum:,} to {self.maximum:,}"
+        lower = f"above {self.above:,}" if self.above is not None else ""
         if self.minimum is not None:
-            return f"{self.minimum:,} or more"
-        if self.maximum is not None:
-            return f"{self.maximum:,} or less"
-        return f"above {self.above:,}" if self.above is not None else ""
+            lower = f"{self.minimum:,} or more"
+        upper = f"{self.maximum:,} or less" if self.maximum is not None else ""
+        return ", ".join(filter(None, (lower, upper)))
 
     @property
     def expected(self) -> str:

@@ -28,7 +28,7 @@ def stream_seed(seed: int, stream: int) -> int:
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    """Where PyTorch's global random streams stand that computing on a device draws from."""
+    """The states of those global random streams of PyTorch that computing on a device draws from."""
     state = {"cpu": torch.get_rng_state()}
     return state if device.type == "cpu" else state | {"cuda": torch.cuda.get_rng_state(device)}
 

@@ -54,7 +54,7 @@ def load(
     """The model and the loss of a run that has ended, in evaluation mode on a device, and its configuration.
 
     Reads config.json and model.pt, and needs nothing else of the folder. `note` is told, in one line, if model.pt is
-    of before such files said what they are of. Raises ResultsError if one is missing or damaged, if they do not belong
+    too old to say which run it belongs to. Raises ResultsError if one is missing or damaged, if they do not belong
     together, or if the run has not ended.
     """
     folder = Path(folder)
@@ -179,8 +179,8 @@ def load_tensors(
     """Read a file of `to_bytes`, or of torch.save itself, tensors and plain values only, into main memory.
 
     Raises ResultsError if it is missing or damaged: no bit of a sealed file changes without notice, nor of the tensors
-    in one without a seal. Given the config.json that it should belong to, raises one also if it says that it is of
-    another run; if it does not say of which it is, `note` is told.
+    in one without a seal. Given the config.json that it should belong to, raises one also if it names another run;
+    if it names none, `note` is told.
     """
     try:
         content = read_regular(path)
@@ -194,7 +194,7 @@ def load_tensors(
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ResultsError(f"{path} is damaged ({reason}): {remedy}") from None
     if config is not None and origin is None:
-        note(f"note: {path} does not say which run it is of, as files of before did not: it is taken for this one's")
+        note(f"note: {path} does not say which run it belongs to, as older files do not: it is taken as this run's")
     elif config is not None:
         with refusing_misfits(path):
             check_origin(origin, config)

@@ -27,11 +27,12 @@ def load_averages(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> No
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number, gathered in state["state"].items():
         if number not in range(len(parameters)):
-            raise ValueError(f"the optimizer's state is of a parameter {number!r}, which there is not")
+            raise ValueError(f"the optimizer's state has a parameter {number!r}: expected 0 to {len(parameters) - 1}")
         like = parameters[number]
         expected = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
         if gathered.keys() != expected.keys():
-            raise ValueError(f"the optimizer's state has {', '.join(map(repr, gathered))}")
+            found, wanted = (", ".join(map(repr, one)) for one in (gathered, expected))
+            raise ValueError(f"the optimizer's state has {found} for parameter {number}: expected {wanted}")
         for name, tensor in expected.items():
             check_alike(f"the optimizer's {name} of parameter {number}", gathered[name], tensor)
     optimizer.load_state_dict({"state": state["state"], "param_groups": own["param_groups"]})

@@ -93,3 +93,18 @@ def test_a_package_imports_all_of_its_files(tmp_path, monkeypatch):
         )
     monkeypatch.syspath_prepend(tmp_path)
     assert list(importlib.import_module("orchard_of_a_test").TREES) == ["elm", "oak"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "limits"),
+    [
+        ({"minimum": 0, "maximum": 1}, "0 to 1"),
+        ({"minimum": 1000}, "1,000 or more"),
+        ({"maximum": 1}, "1 or less"),
+        ({"above": 0}, "above 0"),
+        ({"above": 0, "maximum": 1}, "above 0, 1 or less"),
+        ({}, ""),
+    ],
+)
+def test_the_bounds_of_an_option_in_words(bounds, limits):
+    assert Option("size", 0.5, "how large", **bounds).limits == limits

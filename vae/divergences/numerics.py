@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 _HALF_PRECISION = (torch.float16, torch.bfloat16)
-_SMALL_WEIGHT = 1e-24  # c^2 of a geometric mean; its e^x stays below e^(60 - log c), for logvars in [-30, 30]
+# Of c^2 of a geometric mean: above it scaled_exp cannot overflow, as x <= 60 - log c for logvars in [-30, 30].
+_SMALL_WEIGHT = 1e-24
 _LARGEST_EXPONENT = {torch.float32: 88.72283, torch.float64: 709.782712893384}  # of which exp is finite
 
 
@@ -85,7 +86,7 @@ def unit_gauss_legendre(order: int) -> tuple[list[float], list[float]]:
 
 
 def log_blend(logvar: Tensor, b: float | Tensor, c: float | Tensor) -> tuple[Tensor, Tensor]:
-    """log(c + b e^logvar) and log(b + c e^-logvar), for weights b + c = 1 in [0, 1].
+    """log(c + b e^logvar) and log(b + c e^-logvar), for weights b + c = 1, in [0, 1] or with b < 0.
 
     The second is the first minus logvar. Both are computed from whichever end of the interpolation is nearer,
     so that each keeps its relative accuracy also when it is tiny, nothing overflows before e^|logvar| does,

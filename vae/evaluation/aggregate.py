@@ -46,8 +46,8 @@ def fit_mixture(model: VAE, data: Tensor, *, seed: int, noise: float = 0.0) -> D
     """A mixture of ten Gaussians with full covariance, by maximum likelihood (EM), with event_shape (latent_dim,).
 
     Fitted to one draw of q(z|x) for each of the first 10,000 examples, images as bytes (N, C, H, W) or vectors (N, D).
-    `noise` is added to what the encoder sees, as in training. Fewer examples than components have as many components.
-    The seed fixes the draws and where EM starts.
+    `noise` is added to what the encoder sees, as in training. Of fewer than ten examples, two at least, it has as many
+    Gaussians. The seed fixes the draws and where EM starts.
     """
     from sklearn.mixture import GaussianMixture  # not a requirement
 

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vae.evaluation.measuring import measuring
 from vae.inputs import to_network, to_unit_interval
 from vae.losses import LOSSES, Objective
 from vae.models import VAE
 from vae.models.likelihoods import LIKELIHOODS
 from vae.options import Option
-from vae.random import Stream, seed_everything
+from vae.random import Stream
 from vae.training.settings import TrainingSettings
 
 IMAGES = 1000  # of the test split, that a model is looked at with
-PRIOR_SAMPLES = 10_000
 ENOUGH_EPOCHS = 5  # to tell how a loss falls
 SATURATED = 1e-4  # from 0 or 1, where the gradient of a sigmoid has vanished
 
@@ -76,19 +76,19 @@ def diagnose(
         data: of the test split, as the Evaluator takes it, which the model is looked at with.
         losses: the training loss of each epoch.
     """
-    run = DiagnosedRun(model, loss, settings, evaluation, losses, look(model, settings.seed, data))
+    with torch.no_grad(), measuring(next(model.parameters()).device, settings.seed, Stream.PICTURES):
+        run = DiagnosedRun(model, loss, settings, evaluation, losses, look(model, data))
+        values = {name: symptom.value(run) for name, symptom in SYMPTOMS.items()}
     found = {}
     for name, symptom in SYMPTOMS.items():
-        value = symptom.value(run)
+        value = values[name]
         if value is not None and math.isfinite(value) and symptom.shows(value):
             found[name] = {"value": value, "threshold": symptom.threshold, "says": symptom.says(run, value)}
     return found
 
 
-@torch.no_grad()
-def look(model: VAE, seed: int, data: Tensor) -> Outputs:
+def look(model: VAE, data: Tensor) -> Outputs:
     """What the model makes of the first test data."""
-    seed_everything(seed, Stream.PICTURES)
     data = data[:IMAGES].to(next(model.parameters()).device)
     mean, logvar = model.encode(to_network(data))
     shown = to_unit_interval(data) if data.dtype == torch.uint8 else data
@@ -99,23 +99,23 @@ def look(model: VAE, seed: int, data: Tensor) -> Outputs:
 
 
 def active_share(run: DiagnosedRun) -> float:
-    """How many of the latent dimensions are active, of 1."""
+    """The share of latent dimensions that are active, 0 to 1."""
     return run.evaluation["test"]["active_units"] / latent_dim(run)
 
 
 def mismatch(run: DiagnosedRun) -> float:
     """KL of a Gaussian with the aggregate posterior's moments from one with the prior's: nats a dimension."""
-    z = run.model.prior.sample(PRIOR_SAMPLES)
+    prior_mean, prior_sd = run.model.prior.mean_and_sd()
     mean, variance = run.outputs.mean.mean(0), run.outputs.mean.var(0, correction=0) + run.outputs.logvar.exp().mean(0)
-    ratio = variance / z.var(0)
-    kl = 0.5 * (ratio + (mean - z.mean(0)).square() / z.var(0) - 1 - ratio.log())
+    ratio = variance / prior_sd.square()
+    kl = 0.5 * (ratio + ((mean - prior_mean) / prior_sd).square() - 1 - ratio.log())
     return kl.mean().item()
 
 
 def last_fall(run: DiagnosedRun) -> float | None:
     """The fall of the training loss in the last epoch, as a share of its whole fall since the first.
 
-    Of a run that its validation loss has stopped early nothing can be told: there is nothing left to go on for.
+    None for too few epochs, and for a run that early stopping has ended: nothing is left to go on for.
     """
     losses = run.losses
     tells = len(losses) >= max(ENOUGH_EPOCHS, run.settings.epochs)
@@ -138,7 +138,10 @@ def learnt_from_bound(run: DiagnosedRun) -> float | None:
 
 
 def saturation(run: DiagnosedRun) -> float | None:
-    """How many more pixels of reconstructions than of images are as good as 0 or 1, of 1; where that ends learning."""
+    """By how much the share of pixels as good as 0 or 1 is larger in reconstructions than in images.
+
+    None for a likelihood that learns from such pixels all the same.
+    """
     if not run.model.likelihood.saturates:
         return None
     own, given = ((part.clamp(0, 1) - 0.5).abs() > 0.5 - SATURATED for part in (run.outputs.decoded, run.outputs.data))

@@ -1,5 +1,6 @@
 """Evaluation of a trained model on a split, and of its latents on a whole data set."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -15,7 +16,7 @@ from vae.evaluation.clustering import (
 )
 from vae.evaluation.disentanglement import disentanglement_scores
 from vae.evaluation.measuring import measuring
-from vae.inputs import add_noise, check_range, to_network
+from vae.inputs import add_noise, check_data, to_network
 from vae.losses import Objective
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
@@ -42,9 +43,12 @@ class Evaluator:
         seed: fixes what the loss draws (samples of z where a discrepancy is estimated from them), and the noise.
         noise: standard deviation of what is added to the images that the model sees, as in training; every quantity
             compares what it makes of them with the clean ones.
+
+    Raises ValueError for a model that the loss is not for.
     """
 
     def __init__(self, model: VAE, loss: Objective, *, batch_size: int, seed: int, noise: float = 0.0):
+        loss.check_model(model)
         self.model, self.loss, self.seed, self.noise = model, loss, seed, noise
         self.batch_size = batch_size if loss.batch_statistic else BATCH_SIZE
 
@@ -62,9 +66,11 @@ class Evaluator:
         active_units: latent dimensions whose posterior mean varies by more than 0.01 over the examples.
         Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,), -1
         for none, clustering_accuracy and normalised_mutual_information of the most probable classes.
-        Raises NonFiniteError if one of them is not finite; ValueError for images that are neither bytes nor in [0, 1].
+        Raises NonFiniteError if one of them is not finite; ValueError for data as the Trainer does, and for none.
         """
-        check_range(data)
+        check_data(data, self.model, self.noise)
+        if not len(data):
+            raise ValueError("no data to evaluate: expected one example at least")
         means, variances, logits = Means(), Variances(), []
         with self.prepared() as device:
             for start in range(0, len(data), self.batch_size):
@@ -80,7 +86,7 @@ class Evaluator:
                     logits.append(output.logits)
         values = means.values()
         for name, value in values.items():
-            if not torch.isfinite(torch.tensor(value)):
+            if not math.isfinite(value):
                 raise NonFiniteError(f"the evaluation's {name} is not finite")
         active_units = int((variances.values() > ACTIVE_VARIANCE).sum())
         return {**values, "active_units": active_units, **(clustering(torch.cat(logits), labels) if logits else {})}
@@ -111,7 +117,7 @@ class Evaluator:
     @contextmanager
     def prepared(self) -> Iterator[torch.device]:
         """The model and the loss in evaluation mode and the random stream seeded; after it all is as it was."""
-        was_training = self.model.training
+        modes = [(part, part.training) for part in (self.model, self.loss)]
         self.model.eval()
         self.loss.eval()
         device = next(self.model.parameters()).device
@@ -119,8 +125,8 @@ class Evaluator:
             with measuring(device, self.seed, Stream.EVALUATION):
                 yield device
         finally:
-            self.model.train(was_training)
-            self.loss.train(was_training)
+            for part, training in modes:
+                part.train(training)
 
 
 def clustering(logits: Tensor, labels: Tensor | None) -> dict[str, float]:

@@ -30,7 +30,7 @@ class Penalty:
     """What an objective adds to the reconstruction, each a scalar: the mean over the images of a batch."""
 
     value: Tensor  # what is added, weight * divergence for most
-    divergence: Tensor  # unweighted, in nats unless it is a squared MMD or an energy distance
+    divergence: Tensor  # unweighted, in nats unless the objective says another unit
     extras: dict[str, Tensor] = field(default_factory=dict)  # quantities to record, by name
 
 
@@ -40,7 +40,7 @@ class LossTerms:
 
     total: Tensor  # what is minimised: the reconstruction and the penalty's value
     reconstruction: Tensor  # the likelihood's term per image
-    divergence: Tensor  # the penalty's
+    divergence: Tensor  # the penalty's, or what the total has beyond the reconstruction
     extras: dict[str, Tensor] = field(default_factory=dict)  # the penalty's
 
     def named(self) -> dict[str, Tensor]:
@@ -82,8 +82,8 @@ class Objective(nn.Module, ABC):
     compilable: ClassVar[bool] = True  # False: shapes depend on numbers, so that torch.compile would gain nothing
     # What a prior has to be for --prior to choose it: a Prior, where that is all it needs; None: it has one of its own.
     priors: ClassVar[type[Prior] | None] = StandardNormal
-    # True: it works with full-covariance posteriors too, because of the posterior it uses nothing but an output's
-    # `divergences`, `parameters` and `draw`.
+    # True: it works with full-covariance posteriors too. Then all that it uses of a posterior is the model's
+    # `kl_divergence`, and the output's `divergences`, `parameters` and `draw`.
     full_covariance: ClassVar[bool] = False
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
     # True: runs with this objective may be trained as one, see vae.training.ensemble. It can be if its model is a VAE,
@@ -129,6 +129,15 @@ class Objective(nn.Module, ABC):
         super().__init__()
         self.warmup = 0  # steps over which all but the reconstruction grows, see grown
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64), persistent=False)  # that were taken
+
+    def check_model(self, model: VAE) -> None:
+        """Raise ValueError for a model whose posterior or prior the objective is not for."""
+        name = type(self).__name__
+        if not (model.diagonal or self.full_covariance):
+            raise ValueError(f"{name} is for diagonal posteriors: build the model with posterior='diagonal'")
+        if self.priors and not isinstance(model.prior, self.priors):
+            given, known = type(model.prior).__name__, self.priors.__name__
+            raise ValueError(f"{name} cannot be computed with a {given}: expected a {known} as the prior")
 
     def forward(self, model: VAE, images: Tensor, inputs: Tensor | None = None) -> LossTerms:
         """The terms of a batch of images (N, C, H, W) in [0, 1], with z as the model's mode has it.

@@ -83,7 +83,7 @@ class VariationalRenyiLoss(SampledBound):
 
     Li and Turner 2016 (arXiv:1602.02311), estimated with reparameterised samples: VR-IWAE of Daudel et al. 2022
     (arXiv:2210.06226). alpha is the order of the bound's Renyi divergence, to the posterior of the model; `Renyi` has a
-    divergence from the prior. For K > 1 it is below log p(x) in expectation, for any alpha in [0, 1].
+    divergence from the prior. It is below log p(x) in expectation, for any alpha in [0, 1].
     """
 
     summary = "variational Rényi bound (VR-IWAE) of K samples, from IWAE at α = 0 to KL at α = 1"

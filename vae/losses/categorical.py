@@ -57,6 +57,11 @@ class CategoricalLoss(Loss):
     def build_prior(cls, latent_dim: int, options: dict[str, Any]) -> SubspaceMixture:
         return SubspaceMixture(options["classes"], options["subspace_dim"], options["prior_scale"])
 
+    def check_model(self, model: VAE) -> None:
+        if not isinstance(model, CategoricalVAE):
+            name, given = type(self).__name__, type(model).__name__
+            raise ValueError(f"{name} is for a CategoricalVAE, not a {given}: take the loss's own build_model")
+
     def penalty(self, model: CategoricalVAE, output: CategoricalOutput) -> Penalty:
         parts = model.prior.kl_divergences(output.logits, output.class_mean, output.class_logvar)
         of_class, of_latent = (part.mean() for part in parts)

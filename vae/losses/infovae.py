@@ -1,9 +1,9 @@
 """InfoVAE and its members, which compare the aggregate posterior with the prior (Zhao et al. 2019, arXiv:1706.02262).
 
 The aggregate posterior q(z) = E_x q(z|x) is known by one z per example of a batch, always a sample. The terms of the
-prior N(0, I) are in closed form, which spares the estimate the variance of a sampled prior; any other is known by as
-many draws. The estimate is the unbiased one, so that its mean over batches of any size is the discrepancy itself; it
-may be a little below zero.
+prior N(0, I) are exact, in closed form or by quadrature, which spares the estimate the variance of a sampled prior; any
+other is known by as many draws. The estimate is the unbiased one, so that its mean over batches of any size is the
+discrepancy itself; it may be a little below zero.
 """
 
 from torch import Tensor
@@ -80,7 +80,7 @@ class WassersteinAutoencoderLoss(AggregateLoss):
     """weight MMD^2(q(z), p(z)), with the inverse multiquadric kernel summed over seven scales, see `imq_mmd`.
 
     The Wasserstein autoencoder with that penalty (Tolstikhin et al. 2018, arXiv:1711.01558). Their encoder is a
-    function; here z is sampled. The prior's terms are in closed form, where they sample it. Their weight for MNIST is
+    function; here z is sampled. The prior's terms are exact, where they sample it. Their weight for MNIST is
     10, beside a squared error that their code multiplies by 0.05: that ratio, 200, is the default here. It is meant for
     `--rec-dist gaussian`, whose term is the squared error, and was chosen for 8 latent dimensions and batches of 100.
     """

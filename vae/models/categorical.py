@@ -18,7 +18,7 @@ class CategoricalEncoder(Encoder):
     """q(c|x) and, for each class, q(z|x,c) = N(mean, diag exp logvar), from the features of one network.
 
     Takes images (N, C, H, W) in [0, 1] to logits (N, K), means and log-variances, each (N, K, latent_dim); the means
-    are counted from those of the prior's classes, so that training starts with classes that differ.
+    are offsets from those of the prior's classes, so that training starts with classes that differ.
     """
 
     def __init__(self, network: Network, classes: int, latent_dim: int):

@@ -61,7 +61,7 @@ class FullEncoder(nn.Module):
 
 
 class FullCovarianceVAE(VAE):
-    """q(z|x) = N(mean, L L^T), p(z) and p(x|z). Where one log-variance is asked of each dimension, it is its own."""
+    """q(z|x) = N(mean, L L^T), p(z) and p(x|z). `logvar` has the log-variance of each dimension by itself."""
 
     diagonal = False
 

@@ -10,6 +10,7 @@ from vae.models.likelihoods import build_likelihood
 from vae.models.networks import Decoder, Encoder, Network, build_network
 from vae.models.priors import Prior, StandardNormal
 from vae.models.vae import VAE
+from vae.options import OptionError
 
 
 class Posterior(NamedTuple):
@@ -37,9 +38,11 @@ def build_model(
     `prior` makes the prior of `latent_dim` dimensions of the model that has that encoder. `posterior` is one of
     POSTERIORS, by its covariance. `network` is one of `--network`, with its options by name, such as width=32; None is
     the usual one of the shape.
-    Raises OptionError, in one line, for names and options that there are not, and for a shape that the network does
-    not take.
+    Raises OptionError, in one line, for names and options that there are not, for a likelihood that is for other data,
+    and for a shape that the network does not take.
     """
+    if posterior not in POSTERIORS:
+        raise OptionError(f"--posterior {posterior}: there is no such posterior: choose from {', '.join(POSTERIORS)}")
     make_encoder, model = POSTERIORS[posterior]
     built = build_network(image_shape, network, **network_options)
     encoder, decoder = make_encoder(built, latent_dim), Decoder(built, latent_dim)

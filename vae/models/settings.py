@@ -8,7 +8,7 @@ from vae.models.posteriors import POSTERIORS
 from vae.models.priors import PRIORS
 from vae.options import Settings, setting
 
-# The priors of which --prior-components says how many of something they have.
+# The priors that have something for --prior-components to count.
 COUNTING = {name: PRIORS[name] for name in PRIORS.in_order() if PRIORS[name].counted}
 
 

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from vae import divergences
 from vae.distributed import gather, share
 from vae.divergences.numerics import widen
-from vae.inputs import check_range, to_network
+from vae.inputs import check_data, to_network
 from vae.models.likelihoods import Likelihood
 from vae.models.priors import Prior
 from vae.models.priors.mixture import gaussian_mixture
@@ -107,7 +107,7 @@ class VAE(nn.Module):
 
         Raises ValueError for other images.
         """
-        check_range(images)
+        check_data(images, self)
         device = next(self.parameters()).device
         return self.in_batches(lambda batch: self.decode(self.encode(to_network(batch.to(device)))[0]), images)
 

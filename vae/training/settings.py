@@ -28,7 +28,7 @@ class TrainingSettings(Settings):
     )
     lr_warmup: int = setting(0, "steps in which the learning rate grows to --lr", minimum=0)
     warmup: int = setting(0, "steps in which the regulariser's weight grows from 0", minimum=0)
-    weight_decay: float = setting(0.0, "decoupled decay of the weights (AdamW)", minimum=0)
+    weight_decay: float = setting(0.0, "decoupled decay of all that is trained, a learnt alpha too (AdamW)", minimum=0)
     clip_gradient: float | None = setting(None, "scale a larger gradient down to this norm", above=0)
     seed: int = setting(1234, "fixes weights, order of images and samples", minimum=0)
     noise: float = setting(

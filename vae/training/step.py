@@ -49,7 +49,7 @@ class OptimizerStep:
             self.scheduler = make_scheduler(self.optimizer, factor, done)
 
     def __call__(self, *batch: Tensor, full: bool) -> Any:
-        """Take a step on a batch, which has as many images as most, or fewer, and return its terms."""
+        """Take a step on a batch and return its terms; `full` says that it has as many images as most, not fewer."""
         terms = self.differentiate_compiled(batch) if full and self.compiled else self.differentiate(batch)
         average_gradients(self.optimizer)
         if self.settings.clip_gradient is not None:

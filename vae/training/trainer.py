@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vae.inputs import add_noise, check_range, to_network
+from vae.inputs import add_noise, check_data, to_network
 from vae.losses import Objective
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
@@ -45,7 +45,8 @@ class Trainer:
         settings: see TrainingSettings.
         reporter: is told of the progress within an epoch.
 
-    Raises ValueError for images with numbers outside of [0, 1].
+    Raises ValueError for data that are neither bytes nor of the model's own type, for images with numbers outside of
+    [0, 1], for noise on vectors, and for a model that the loss is not for.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class Trainer:
         *,
         reporter: Reporter | None = None,
     ):
-        check_range(data)
+        check_data(data, model, settings.noise)
+        loss.check_model(model)
         self.model, self.loss, self.data, self.settings = model, loss, data, settings
         self.reporter = reporter or Reporter()
         self.model.mixed_precision = settings.precision == "bf16"
@@ -84,8 +86,8 @@ class Trainer:
         """Train until so many epochs are done, those of the settings unless told, and yield the record of each.
 
         A record holds `epoch`, `step`, the means over the epoch of the loss's terms, `seconds` from the first batch
-        to the last, and `images_per_second`. Raises NonFiniteError as soon as a term is not finite, at the latest
-        50 steps on or at the epoch's end; the model is then beyond use, and the last record the last good one.
+        to the last, and `images_per_second`. Raises NonFiniteError for a term that is not finite, within 50
+        steps and by the epoch's end; the model is then beyond use, and the last record the last good one.
         """
         while self.epoch < (self.settings.epochs if epochs is None else epochs):
             yield self.train_epoch()

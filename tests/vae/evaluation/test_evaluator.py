@@ -35,6 +35,11 @@ def test_images_out_of_their_range_are_refused_whatever_is_made_of_them(images):
             use(out_of_range)
 
 
+def test_no_data_are_refused(images):
+    with pytest.raises(ValueError, match="^no data to evaluate: expected one example at least$"):
+        Evaluator(*make(), batch_size=8, seed=1).evaluate(images[:0])
+
+
 @pytest.mark.parametrize("rec_dist", FOR_IMAGES)
 def test_quantities_are_means_over_images_at_the_posterior_mean(rec_dist, images):
     model, loss = make(rec_dist=rec_dist)
@@ -58,6 +63,7 @@ def test_quantities_are_means_over_images_at_the_posterior_mean(rec_dist, images
 def test_evaluating_twice_gives_the_same_and_touches_nothing(name, images):
     model, loss = make(name)
     model.train()
+    loss.eval()
     evaluator = Evaluator(model, loss, batch_size=8, seed=1)
     state = torch.random.get_rng_state()
     first = evaluator.evaluate(images[:30])
@@ -65,6 +71,7 @@ def test_evaluating_twice_gives_the_same_and_touches_nothing(name, images):
     torch.rand(3)
     assert evaluator.evaluate(images[:30]) == first
     assert model.training
+    assert not loss.training
     assert {"loss", "reconstruction", "squared_error", "divergence", "elbo", "active_units"} <= first.keys()
 
 

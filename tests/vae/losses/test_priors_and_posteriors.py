@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from registries import OUR_LOSSES
+from vae.evaluation.evaluator import Evaluator
 from vae.losses import LOSSES
 from vae.models.priors import PRIORS
 from vae.saved import build
+from vae.training.settings import TrainingSettings
+from vae.training.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +136,42 @@ def test_pseudo_inputs_are_images_and_the_encoder_is_the_models_own(images):
     assert [name for name in model.state_dict() if name.startswith("prior")] == ["prior.inputs"]
     names = [name for name, _ in model.named_parameters()]
     assert len(names) == len(set(names)) and not any("encoders" in name for name in names)
+
+
+def refusal(loss, model, images):
+    """What the Trainer and the Evaluator say alike of a model that a loss is not for."""
+    said = set()
+    for use in (
+        lambda: Trainer(model, loss, images, TrainingSettings()),
+        lambda: Evaluator(model, loss, batch_size=8, seed=1),
+    ):
+        with pytest.raises(ValueError, match="^[^\n]*$") as caught:
+            use()
+        said.add(str(caught.value))
+    assert len(said) == 1
+    return said.pop()
+
+
+@pytest.mark.parametrize("name", [name for name in OUR_LOSSES if name not in FULL and LOSSES[name].priors])
+def test_an_objective_refuses_a_full_covariance_that_it_does_not_know(name, images):
+    loss = LOSSES[name](dataset_size=8, latent_dim=3, **LOSSES.resolve_options(name, {}))
+    model, _ = make("KL", posterior="full")
+    assert refusal(loss, model, images).endswith(
+        " is for diagonal posteriors: build the model with posterior='diagonal'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("rKL", "ReverseKLLoss cannot be computed with a GaussianMixture: expected a StandardNormal as the prior"),
+        ("CatVAE", "CategoricalLoss is for a CategoricalVAE, not a VAE: take the loss's own build_model"),
+    ],
+)
+def test_an_objective_refuses_a_model_that_it_is_not_for(name, said, images):
+    loss = LOSSES[name](dataset_size=8, latent_dim=3, **LOSSES.resolve_options(name, {}))
+    model, _ = make("KL", prior="mixture")
+    assert refusal(loss, model, images) == said
 
 
 def test_a_full_posterior_has_no_diagonal_components(images):

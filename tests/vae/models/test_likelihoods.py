@@ -77,6 +77,12 @@ def test_an_unknown_likelihood_is_refused_in_one_line():
         build_likelihood("bernouli", SHAPE[1:])
 
 
+@pytest.mark.parametrize(("name", "shape", "kind"), [("bernoulli", (3,), "vectors"), ("normal", (1, 4, 4), "images")])
+def test_a_likelihood_is_of_images_or_of_vectors(name, shape, kind):
+    with pytest.raises(OptionError, match=f"^--rec-dist {name}: the data are {kind}: choose from "):
+        build_likelihood(name, shape)
+
+
 DENSITIES = {
     "bernoulli": lambda output: Bernoulli(logits=output),
     "gaussian": lambda output: Normal(output.sigmoid(), 0.5**0.5),

@@ -5,6 +5,7 @@ import torch
 
 from vae.losses import LOSSES
 from vae.models import build_model, vae
+from vae.options import OptionError
 
 IMAGES = torch.randint(256, (7, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -72,3 +73,8 @@ def test_reconstructions_are_in_float32_also_where_training_is_not():
     plain = model.reconstruct(IMAGES)
     model.train().mixed_precision = True
     assert model.reconstruct(IMAGES).equal(plain)
+
+
+def test_an_unknown_posterior_is_refused_in_one_line():
+    with pytest.raises(OptionError, match="^--posterior ful: there is no such posterior: choose from diagonal, full$"):
+        build_model((1, 32, 32), posterior="ful")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trainers import make_trainer, weights
+from vae.evaluation.evaluator import Evaluator
 from vae.inputs import add_noise, to_unit_interval
 from vae.losses import LOSSES, Loss, LossTerms, build_loss
 from vae.means import NonFiniteError
@@ -136,6 +137,29 @@ def test_images_of_another_range_are_refused(value):
     images[7, 0, 3, 3] = value
     with pytest.raises(ValueError, match=r"images from .* to .*: expected bytes 0 to 255 \(uint8\), or numbers in"):
         make_trainer(images=images)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64])
+def test_images_of_another_type_than_the_networks_are_refused(dtype):
+    with pytest.raises(ValueError, match=rf"^data are {dtype}: expected torch.float32, or images as bytes \(uint8\)"):
+        make_trainer(images=torch.ones(20, 1, 32, 32, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("data", "noise", "said"),
+    [
+        (torch.zeros(8, 3), 0.1, "noise 0.1 on vectors: it is for images only, take noise=0"),
+        (torch.zeros(8, 3, dtype=torch.uint8), 0.0, "data are torch.uint8: expected torch.float32"),
+    ],
+)
+def test_vectors_are_numbers_without_noise(data, noise, said):
+    model, loss = build_model((3,), 2, "normal"), build_loss("KL", dataset_size=8, latent_dim=2)
+    for make in (
+        lambda: Trainer(model, loss, data, TrainingSettings(noise=noise)),
+        lambda: Evaluator(model, loss, batch_size=8, seed=1, noise=noise).evaluate(data),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}"):
+            make()
 
 
 def test_nobody_need_listen():

@@ -55,7 +55,7 @@ def gaussian_energy_distance(mean: Tensor, logvar: Tensor) -> Tensor:
         m(d, v) = E|N(d, v)| = sqrt(2 v/pi) exp(-d^2/(2 v)) + d erf(d/sqrt(2 v)).
     In any dimension E||Z|| = pi^(-1/2) int_0^inf (1 - E exp(-u^2 ||Z||^2)) u^-2 du, so that the energy
     distance is the integral of `gaussian_mmd` over the scales 1/u^2 of its kernel, which is what is computed
-    (memory: some hundred times that of the result's terms). Accurate for logvar in [-30, 30].
+    (memory: over four hundred times that of the result's terms). Accurate for logvar in [-30, 30].
 
     Raises: ValueError for shapes that do not broadcast. Source: Szekely and Rizzo 2013.
     """

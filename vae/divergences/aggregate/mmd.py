@@ -32,8 +32,8 @@ def maximum_mean_discrepancy(
         prior_samples: (..., M, latent_dim) draws from the prior. None: its expectations in closed form,
             E k(p, p') = (1 + 4/scale)^(-latent_dim/2),
             E k(z, p) = (1 + 2/scale)^(-latent_dim/2) exp(-||z||^2 / (scale + 2)),
-            with about a quarter of the variance where q(z) = p(z), and half of it where q is p moved by three
-            standard deviations (unbiased, N = M = 64, latent_dim = 4).
+            so that the estimate has about a quarter of the variance that it has with M = N samples where q(z) = p(z),
+            and half of it where q is p moved by three standard deviations (unbiased, N = 64, latent_dim = 4).
         scale: squared length scale of the kernel; None: latent_dim.
         unbiased: leave out the pairs i = j (U-statistic; may be negative). The default keeps them
             (V-statistic; never negative, and too big by (1 - E k(z, z')) / N, and likewise for
@@ -103,9 +103,12 @@ def aggregate_mmd(mean: Tensor, logvar: Tensor, scale: float | None = None) -> T
     memory is N^2 latent_dim. With v_ij = s_i^2 + s_j^2, h = scale (None: latent_dim), and E k(q, p) likewise:
         E k(q, q') = mean_ij prod (1 + 2 v_ij/h)^(-1/2) exp(-(mean_i - mean_j)^2 / (h + 2 v_ij)).
 
-    Raises: ValueError for a scale that is not positive, shapes that do not broadcast.
+    Raises: ValueError for a scale that is not positive, means without a batch dimension, shapes that do not broadcast.
     """
     check_broadcast(mean=mean, logvar=logvar)
+    mean, logvar = torch.broadcast_tensors(mean, logvar)
+    if mean.ndim < 2:
+        raise ValueError(f"mean must have shape (..., N, latent_dim), got {tuple(mean.shape)}")
     latent_dim = mean.shape[-1]
     scale = latent_dim if scale is None else scale
     check_scale(scale)

@@ -27,11 +27,13 @@ def dip_penalties(mean: Tensor, logvar: Tensor | None = None) -> tuple[Tensor, T
     """
     if mean.ndim < 2:
         raise ValueError(f"mean must have shape (..., N, latent_dim), got {tuple(mean.shape)}")
+    if logvar is not None:
+        check_broadcast(mean=mean, logvar=logvar)
+        mean, logvar = torch.broadcast_tensors(mean, logvar)
     centred = mean - mean.mean(-2, keepdim=True)
     covariance = centred.mT @ centred / mean.shape[-2]
     variance = covariance.diagonal(dim1=-2, dim2=-1)
     off_diagonal = (covariance - torch.diag_embed(variance)).square().sum((-2, -1))
     if logvar is not None:
-        check_broadcast(mean=mean, logvar=logvar)
         variance = variance + torch.exp(logvar).mean(-2)
     return off_diagonal, (variance - 1).square().sum(-1)

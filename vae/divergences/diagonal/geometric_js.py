@@ -152,7 +152,7 @@ def extended_geometric_js_divergence(
     Its definition, and its relation to JS^G by which it is computed, stand at the head of this module; so does the
     meaning of `alpha`. In nats, (..., latent_dim) -> (...), never negative. Unlike JS^G it is an f-divergence, and it
     does not add up over dimensions. Arguments and errors are those of `geometric_js_divergence`. At the ends of alpha
-    the dual's gradient multiplies it by itself: in float32 it is finite where JS^G* is below 1e19.
+    the dual's gradient holds the square of JS^G*: in float32 it is finite where JS^G* is below 1e19.
 
     Source: Nielsen 2025, "Two tales for a geometric Jensen-Shannon divergence" (arXiv:2508.05066), whose divergence is
     the primal at alpha = 1/2; with the skews and the dual of Deasy et al. 2020.
@@ -198,6 +198,8 @@ def geometric_mean(
     """
     standard_mean, standard_logvar = standardise(mean, logvar, prior_mean, prior_logvar)
     if isinstance(alpha, Tensor):
+        if alpha.ndim:
+            check_broadcast(alpha=alpha, result=(standard_mean + standard_logvar)[..., 0])
         alpha = alpha.unsqueeze(-1)
     b, c = geometric_mean_weights(alpha, skew)
     log_q_ratio, log_p_ratio = log_blend(standard_logvar, b, c)

@@ -3,8 +3,8 @@
 q = N(mean, L_q L_q^T), p = N(prior_mean, L_p L_p^T): means (..., n), `scale_tril` and `prior_scale_tril` (..., n, n)
 lower triangular with a positive diagonal and zeros above it, results (...), in nats; leading dimensions broadcast. A
 part of the prior left out (None) is that of N(0, I). All raise ValueError for shapes that do not fit. The values of the
-factors are not checked. All is computed in float64, in which I + W keeps the first for variances up to e^30, and given
-back in the arguments' precision.
+factors are not checked. All is computed in float64, so that I + W does not lose I for variances up to e^30, and
+given back in the arguments' precision.
 
 The map z -> L_p^-1 (z - prior_mean) takes p to N(0, I) and q to N(v, W), v = L_p^-1 (mean - prior_mean), W = K K^T,
 K = L_p^-1 L_q, which is lower triangular again. What the divergences need of covariances is Burg's matrix divergence,

@@ -1,9 +1,9 @@
 """What every likelihood p(x|z) shares, and the registry of all of them: what a decoder's output stands for.
 
 Each likelihood turns the decoder's output into the mean image or vector, and into the reconstruction term of the
-training objective: one number per example, summed over its pixels or dimensions. Those for images are scaled as the
-geometric Jensen-Shannon paper's authors scale them: they are what the paper trains with, not normalised densities.
-Those for vectors are normalised, because they learn their noise. `log_prob` is the normalised density of each.
+training objective: one number per example, summed over its pixels or dimensions. `bernoulli`, `gaussian` and `laplace`
+are as the geometric Jensen-Shannon paper's authors scale them, without constants; the others are -log p(x|z) itself.
+`log_prob` is the normalised density of each.
 """
 
 from abc import ABC, abstractmethod
@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from vae.options import OptionError
 from vae.registry import Registry
 
 LIKELIHOODS: Registry[type["Likelihood"]] = Registry("likelihood", flag="--rec-dist")
@@ -59,8 +60,15 @@ class Likelihood(nn.Module, ABC):
 
 
 def build_likelihood(name: str, image_shape: tuple[int, ...]) -> Likelihood:
-    """The likelihood of that name, for images or vectors of this shape. Raises OptionError, in one line, if unknown."""
-    return LIKELIHOODS.find(name)(image_shape)
+    """The likelihood of that name, for images or vectors of this shape.
+
+    Raises OptionError, in one line, if it is unknown or for the other kind of data.
+    """
+    likelihood, kind = LIKELIHOODS.find(name), "images" if len(image_shape) > 1 else "vectors"
+    if likelihood.data != kind:
+        fitting = ", ".join(other for other, one in LIKELIHOODS.items() if one.data == kind)
+        raise OptionError(f"--rec-dist {name}: the data are {kind}: choose from {fitting}")
+    return likelihood(image_shape)
 
 
 def sigmoid_slope(output: Tensor) -> Tensor:

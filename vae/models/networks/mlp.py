@@ -16,14 +16,14 @@ class Perceptrons(Network):
     """Hidden layers of the same size, as many each way."""
 
     summary = "multilayer perceptrons, for images as for vectors"
-    shapes = "any"
+    shapes = "vectors and images of any size"
     usual_for = "vectors"
     options = (
         Option("hidden_units", 128, "units of a hidden layer", int, minimum=1),
         Option("hidden_layers", 2, "hidden layers of the encoder, and of the decoder", int, minimum=1, maximum=100),
     )
 
-    def __init__(self, data_shape: tuple[int, ...], *, hidden_units: int = 128, hidden_layers: int = 2):
+    def __init__(self, data_shape: tuple[int, ...], *, hidden_units: int, hidden_layers: int):
         super().__init__(data_shape)
         self.hidden = [hidden_units] * hidden_layers
 

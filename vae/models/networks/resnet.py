@@ -58,14 +58,14 @@ class ResidualNetwork(Network):
     """Residual blocks at each resolution, and the mirror image of that."""
 
     summary = "residual blocks, for square images of many sizes"
-    shapes = "square images of m 2^k pixels with m from 4 to 7, up to 256: 16, 20, 24, 28, 32, 40, … 96, …"
+    shapes = "square images of m 2^k pixels with m from 4 to 7, up to 256: 8, 10, 12, 14, 16, 20, … 96, …"
     options = (
         Option("width", 16, "channels at the first resolution", int, minimum=1, maximum=4096),
         Option("depth", 1, "residual blocks at each resolution", int, minimum=0, maximum=100),
         Option("norm", "group", "normalisation of the blocks", str, choices=("group", "none")),
     )
 
-    def __init__(self, data_shape: tuple[int, ...], *, width: int = 16, depth: int = 1, norm: str = "group"):
+    def __init__(self, data_shape: tuple[int, ...], *, width: int, depth: int, norm: str):
         super().__init__(data_shape)
         self.depth, self.norm, size = depth, norm, data_shape[-1]
         self.channels: list[int] = []
@@ -85,7 +85,7 @@ class ResidualNetwork(Network):
 
     def blocks(self, channels: int) -> list[nn.Module]:
         """Those of one resolution."""
-        return [Block(channels, self.norm, max(1, self.depth * len(self.channels))) for _ in range(self.depth)]
+        return [Block(channels, self.norm, self.depth * len(self.channels)) for _ in range(self.depth)]
 
     def encoder(self, outputs: int) -> nn.Sequential:
         convolutions = []

@@ -130,6 +130,9 @@ def test_aggregate_mmd_against_samples():
     z = mean[posterior] + torch.exp(logvar[posterior] / 2) * normal(2000, 16, 2, seed=4)
     values = maximum_mean_discrepancy(z, unbiased=True)
     assert abs(values.mean() - aggregate_mmd(mean, logvar)) < 4 * values.std() / math.sqrt(len(values))
+    close(aggregate_mmd(mean, logvar[0]), aggregate_mmd(mean, logvar[0].expand(6, 2)))
+    with pytest.raises(ValueError, match=r"mean must have shape \(..., N, latent_dim\), got \(2,\)"):
+        aggregate_mmd(mean[0], logvar[0])
 
 
 @each

@@ -84,3 +84,9 @@ def test_errors():
         dip_penalties(torch.zeros(3))
     with pytest.raises(ValueError, match=r"mean \(4, 3\), logvar \(4, 2\)"):
         dip_penalties(torch.zeros(4, 3), torch.zeros(4, 2))
+
+
+def test_a_log_variance_that_broadcasts_is_that_of_all():
+    mean, logvar = normal(4, 3), normal(3, seed=1)
+    for value, other in zip(dip_penalties(mean, logvar), dip_penalties(mean, logvar.expand(4, 3)), strict=True):
+        close(value, other)

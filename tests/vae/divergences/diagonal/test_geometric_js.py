@@ -305,6 +305,8 @@ def test_geometric_mean_at_the_ends_and_of_the_default_prior():
             expected = q if end == "q" else (torch.zeros_like(q[0]), torch.zeros_like(q[1]))
             for value, wanted in zip(geometric_mean(*q, alpha, skew=skew), expected, strict=True):
                 close(value, wanted)
+    with pytest.raises(ValueError, match=r"alpha \(3,\), result \(4,\)"):
+        geometric_mean(*q, torch.full((3,), 0.5))
     with pytest.raises(ValueError, match="alpha must lie in"):
         geometric_mean(*q, -0.1)
 

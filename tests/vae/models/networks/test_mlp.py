@@ -3,20 +3,19 @@ import torch
 from torch import nn
 
 from vae.models import build_model
-from vae.models.networks import Decoder, Encoder
-from vae.models.networks.mlp import Perceptrons
+from vae.models.networks import Decoder, Encoder, build_network
 
 
 def test_shapes():
-    mean, logvar = Encoder(Perceptrons((5,)), 3)(torch.randn(7, 5))
+    mean, logvar = Encoder(build_network((5,), "mlp"), 3)(torch.randn(7, 5))
     assert mean.shape == logvar.shape == (7, 3)
-    assert Decoder(Perceptrons((5,)), 3)(mean).shape == (7, 5)
+    assert Decoder(build_network((5,), "mlp"), 3)(mean).shape == (7, 5)
 
 
 def test_encoder_is_the_textbook_network():
     """Matrix products and ReLU, mean before log-variance."""
     torch.manual_seed(0)
-    encoder, x = Encoder(Perceptrons((2,)), 1), torch.randn(4, 2)
+    encoder, x = Encoder(build_network((2,), "mlp"), 1), torch.randn(4, 2)
     first, second, head = (layer for layer in encoder.layers if isinstance(layer, nn.Linear))
     hidden = (x @ first.weight.T + first.bias).clamp(min=0)
     hidden = (hidden @ second.weight.T + second.bias).clamp(min=0)
