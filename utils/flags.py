@@ -197,7 +197,7 @@ def add_folder(parser: Parser) -> None:
 def add_deeds(group: Any) -> None:
     """Add the flags that say what is to be done, in place of a new run or besides."""
     for name, text in (
-        ("--resume", "go on with an interrupted run, to the same bits"),
+        ("--resume", "go on with an interrupted run, on a CPU to the same bits"),
         ("--report", "write report.html, table.md, table.csv; alone it runs nothing"),
         ("--explore", "write explore.html, where the decoder runs in the browser; alone it runs nothing"),
         ("--overwrite", "replace the run of that name; with --export, what it wrote before"),

@@ -231,7 +231,7 @@ def evidence_figure(groups: Sequence[RunGroup], option: str = "GJS_A") -> Figure
             level, (less, more) = np.mean([one["mean"] for one in evaluated(kl, "evidence")]), INSET_NATS
             inset = axes.inset_axes((0.11, 0.07, 0.5, 0.42))
             evidence_over(inset, group, option, "mean", "interval")
-            inset.set(xlabel="", ylim=(level - less, level + more), xticks=[])
+            inset.set(xlabel="", ylim=(level - less, level + more), xticks=[0.1, 0.5, 0.9])
             inset.set_title("the same near KL(q‖p)", fontsize=7, pad=3)
             inset.tick_params(labelsize=6)
         axes.set_xlabel("")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from utils.results.cells import markdown_rows, number, title
-from utils.results.claims import FAILS, HOLDS, UNDECIDED, Claim, Comparison, outcome
+from utils.results.claims import FAILS, HOLDS, TOO_FEW, UNDECIDED, Claim, Comparison, outcome
 from utils.results.groups import RunGroup
 
 Lines = Iterator[str]
@@ -16,7 +16,7 @@ def verdicts(claims: Sequence[Claim], columns: Sequence[RunGroup]) -> Lines:
 
 
 def in_short(claims: Sequence[Claim], columns: Sequence[RunGroup]) -> Lines:
-    """The claims that hold somewhere, those that do not, and how many are undecided."""
+    """The claims that hold somewhere, those that do not, and how many are undecided or have too few seeds."""
     found = [(claim, column, outcome(claim.of(column))) for claim in claims for column in columns]
     found = [(claim, column, result) for claim, column, result in found if result]
     for wanted in (HOLDS, FAILS):
@@ -26,8 +26,8 @@ def in_short(claims: Sequence[Claim], columns: Sequence[RunGroup]) -> Lines:
         }
         texts = [f"{text} ({'; '.join(places)})" for text, places in where.items() if places]
         yield f"- **{wanted[0].upper()}{wanted[1:]}**: {'; '.join(texts) or 'none yet'}."
-    undecided = sum(result.startswith(UNDECIDED) for *_, result in found)
-    yield f"- **Undecided**, with the runs that there are: {undecided} of {len(found)}, a claim counted by column."
+    undecided, few = (sum(result.startswith(one) for *_, result in found) for one in (UNDECIDED, TOO_FEW))
+    yield f"- **Undecided**: {undecided} of {len(found)}, a claim counted by column; {few} more have {TOO_FEW}."
 
 
 def differences(claim: Claim, columns: Sequence[RunGroup]) -> Lines:

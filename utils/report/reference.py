@@ -17,7 +17,7 @@ from utils.results.cells import markdown_rows, number, title
 from utils.results.claims import read_columns
 from utils.results.groups import Model, RunGroup
 from utils.results.paper_claims import BETA, BY_PRIOR, CLAIMS, EVIDENCE, KL, LEARNT, MMD, RKL, chosen, dual, primal
-from utils.results.paper_numbers import NUMBERS, PaperNumber
+from utils.results.paper_numbers import number_of
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -118,20 +118,15 @@ def learnt_cell(column: RunGroup, model: Model) -> str:
     return number(column.values(model), f"α = {fmean(alphas.values()):.2f}") if alphas else ""
 
 
-def paper_number(dataset: str, model: Model) -> PaperNumber:
-    """What the paper has of a model."""
-    return NUMBERS[dataset, model.loss, tuple(sorted(model.options.items()))]
-
-
 def paper_cell(dataset: str, model: Model) -> str:
     """The paper's number, with a mark where it is of another objective."""
-    found = paper_number(dataset, model)
+    found = number_of(dataset, model)
     return f"{found.value:.2f}" + "¹" * ("m" in found.marks)
 
 
 def paper_best_cell(dataset: str, skewed: Callable[[float], Model]) -> str:
     """The least of the paper's numbers over α."""
-    values = {alpha: paper_number(dataset, skewed(alpha)).value for alpha in ALPHAS}
+    values = {alpha: number_of(dataset, skewed(alpha)).value for alpha in ALPHAS}
     alpha = min(values, key=values.get)
     return f"{values[alpha]:.2f} (α = {alpha})"
 

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from utils.grids.saved import saved_runs
 from utils.results.groups import RunGroup, grouped
-from vae.evaluation.statistics import FAILS, HOLDS, UNDECIDED, Estimate
+from vae.evaluation.statistics import FAILS, FEWEST_SEEDS, HOLDS, UNDECIDED, Estimate
+
+TOO_FEW = "too few seeds"
 
 Judge = Callable[[Estimate], str]  # gives a verdict
 
@@ -36,24 +38,30 @@ class Claim:
     source: str  # who says so, and where
     measured: str  # which difference is taken, and which is claimed to be so
     comparisons: Callable[[RunGroup], Iterator[Comparison]]
+    dataset: str | None = None  # that it is about; None: all
 
     def of(self, group: RunGroup) -> list[Comparison]:
-        """Its comparisons in a group; those that no run is there for have no difference."""
-        return list(self.comparisons(group))
+        """Its comparisons in a group; those that no seed has both sides of have no difference."""
+        return list(self.comparisons(group)) if self.dataset in (None, group.dataset) else []
 
 
 def verdict(comparisons: Sequence[Comparison]) -> str:
     """What comparisons say together: it holds where all hold, and fails where one fails; else it is undecided."""
-    verdicts = {comparison.verdict for comparison in comparisons if comparison.difference}
+    verdicts = {comparison.verdict for comparison in comparisons}
     return FAILS if FAILS in verdicts else HOLDS if verdicts == {HOLDS} else UNDECIDED
 
 
 def outcome(comparisons: Sequence[Comparison]) -> str:
-    """The verdict of comparisons; while it is undecided, in how many parts the claim holds. Empty without a run."""
-    found, there = verdict(comparisons), [one for one in comparisons if one.difference]
-    if found == UNDECIDED and len(there) > 1:
-        return f"{found}, {HOLDS} in {sum(one.verdict == HOLDS for one in there)} of {len(there)}"
-    return found if comparisons else ""
+    """The verdict of comparisons; while it is undecided, in how many parts the claim holds. Empty without a run.
+
+    TOO_FEW where no comparison has the seeds that a verdict needs.
+    """
+    found, seeds = verdict(comparisons), [one.difference.count if one.difference else 0 for one in comparisons]
+    if max(seeds, default=0) < FEWEST_SEEDS:
+        return TOO_FEW if any(seeds) else ""
+    if found == UNDECIDED and len(comparisons) > 1:
+        return f"{found}, {HOLDS} in {sum(one.verdict == HOLDS for one in comparisons)} of {len(comparisons)}"
+    return found
 
 
 def read_columns(*folders: Path) -> list[RunGroup]:

@@ -82,8 +82,11 @@ class RunGroup:
 
     @property
     def title(self) -> str:
-        """What figures say of the runs: data set, likelihood, epochs, and the seed or how many."""
-        seeds = f"seed {self.seeds[0]}" if len(self.seeds) == 1 else counted(len(self.seeds), "seed")
+        """What figures say of the runs: data set, likelihood, epochs, and the seed or how many, where models differ."""
+        fewest, most = (of(len(runs) for runs in by_configuration(self.runs)) for of in (min, max))
+        seeds = f"{fewest} to {most} seeds" if fewest < most else counted(most, "seed")
+        if len(self.seeds) == 1:
+            seeds = f"seed {self.seeds[0]}"
         return f"{self.name}: {counted(self.settings['epochs'], 'epoch')}, {seeds}"
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from utils.grids.presets import ALPHAS
+from utils.results.groups import Model
 from utils.runs.config import RunConfig
 
 DATASETS = ("mnist", "fashion", "dsprites", "chairs")  # the columns of Table 1
@@ -142,6 +143,11 @@ def all_numbers() -> dict[tuple, PaperNumber]:
 
 
 NUMBERS = all_numbers()
+
+
+def number_of(dataset: str, model: Model) -> PaperNumber:
+    """What the paper has of a model on a data set."""
+    return NUMBERS[dataset, model.loss, tuple(sorted(model.options.items()))]
 
 
 def published(config: RunConfig) -> PaperNumber | None:

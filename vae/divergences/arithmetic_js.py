@@ -3,7 +3,8 @@
     JS = (1-alpha) KL(q||m) + alpha KL(p||m),    m = (1-alpha) q + alpha p,    alpha in [0, 1] the weight on p
 
 It lies between 0 and the entropy of (1-alpha, alpha), log 2 at alpha = 1/2, and is 0 at alpha = 0 and 1 (Lin 1991). The
-lambda-divergence of Deasy et al. 2020, eq. 6, has lambda = 1 - alpha.
+lambda-divergence of Deasy et al. 2020, eq. 6, is another, equal at 1/2: its mixture has the weights the other way
+round, and at its ends it is KL.
 """
 
 import torch

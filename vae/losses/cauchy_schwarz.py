@@ -13,9 +13,10 @@ from vae.options import Option
 class CauchySchwarzLoss(Loss):
     """weight D_CS(q(z|x), p(z)), p a mixture of Gaussians that is learnt with the model (Tran et al. 2021).
 
-    The divergence is in closed form for each image. No single Gaussian is the mixture: for components far from each
-    other it is log(K)/2 at least. `effective_components` is how many components the batch's latents tell apart, see
-    GaussianMixture: it shows a collapse.
+    The divergence is in closed form for each image. For K components far from each other, and of equal variances, it is
+    log(K)/2 at least; of unequal ones it hardly counts the wide, and may come near 0 at the narrowest.
+    `effective_components` is how many components the batch's latents tell apart, see GaussianMixture: it shows a
+    collapse.
     """
 
     summary = "Cauchy-Schwarz divergence to a learnt mixture of Gaussians"

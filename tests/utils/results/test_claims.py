@@ -1,10 +1,11 @@
 """Claims and what has come of them, by runs whose squared errors are made up and worked out by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from utils.results.claims import Claim, Comparison, read_columns, verdict
+from utils.results.claims import Claim, Comparison, outcome, read_columns, verdict
 from utils.results.groups import Model
 from utils.results.paper_claims import CLAIMS, KL, RKL, chosen, dual, less, primal
 from utils.runs.folder import EVALUATION
@@ -110,7 +111,8 @@ def test_the_gap_between_splits_is_of_each_seed(column):
         ([-1, 1], "does not hold"),
         ([-1, 0], "undecided"),
         ([0, 1], "does not hold"),
-        ([-1, None], "holds"),  # of one part there are no runs
+        ([-1, None], "undecided"),  # of one part no seed has both sides
+        ([1, None], "does not hold"),
         ([None], "undecided"),
         ([], "undecided"),
     ],
@@ -122,6 +124,24 @@ def test_a_claim_of_several_parts_holds_where_all_do(means, expected):
     assert verdict([Comparison("", estimate(mean), is_below) for mean in means]) == expected
 
 
+def test_a_claim_says_where_seeds_are_too_few_and_nothing_where_no_run_is():
+    def of(*counts):
+        parts = (Estimate({seed: -1.0 - 0.1 * seed for seed in range(count)}) if count else None for count in counts)
+        return outcome([Comparison("", part, is_below) for part in parts])
+
+    assert [of(), of(0), of(2), of(0, 1), of(3)] == ["", "", "too few seeds", "too few seeds", "holds"]
+    assert of(3, 2, 0) == "undecided, holds in 1 of 3"
+
+
+def test_a_claim_is_judged_where_the_paper_makes_it(column):
+    (mmd,) = [claim for claim in CLAIMS if claim.dataset == "mnist" and "MMD" in claim.text]
+    assert mmd.of(column) and not mmd.of(replace(column, settings={**column.settings, "dataset": "fashion"}))
+    (below,) = [claim for claim in CLAIMS if claim.text == "The dual is below JS^G for nearly every α"]
+    fashion = replace(column, settings={**column.settings, "dataset": "fashion"})
+    assert [one.label for one in below.of(column)] == ["α = 0.2", "α = 0.3", "α = 0.6"]
+    assert [one.label for one in below.of(fashion)] == ["α = 0.6"], "the paper's own is above at 0.2 and 0.3"
+
+
 def test_a_claim_may_have_a_bound():
     difference = Estimate({1: 0.4, 2: 0.5, 3: 0.6})
     assert less("", difference).verdict == "does not hold"
@@ -131,4 +151,4 @@ def test_a_claim_may_have_a_bound():
 def test_claims_are_told_apart_and_say_what_is_measured():
     assert len({claim.text for claim in CLAIMS}) == len(CLAIMS) >= 15
     for claim in CLAIMS:
-        assert isinstance(claim, Claim) and claim.source and "less" in claim.measured
+        assert isinstance(claim, Claim) and claim.source and " minus " in claim.measured

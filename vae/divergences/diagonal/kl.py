@@ -37,7 +37,7 @@ def jeffreys_divergence(
     """KL(q||p) + KL(p||q) = sum[2 sinh^2(logvar / 2) + mean^2 (1 + 1/s^2) / 2].
 
     In nats, (..., latent_dim) -> (...): the sum, as Jeffreys has it; some authors halve it.
-    Source: Jeffreys 1946; Deasy et al. 2020, section 2.
+    Source: Jeffreys 1946.
     """
     mean, logvar = standardise(mean, logvar, prior_mean, prior_logvar)
     variance_terms = (2 * torch.sinh(logvar / 2)).square()

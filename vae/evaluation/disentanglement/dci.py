@@ -33,8 +33,8 @@ def dci(mean: Tensor, factors: Tensor) -> dict[str, float]:
     """
     factors = varying(factors).double()
     mean = mean.double()
-    x = (mean - mean.mean(0)) / mean.std(0).clamp(min=COLLAPSED)
-    y = (factors - factors.mean(0)) / factors.std(0)
+    x = (mean - mean.mean(0)) / mean.std(0, correction=0).clamp(min=COLLAPSED)
+    y = (factors - factors.mean(0)) / factors.std(0, correction=0)
     folds = torch.randperm(len(x)).tensor_split(FOLDS)
     covariances = torch.stack([x[fold].T @ x[fold] for fold in folds]) / len(x)
     targets = torch.stack([x[fold].T @ y[fold] for fold in folds]) / len(x)

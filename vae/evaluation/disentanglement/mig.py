@@ -80,8 +80,8 @@ def sample_information(mean: Tensor, logvar: Tensor, factors: Tensor) -> Tensor:
 
     Densities of a dimension are sums of N Gaussians. Each is shared among four, at neighbouring points of the grid and
     of a scale of variances, that have its mean and its variance together; Fourier transforms add them up. That takes
-    time in proportion to N, where comparing each sample with each posterior takes N times as long, and errs by less
-    than 1e-4 nats. Standard deviations below a 16,000th of the grid's extent count as that.
+    time in proportion to N, where comparing each sample with each posterior takes N times as long, and errs by some
+    1e-4 nats. Standard deviations below a 16,000th of the grid's extent count as that.
     """
     return torch.stack([dimension_information(m, lv, factors) for m, lv in zip(mean.T, logvar.T)])
 

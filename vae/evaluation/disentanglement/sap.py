@@ -19,7 +19,8 @@ def separated_attribute_predictability(mean: Tensor, factors: Tensor) -> float:
     """SAP: how much better the best dimension alone tells a factor than the second best, mean over factors, 0 to 1.
 
     Every factor counts as one of classes (Kumar et al. 2018, arXiv:1711.00848, section 3): the score of a dimension is
-    the balanced accuracy of the thresholds that tell the factor's values apart best.
+    the balanced accuracy of the thresholds that tell the factor's values apart best, an interval for each value, in the
+    order of the values' mean places. No dimension scores less than 1 over the number of values, which is chance.
     """
     factors = varying(factors)
     places = torch.arange(1, QUANTILES) * len(mean) // QUANTILES
