@@ -43,6 +43,16 @@ def columns_of(folders: Sequence[str], reference: Path) -> list[RunGroup]:
     return sorted(found, key=lambda column: (dataset_place(column.dataset), column.dataset, column.rec_dist))
 
 
+def compared(folders: Sequence[str], reference: Path) -> list[RunGroup]:
+    """The columns in which losses are compared: those of the paper's likelihood, and others that have JS^G."""
+    return [column for column in columns_of(folders, reference) if is_papers(column) or column.of("GJS")]
+
+
+def is_papers(column: RunGroup) -> bool:
+    """Whether the paper's numbers stand behind a column."""
+    return PAPER_COLUMNS.get(column.dataset) == column.rec_dist
+
+
 # Tables
 
 
@@ -78,7 +88,7 @@ def disentanglement(reference: Path) -> Lines:
 
 def results(reference: Path) -> Lines:
     """Table 1: the squared error of each loss, of JS^G and its dual at the best α, beside the paper's."""
-    columns = columns_of(["table1"], reference)
+    columns = compared(["table1"], reference)
     rows: dict[str, tuple[Callable[[RunGroup], str], Callable[[str], str]]] = {
         name: (
             lambda column, own=model: number(column.values(own)),
@@ -101,8 +111,7 @@ def beside_papers(
     """The cells of a row: what each column has, and behind those of PAPER_COLUMNS what the paper has."""
     cells = []
     for column in columns:
-        is_papers = PAPER_COLUMNS.get(column.dataset) == column.rec_dist
-        cells += [ours(column), *([papers(column.dataset)] if is_papers else [])]
+        cells += [ours(column), *([papers(column.dataset)] if is_papers(column) else [])]
     return cells
 
 
@@ -136,7 +145,7 @@ def paper_best_cell(dataset: str, skewed: Callable[[float], Model]) -> str:
 
 def claims(reference: Path) -> Lines:
     """What has come of each claim of the paper, and then the differences that decide it."""
-    columns = columns_of(FOLDERS, reference)
+    columns = compared(FOLDERS, reference)
     yield from verdicts(CLAIMS, columns)
     for claim in CLAIMS:
         yield from differences(claim, columns)
@@ -144,7 +153,7 @@ def claims(reference: Path) -> Lines:
 
 def verdicts_in_short(reference: Path) -> Lines:
     """What has come of the claims, in three lines."""
-    yield from in_short(CLAIMS, columns_of(FOLDERS, reference))
+    yield from in_short(CLAIMS, compared(FOLDERS, reference))
 
 
 # Pages

@@ -51,6 +51,17 @@ def test_a_column_of_fewer_images_says_how_many(tmp_path):
     assert "| KL | 9.00 (1) | 13.55 |" in BLOCKS["results"](tmp_path)
 
 
+def test_a_column_without_the_papers_numbers_and_without_its_divergence_is_in_the_table_of_all_errors_alone(tmp_path):
+    for name in ("beta", "lambda"):
+        (tmp_path / name).mkdir()
+    write_grid(
+        tmp_path / "table1", lambda config: 9.0, dataset=["mnist"], loss=["KL"], rec_dist=["bernoulli", "gaussian"]
+    )
+    shown = {name: [line for line in BLOCKS[name](tmp_path) if "`gaussian`" in line] for name in ("errors", "results")}
+    assert shown["errors"] and not shown["results"]
+    assert not any("`gaussian`" in line for name in ("claims", "verdicts") for line in BLOCKS[name](tmp_path))
+
+
 def test_the_table_has_every_loss_beside_the_papers(reference):
     rows = lines_of(reference, "results")
     assert rows["KL"] == ["10.50 ± 6.35 (2)", "8.46", "10.00 (1)", "11.98"]
