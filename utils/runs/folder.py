@@ -26,6 +26,7 @@ EXPORTS = {  # what other programs are to read: the file, or the folder, of each
     "reconstructions": {"npz": "export-reconstructions.npz", "png": "export-reconstructions"},
     "onnx": {"onnx": "export-decoder.onnx"},
 }
+EXPORTED_FOLDERS = ("images", "reconstructions")  # in the folder of an export that has pictures of both
 ANIMATION, FRAME = "training.gif", "frame-{:06}.png"  # with --gif: what it is made of, by epoch, stays for --resume
 FRAMES = "frame-[0-9][0-9][0-9][0-9][0-9][0-9].png"
 ELSEWHERE = "evaluation-on-*.json"  # evaluations on other data than the run's
@@ -237,9 +238,15 @@ class ResultsFolder:
             return written
 
     def replace_folder(self, name: str, fill: Callable[[Path], Any]) -> Any:
-        """Make a folder of pictures as `replacing` has it; give what `fill` does."""
+        """Make the folder of an export as `replacing` has it; give what `fill` does.
+
+        Raises ResultsError too where another such folder stands that holds more than an export.
+        """
         if not self.writes:
             return None
+        place = self / name
+        if place.is_dir() and holds_others(place):
+            raise ResultsError(f"{place} holds other files than an export: move them away, then {self.again}")
         with self.replacing(name) as partial:
             partial.mkdir()
             return fill(partial)
@@ -295,15 +302,26 @@ def check_experiment_name(name: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder of numbered pictures, if there is one; a folder in which something else lies stays."""
+    """Remove a file, or the folder of an export, if there is one; what else lies in that stays, and the folder then."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    for inside in path.iterdir():
-        if re.fullmatch(r"\d{6,}\.png", inside.name) or inside.is_dir():
-            remove(inside)
+    for inside in filter(is_exported, path.iterdir()):
+        remove(inside)
     with suppress(OSError):  # it is not empty
         path.rmdir()
+
+
+def holds_others(folder: Path) -> bool:
+    """Whether there is anything in the folder of an export that is of none."""
+    return any(not is_exported(path) or (path.is_dir() and holds_others(path)) for path in folder.iterdir())
+
+
+def is_exported(path: Path) -> bool:
+    """Whether what lies in the folder of an export is of an export: a numbered picture, or a folder of these."""
+    if path.is_symlink():
+        return False
+    return path.name in EXPORTED_FOLDERS if path.is_dir() else bool(re.fullmatch(r"\d{6,}\.png", path.name))
 
 
 def partial_name(name: str) -> str:

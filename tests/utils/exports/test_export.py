@@ -1,7 +1,9 @@
 """What other programs read of a run."""
 
 import csv
+import errno
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from small_runs import config
 from utils.datasets import load_dataset
 from utils.exports.export import export
 from utils.machine.environment import MachineError
-from utils.runs.folder import EXPORTS, ResultsError
+from utils.runs.folder import EXPORTS, ResultsError, ResultsFolder
 from utils.runs.run import run
 from vae.inputs import to_network
 
@@ -133,6 +135,42 @@ def test_a_run_that_begins_anew_takes_them_away_and_nothing_else(trained, runtim
     run(OF_IMAGES, runtime, overwrite=True)
     (left,) = trained.glob("export-*")
     assert [path.name for path in left.iterdir()] == ["mine.png"]
+
+
+def files_in(folder):
+    """The content of each file below a folder, links not followed."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("mine", ["notes.txt", "best/000007.png", "images/000007.jpg", "link", "images/000009.png"])
+def test_what_else_lies_in_the_folder_of_an_export_is_neither_replaced_nor_taken_away(mine, trained, runtime):
+    place = exported("samples", runtime, "png", samples=2)
+    (place / mine).parent.mkdir(exist_ok=True)
+    elsewhere = trained / "elsewhere" / "000000.png"
+    elsewhere.parent.mkdir()
+    elsewhere.touch()
+    if mine in ("link", "images/000009.png"):
+        (place / mine).symlink_to(elsewhere.parent if mine == "link" else elsewhere)
+    else:
+        (place / mine).write_text("mine")
+    before = files_in(trained)
+    with pytest.raises(ResultsError) as caught:
+        exported("samples", runtime, "png", samples=2, overwrite=True)
+    said = "holds other files than an export: move them away, then the same command writes it"
+    assert str(caught.value) == f"{place} {said}"
+    assert files_in(trained) == before
+    ResultsFolder(trained).clear()
+    assert (place / mine).exists() and not (place / "000000.png").exists()
+    assert elsewhere.exists()
+
+
+def test_what_cannot_be_written_is_written_by_the_same_command(trained, runtime, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResultsError, match="put that right, then the same command writes it$"):
+        export("exp", "samples", {}, runtime, samples=2)
 
 
 @pytest.mark.parametrize(
