@@ -56,7 +56,7 @@ def write_explorer(
     there is no such experiment, or the page does not know the decoder of a model; DatasetError if the test images are
     not there, or are others than those of the run.
     """
-    folder = experiment_folder(results_dir, experiment)
+    folder = experiment_folder(results_dir, experiment, again="the same command writes it")
     places = [results_dir / name if (results_dir / name).exists() else Path(name) for name in compared]
     runs = [run for place in places or [folder.path] for run in experiment_runs(place)]
     groups = configurations(runs)

@@ -1,5 +1,6 @@
 """`--export`: of a run that has ended, what other programs are to read, written into its folder."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ def export(
     name = file_of(kind, form)
     if kind == "onnx":
         check_onnx()
-    with opened(experiment, flags, (), runtime) as run:
+    with opened(experiment, flags, (), replace(runtime, again="the same command writes it")) as run:
         folder, config, model = run.folder, run.config, run.model
         if (folder / name).exists() and not overwrite:
             raise ResultsError(f"{folder / name} exists: --overwrite replaces it")
@@ -46,8 +47,8 @@ def export(
             if source.of_images and len(run.record["data"]["image_shape"]) == 1:
                 raise OptionError(f"--export {kind} is of images: {config.dataset} has vectors, export latents")
             splits = run.load_splits(runtime) if source.of_data else {}
-            replace = folder.replace_folder if form == "png" else folder.replace
-            said = replace(
+            write = folder.replace_folder if form == "png" else folder.replace
+            said = write(
                 name, partial(FORMATS[form], parts=source.parts(model, config, splits, samples or EXPORTED_SAMPLES))
             )
     print(f"{folder.path / name}: {said}")

@@ -1,6 +1,8 @@
 """The page decodes as PyTorch does, and does what it is asked for."""
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -195,6 +197,17 @@ def test_images_of_ones_own_are_found_where_they_were_trained_on_or_below_the_da
         with pytest.raises(SystemExit) as exit:
             command_line.main(["exp", "--explore", *where, "--data-dir", str(tmp_path / other)])
         assert exit.value.code == 2 and said in capsys.readouterr().err and not page.exists()
+
+
+def test_a_page_that_cannot_be_written_is_written_by_the_same_command(folder, capsys, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SystemExit) as exit:
+        command_line.main(["pair", "--explore", "--results-dir", str(folder.parent)])
+    assert exit.value.code == 2
+    assert capsys.readouterr().err.endswith("put that right, then the same command writes it\n")
 
 
 def test_one_model_differs_from_no_other(folder):
