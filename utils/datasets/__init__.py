@@ -20,6 +20,7 @@ from utils.datasets.registry import (
     path_kind,
     portable_name,
 )
+from utils.datasets.sources.dsprites_renderer import render as render_dsprites
 
 __all__ = [
     "Dataset",
@@ -33,6 +34,7 @@ __all__ = [
     "load_dataset",
     "path_kind",
     "portable_name",
+    "render_dsprites",
 ]
 
 for _module in pkgutil.iter_modules(sources.__path__):

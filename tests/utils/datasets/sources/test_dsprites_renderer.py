@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from utils.datasets import render_dsprites
 from utils.datasets.sources import dsprites_renderer as renderer
 from utils.datasets.sources.dsprites import IMAGES, classes_of
 from utils.datasets.sources.dsprites_renderer import render
@@ -16,7 +17,7 @@ any_classes = st.tuples(*(st.integers(0, size - 1) for size in renderer.FACTOR_S
 
 def test_official_images_are_drawn_pixel_for_pixel(data_dir):
     official = np.load(data_dir / "dsprites" / "official_frames.npz")
-    images = render(official["classes"])
+    images = render_dsprites(official["classes"])
     assert len(images) == 129
     assert np.array_equal(images, official["images"])
 
