@@ -15,7 +15,7 @@ from utils.datasets.sources.mnist import SOURCES
 from utils.figures.one_run import draw_run
 from utils.flags import build_parser
 from utils.runs.config import RunConfig
-from utils.runs.folder import CLASSES, CONFIG, EVALUATION, EVENTS, EXPLORE, FILES, FITTED_SAMPLES, INTERPOLATIONS
+from utils.runs.folder import CLASSES, CONFIG, EVALUATION, EVENTS, FILES, FITTED_SAMPLES, INTERPOLATIONS, PAGES
 from vae.losses import LOSSES
 
 MAIN = Path(command_line.__file__)
@@ -70,7 +70,7 @@ def test_the_everyday_command_on_real_mnist(capsys, tmp_path, data_dir):
     evidence = json.loads((tmp_path / "exp" / EVALUATION).read_text())["test"]["evidence"]
     assert evidence["mean"] < 0
     assert 1 <= evidence["effective_sample_size"] <= evidence["importance_samples"] == 20
-    absent = {"checkpoint-previous.pt", EVENTS, EXPLORE, FITTED_SAMPLES, CLASSES, INTERPOLATIONS}
+    absent = {"checkpoint-previous.pt", EVENTS, *PAGES, FITTED_SAMPLES, CLASSES, INTERPOLATIONS}
     assert sorted(path.name for path in (tmp_path / "exp").iterdir()) == sorted(set(FILES) - absent)
     assert json.loads((tmp_path / "exp" / CONFIG).read_text())["data"]["image_shape"] == [1, 32, 32]
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from utils.flags import build_parser
 from utils.grids.grid import configurations
 from utils.report.findings import read_findings
-from utils.report.report import CSV, write_report
+from utils.report.report import write_report
 from utils.runs.config import RunConfig
-from utils.runs.folder import CONFIG, EVALUATION
+from utils.runs.folder import CONFIG, CSV, EVALUATION
 
 PARSER = build_parser()
 SHA256 = {"train": "0" * 64, "test": "1" * 64}

@@ -20,9 +20,8 @@ from utils.report.page import page
 from utils.report.tables import BASELINE, EVIDENCE, SPLITS, Cell, Replicates, Row, Table, families
 from utils.results.labels import symbol_of
 from utils.results.paper_numbers import REMARKS
-from utils.runs.folder import experiment_folder
+from utils.runs.folder import CSV, REPORT, TABLE, experiment_folder
 
-PAGE, TABLE, CSV = "report.html", "table.md", "table.csv"
 CSV_COLUMNS = (
     *("rec_dist", "dataset", "label", "chosen_on", "loss", "alpha", "epochs", "train_images", "test_images", "seeds"),
     *("test_mean", "test_half_width", "test_values", "train_mean", "train_half_width", "train_values"),
@@ -42,12 +41,12 @@ def write_report(experiment: str, results_dir: Path) -> None:
     findings = read_findings(folder.path)
     folder.check_place()
     pictures = {name: png(figure) for name, figure in swept_figures(findings).items()}
-    texts = {TABLE: markdown(findings), CSV: comma_separated(findings), PAGE: page(findings, pictures)}
+    texts = {TABLE: markdown(findings), CSV: comma_separated(findings), REPORT: page(findings, pictures)}
     for name, content in {**pictures, **{name: text.encode(errors="replace") for name, text in texts.items()}}.items():
         folder.replace(name, lambda file, content=content: file.write(content))
     ended = len(findings.runs) - len(findings.unfinished)
     others = ", ".join([TABLE, CSV, *pictures])
-    print(f"report of {ended} of {len(findings.runs)} runs in {folder / PAGE}, beside it {others}")
+    print(f"report of {ended} of {len(findings.runs)} runs in {folder / REPORT}, beside it {others}")
 
 
 # Figures

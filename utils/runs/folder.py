@@ -19,6 +19,7 @@ CLASSES, INTERPOLATIONS = "classes.png", "interpolations.png"  # of models with 
 FITTED_SAMPLES = "samples-gmm.png"  # with --sampler gmm
 LATENT, MARGINALS, CURVES = "latent.png", "marginals.png", "curves.png"
 EXPLORE = "explore.html"  # the page that decodes in the browser
+REPORT, TABLE, CSV = "report.html", "table.md", "table.csv"  # with --report
 EXPORTED_SAMPLES = 10_000  # with --export samples, where nothing is said
 EXPORTS = {  # what other programs are to read: the file, or the folder, of each kind by its format, the usual one first
     "latents": {"npz": "export-latents.npz", "csv": "export-latents.csv"},
@@ -32,8 +33,9 @@ FRAMES = "frame-[0-9][0-9][0-9][0-9][0-9][0-9].png"
 ELSEWHERE = "evaluation-on-*.json"  # evaluations on other data than the run's
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 # No run has all of these.
+PAGES = (EXPLORE, REPORT, TABLE, CSV)
 PICTURES = (RECONSTRUCTIONS, SAMPLES, FITTED_SAMPLES, TRAVERSALS, CLASSES, INTERPOLATIONS, LATENT, MARGINALS, CURVES)
-FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, EXPLORE, *PICTURES)
+FILES = (CONFIG, METRICS, EVALUATION, MODEL, CHECKPOINT, PREVIOUS_CHECKPOINT, EVENTS, *PICTURES, *PAGES)
 DIAGNOSIS = "diagnosis"  # the part of evaluation.json on what is wrong
 BOOKKEEPING = ("epoch", "step", "split", "seconds", "images_per_second")  # in a line of metrics.jsonl, not terms
 

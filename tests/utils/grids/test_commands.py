@@ -9,8 +9,8 @@ from utils.grids.commands import find_grid, run_command
 from utils.grids.grid import configurations
 from utils.grids.presets import PRESETS
 from utils.report.findings import CellKey, read_findings
-from utils.report.report import PAGE, TABLE
 from utils.runs.config import RunConfig
+from utils.runs.folder import REPORT, TABLE
 from utils.runs.runtime import Runtime, resume_command
 from written_runs import PARSER, made_by, report, table, write_grid, write_run
 
@@ -45,7 +45,7 @@ def test_the_papers_table_has_columns_without_data_with_their_commands(results):
     assert {line["test_mean"] for line in blank} == {""}
     commands = {place.label: findings.commands[place] for place in findings.missing if place.dataset == "chairs"}
     assert {line["label"]: line["command"] for line in blank} == commands
-    page = (results / "exp" / PAGE).read_text()
+    page = (results / "exp" / REPORT).read_text()
     assert 'id="missing-' not in page, "of data sets without runs the page has one command each"
     assert all(escape(command, quote=False) in page for command in findings.column_commands.values())
     assert (
@@ -110,7 +110,7 @@ def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(result
     assert resume_command(Path("results/exp"), elsewhere) == (
         "python main.py exp --resume --data-dir 'my data' --device cpu"
     )
-    text, page = ((results / "exp" / name).read_text() for name in (TABLE, PAGE))
+    text, page = ((results / "exp" / name).read_text() for name in (TABLE, REPORT))
     assert "| AE | not ended | not ended |" in text
     assert f"    {command}\n" in text
     assert f"<code>{command}</code>" in page

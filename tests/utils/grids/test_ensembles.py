@@ -22,9 +22,9 @@ from utils.runs.folder import (
     CONFIG,
     EVALUATION,
     EVENTS,
-    EXPLORE,
     FILES,
     MODEL,
+    PAGES,
     PICTURES,
     ResultsError,
     ResultsFolder,
@@ -123,7 +123,7 @@ def test_the_folders_are_those_of_runs_alone(runtime, trained, capsys):
         run(config, runtime)
         folder = runtime.results_dir / "exp" / config.experiment
         check_same(folder, runtime.results_dir / config.experiment)
-        assert {path.name for path in folder.iterdir()} == set(FILES) - {EVENTS, EXPLORE, *PICTURES}
+        assert {path.name for path in folder.iterdir()} == set(FILES) - {EVENTS, *PAGES, *PICTURES}
     vae.load(runtime.results_dir / "exp" / "loss-tGJS_seed-1")
     sweep("exp", configs, runtime, ensemble=True)
     assert "[1/6] loss-KL_seed-0: ended before, skipped\n" in capsys.readouterr().out

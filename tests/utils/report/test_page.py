@@ -11,9 +11,9 @@ import pytest
 import main as command_line
 from utils.figures.images import image_grid
 from utils.figures.style import SQUARED_ERROR, look_of
-from utils.report.report import PAGE, TABLE, swept_figures
+from utils.report.report import swept_figures
 from utils.runs.config import RunConfig
-from utils.runs.folder import CONFIG, EVALUATION, RECONSTRUCTIONS, ResultsError
+from utils.runs.folder import CONFIG, EVALUATION, RECONSTRUCTIONS, REPORT, TABLE, ResultsError
 from written_runs import report, write_grid, write_run
 
 
@@ -44,7 +44,7 @@ def test_the_page_shows_names_as_they_are_and_fetches_nothing(results):
     picture = image_grid(np.zeros((2, 3, 1, 32, 32)), title="digits")
     picture.savefig(results / "a<i>" / "<b>run" / RECONSTRUCTIONS, format="png")
     report(results, "a<i>")
-    text = (results / "a<i>" / PAGE).read_text()
+    text = (results / "a<i>" / REPORT).read_text()
     page = Page(text)
     assert page.open == []
     assert "<script>alert" not in text and "<b>" not in text and "<i>" not in text
@@ -79,7 +79,7 @@ def test_the_page_has_the_pictures_of_each_run(results):
         for run in ("loss-KL", "loss-rKL"):
             figure.savefig(results / "exp" / run / f"{name}.png", format="png")
     report(results)
-    alternatives = [a["alt"] for tag, a in Page((results / "exp" / PAGE).read_text()).elements if tag == "img"]
+    alternatives = [a["alt"] for tag, a in Page((results / "exp" / REPORT).read_text()).elements if tag == "img"]
     expected = [
         f"{name}.png of loss-{loss}"
         for loss in ("KL", "rKL")
@@ -95,7 +95,7 @@ def test_the_page_has_every_number_of_an_evaluation(results):
     evaluation["test"]["evidence"] = {"mean": -123.456789, "interval": [-124.0, -122.5], "images": 10}
     (results / "exp" / EVALUATION).write_text(json.dumps(evaluation))
     report(results)
-    texts = Page((results / "exp" / PAGE).read_text()).texts
+    texts = Page((results / "exp" / REPORT).read_text()).texts
     for name, value in {
         "evidence mean": "-123.46",
         "evidence interval": "-124, -122.5",
@@ -198,7 +198,7 @@ def test_a_damaged_file_is_one_line_and_nothing_is_written(file, content, messag
     out, err = capsys.readouterr()
     assert (exit.value.code, out, err.count("\n")) == (2, "", 1)
     assert message in err
-    assert not (results / "exp" / PAGE).exists()
+    assert not (results / "exp" / REPORT).exists()
 
 
 def test_no_such_experiment(results):
@@ -219,10 +219,10 @@ def test_runs_are_made_and_then_reported(results, capsys):
         "report of 2 of 2 runs in results/exp/report.html, beside it table.md, table.csv, alpha_"
         in capsys.readouterr().out
     )
-    first = (results / "exp" / PAGE).read_bytes()
+    first = (results / "exp" / REPORT).read_bytes()
     assert first.count(b"<img") == 1 + 2 * 6
     command_line.main(["exp", "--report"])
-    assert (results / "exp" / PAGE).read_bytes() == first
+    assert (results / "exp" / REPORT).read_bytes() == first
 
 
 def not_a_picture(place):
@@ -250,4 +250,4 @@ def test_what_only_has_the_name_of_a_picture_is_left_out_of_the_page(spoil, reas
     spoil(place)
     report(results)
     assert f"note: {place.relative_to(results.parent)} is left out of the page: {reason}" in capsys.readouterr().out
-    assert "<img" not in (results / "exp" / PAGE).read_text()
+    assert "<img" not in (results / "exp" / REPORT).read_text()

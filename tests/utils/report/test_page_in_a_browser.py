@@ -5,8 +5,7 @@ import pytest
 
 from browser import opened
 from utils.figures.images import image_grid
-from utils.report.report import PAGE
-from utils.runs.folder import RECONSTRUCTIONS
+from utils.runs.folder import RECONSTRUCTIONS, REPORT
 from written_runs import report, write_grid
 
 pytestmark = pytest.mark.slow
@@ -23,7 +22,7 @@ def page(results):
     for folder in (results / "exp").iterdir():
         figure.savefig(folder / RECONSTRUCTIONS, format="png")
     report(results)
-    return results / "exp" / PAGE
+    return results / "exp" / REPORT
 
 
 def shown(browser):

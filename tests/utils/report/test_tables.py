@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from utils.report.report import TABLE
 from utils.report.tables import Cell, Row
 from utils.results.groups import Estimate
 from utils.results.paper_numbers import published
 from utils.runs.config import RunConfig
+from utils.runs.folder import TABLE
 from written_runs import report, table, write_grid, write_run
 
 

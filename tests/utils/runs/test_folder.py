@@ -7,7 +7,16 @@ import torch
 
 from mistakes import Bomb
 from utils.runs import folder as results
-from utils.runs.folder import CHECKPOINT, CONFIG, METRICS, MODEL, PREVIOUS_CHECKPOINT, ResultsError, ResultsFolder
+from utils.runs.folder import (
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    MODEL,
+    PAGES,
+    PREVIOUS_CHECKPOINT,
+    ResultsError,
+    ResultsFolder,
+)
 from vae.saved import load_tensors
 
 
@@ -186,7 +195,8 @@ def test_a_link_in_the_folder_leads_nowhere(folder, tmp_path):
 
 def test_clearing_keeps_what_is_the_users(folder):
     folder.write_json(CONFIG, {})
-    (folder / "notes.txt").write_text("mine")
+    for name in (*PAGES, "notes.txt"):
+        (folder / name).write_text("of the old run, or mine")
     folder.clear()
     assert os.listdir(folder.path) == ["notes.txt"]
 

@@ -22,12 +22,12 @@ from utils.runs.folder import (
     CONFIG,
     EVALUATION,
     EVENTS,
-    EXPLORE,
     FILES,
     FITTED_SAMPLES,
     INTERPOLATIONS,
     METRICS,
     MODEL,
+    PAGES,
     RECONSTRUCTIONS,
     TRAVERSALS,
     ResultsError,
@@ -44,7 +44,7 @@ def test_a_run_with_classes_leaves_pictures_and_measures_of_them(drawing):
     small = config(dataset="digits", evaluate_every=1, **flags)
     evaluation = run(small, drawing)
     folder = drawing.results_dir / "exp"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {EVENTS, EXPLORE, FITTED_SAMPLES})
+    assert sorted(path.name for path in folder.iterdir()) == sorted(set(FILES) - {EVENTS, *PAGES, FITTED_SAMPLES})
     measures = {"clustering_accuracy", "normalised_mutual_information", "class_marginal_entropy", "used_classes"}
     for values in (evaluation["train"], evaluation["test"], metrics_of(drawing.results_dir / "exp")[-1]):
         assert measures <= values.keys()
@@ -58,7 +58,7 @@ def test_a_run_leaves_a_complete_folder(drawing):
     evaluation = run(config(dataset="dsprites", loss="dGJS", GJS_A=0.3, evaluate_every=2), drawing)
     folder = drawing.results_dir / "exp"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        set(FILES) - {CLASSES, INTERPOLATIONS, EVENTS, EXPLORE, FITTED_SAMPLES}
+        set(FILES) - {CLASSES, INTERPOLATIONS, EVENTS, *PAGES, FITTED_SAMPLES}
     )
     assert all(path.stat().st_size for path in folder.iterdir())
 
@@ -100,7 +100,7 @@ def test_a_run_of_vectors_leaves_its_own_pictures_and_names_no_others(drawing, c
     made = RunConfig.from_flags("exp", flags)
     run(made, drawing)
     assert (made.latent_dim, made.rec_dist) == (1, "normal-diagonal")
-    absent = {"checkpoint-previous.pt", EVENTS, EXPLORE, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
+    absent = {"checkpoint-previous.pt", EVENTS, *PAGES, RECONSTRUCTIONS, TRAVERSALS, CLASSES, INTERPOLATIONS}
     absent |= {FITTED_SAMPLES}
     assert files_of(drawing).keys() == set(FILES) - absent
     assert capsys.readouterr().out.endswith("pictures among them: samples.png, latent.png, marginals.png, curves.png\n")
