@@ -245,12 +245,18 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
 def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     """The flags that make a run as the one whose config.json that is, with flags given besides in place of its own.
 
-    What belongs to another loss, or network, than is given is left out. Raises ResultsError, in one line.
+    The options of its loss, or of its network, are left out where only others are given. Raises ResultsError, and
+    OptionError for a name that there is not, in one line.
     """
     if path.name != CONFIG or not path.is_file():
         raise ResultsError(f"--config {path}: expected the {CONFIG} of a run, such as results/NAME/{CONFIG}")
     saved, _ = read_config(ResultsFolder(path.parent))
-    left_out = {name for part in COMPOSED if part in given for name in getattr(saved, f"{part}_options")}
+    left_out = set()
+    for part, registry in COMPOSED.items():
+        names = given.get(part, [])
+        names = names if isinstance(names, list) else [names]
+        if names and getattr(saved, part) not in map(registry.name_of, names):
+            left_out |= getattr(saved, f"{part}_options").keys()
     if LOSSES[saved.loss].fixed_latent_dim(saved.loss_options) is not None:
         left_out.add("latent_dim")
     return {name: value for name, value in saved.flags().items() if name not in left_out} | given

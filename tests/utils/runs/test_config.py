@@ -136,6 +136,10 @@ def test_a_run_begins_with_the_settings_of_another(runtime):
     assert (other.network, other.lr, other.train_size) == ("mlp", made.lr, made.train_size)
     several = configurations(settings_from(file, {"loss": ["KL", "dGJS"], "GJS_A": [0.1, 0.2]}))
     assert [one.experiment for one in several] == ["loss-KL", "loss-dGJS_GJS-A-0.1", "loss-dGJS_GJS-A-0.2"]
+    assert RunConfig.from_flags("old", settings_from(file, {"loss": "GJS", "network": "mlp"})) == made
+    again, dual = configurations(settings_from(file, {"loss": ["GJS", "dGJS"]}))
+    assert again == replace(made, experiment="loss-GJS")
+    assert dual.loss_options["GJS_A"] == 0.3
 
 
 def test_a_loss_that_settles_the_latent_dim_leaves_it_to_another(runtime):
