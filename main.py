@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -77,7 +77,8 @@ def main(arguments: list[str] | None = None, *, draw: Drawing | None = draw_run)
         try:
             carry_out(command)
         except SweepFailed:
-            write_pages(command)  # of the others
+            with suppress(DatasetError, ResultsError):  # where none has ended there is no page
+                write_pages(command)  # of the others
             raise
         write_pages(command)
 
