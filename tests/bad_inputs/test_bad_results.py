@@ -22,6 +22,7 @@ from vae.saved import origin_of, to_bytes
 pytestmark = pytest.mark.slow
 
 EXP = Path("results/exp")
+EVIDENCE = b'"evidence": {"mean": 1, "interval": [1]}, '
 
 
 def write(name, content):
@@ -248,6 +249,8 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ("metrics of a text", replace_number(METRICS, "loss", '"1"'), "exp --resume -e 3", "(loss is '1', expected a num"),
     ("metrics of a huge number", replace_number(METRICS, "loss", HUGE), "exp --resume -e 3", "line 1 of results/exp/"),
     ("metrics not a number", replace_number(METRICS, "loss", "NaN"), "exp --resume -e 3", "line 1 of results/exp/met"),
+    ("metrics of null", replace_number(METRICS, "divergence", "null"), "exp --resume -e 3", "(divergence is None, exp"),
+    ("metrics of no loss", change(METRICS, (b'"loss"', b'"lost"')), "exp --resume -e 3", "(loss is missing): mend it,"),
     ("metrics at half a step", replace_number(METRICS, "step", "0.5"), "exp --resume -e 3", "(step is 0.5, expected"),
     ("metrics of no split", change(METRICS, (b'"split"', b'"part"')), "exp --resume -e 3", "(split is missing): mend"),
     ("metrics deep", replace_number(METRICS, "loss", DEEP), "exp --resume -e 3", "line 1 of results/exp/metrics.json"),
@@ -261,6 +264,14 @@ RESULTS = [  # name, what is done to the folder, command, what the line says
     ("evaluation of huge", replace_number(EVALUATION, "loss", HUGE), "exp --report", "(train.loss is 100000000000000"),
     ("evaluation beyond numbers", replace_number(EVALUATION, "loss", "1e999"), "exp --report", "evaluation.json is d"),
     ("evaluation deep", replace_number(EVALUATION, "loss", DEEP), "exp --report", "evaluation.json is damaged (train"),
+    ("evaluation of null", replace_number(EVALUATION, "elbo", "null"), "exp --resume", "(train.elbo is None, expected"),
+    ("evaluation of an object", replace_number(EVALUATION, "elbo", '{"mean": 1}'), "exp --resume", "elbo is an object"),
+    (
+        "evaluation of an end",
+        change(EVALUATION, (b'"loss"', EVIDENCE + b'"loss"')),
+        "exp --report",
+        "interval is a list of 1, e",
+    ),
     ("evaluation a list", write(EVALUATION, b"[1]"), "exp --report", "evaluation.json is damaged (it holds a list in"),
     ("evaluation of train", write(EVALUATION, b'{"train": {"squared_error": 1}}'), "exp --report", "(test is missing"),
     ("evaluation of nothing", write(EVALUATION, b'{"train": {}, "test": {}}'), "exp --report", "(train.squared_error"),

@@ -1,8 +1,9 @@
-"""Forms of what JSON can hold: a file is compared with its own as a whole when it is read.
+"""What a file of JSON has to look like: when it is read, it is compared with its form as a whole.
 
 A form is a type (float stands for any number that a float can hold); a tuple of forms, of which one has to fit; a list
-of one form, for a list of such things; or a dictionary with the form of each name. There, a name with "?" at its end
-may be missing, and `...` stands for all names that are not told; without it there must not be any.
+of one form, for a list of such things, or of several, for just these; or a dictionary with the form of each name.
+There, a name with "?" at its end may be missing, and `...` stands for all names that are not told; without it there
+must not be any.
 """
 
 import sys
@@ -16,8 +17,11 @@ def check_form(value: Any, form: Any, name: str = "it") -> None:
     if isinstance(form, dict) and isinstance(value, dict):
         check_names(value, form, "" if name == "it" else f"{name}.")
     elif isinstance(form, list) and isinstance(value, list):
-        for number, item in enumerate(value, start=1):
-            check_form(item, form[0], f"{name}[{number}]")
+        forms = form if len(form) > 1 else form * len(value)
+        if len(value) != len(forms):
+            raise ValueError(f"{name} is a list of {len(value)}, expected one of {len(forms)}")
+        for number, (item, one) in enumerate(zip(value, forms), start=1):
+            check_form(item, one, f"{name}[{number}]")
     elif isinstance(form, tuple):
         check_form(value, next((one for one in form if is_of_kind(value, one)), form[0]), name)
     elif not is_of_kind(value, form) or isinstance(value, dict | list):

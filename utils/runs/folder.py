@@ -58,10 +58,14 @@ CONFIG_FORM = {
     **{"resumed_with?": ([{**ENVIRONMENT, ...: LEAVES}], {**ENVIRONMENT, ...: LEAVES})},  # a single one in older files
     **{"loss": str, "loss_options": {...: LEAF}, ...: LEAVES},
 }
-METRICS_FORM = {"epoch": int, "step?": int, "split": str, ...: (float, None)}  # a line
-QUANTITIES = {...: (float, bool, None, [float], {...: LEAVES})}
-SPLIT = {"squared_error": float, **QUANTITIES}
-EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": {...: {"says": str, ...: LEAF}}, ...: QUANTITIES}
+METRICS_FORM = {"epoch": int, "step?": int, "split": str, "loss": float, ...: float}  # a line
+EVIDENCE = {
+    **{"mean": float, "interval?": [float, float], "images?": int, "binarised?": bool},
+    **{"effective_sample_size?": float, "importance_samples?": int, ...: (float, [float])},
+}
+SPLIT = {"squared_error": float, "evidence?": EVIDENCE, ...: float}
+SYMPTOMS = {...: {"says": str, ...: LEAF}}
+EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": SYMPTOMS, ...: {...: (float, [float])}}
 FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
 
 

@@ -41,20 +41,20 @@ def test_a_failed_write_leaves_what_stood_there(folder):
 
 
 def test_of_lines_that_a_full_disk_cuts_off_none_is_left(folder, monkeypatch):
-    folder.append_metrics({"epoch": 1, "split": "train"})
+    folder.append_metrics({"epoch": 1, "split": "train", "loss": 1.0})
 
     def full(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResultsError, match=r"cannot write .*metrics.jsonl \(No space left on device\)"):
-        folder.append_metrics({"epoch": 2, "split": "train"}, {"epoch": 2, "split": "test"})
-    assert (folder / METRICS).read_text() == '{"epoch": 1, "split": "train"}\n'
+        folder.append_metrics({"epoch": 2, "split": "train", "loss": 1.0}, {"epoch": 2, "split": "test"})
+    assert (folder / METRICS).read_text() == '{"epoch": 1, "split": "train", "loss": 1.0}\n'
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EIO])
 def test_what_cannot_be_written_is_named_with_the_reason(folder, monkeypatch, code):
-    folder.append_metrics({"epoch": 1, "split": "train"})
+    folder.append_metrics({"epoch": 1, "split": "train", "loss": 1.0})
     folder.save_checkpoint({"epoch": 1})
     before = {path: path.read_bytes() for path in folder.path.iterdir()}
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_written_is_named_with_the_reason(folder, monkeypatch, co
 
     monkeypatch.setattr(results, "open", refuse, raising=False)
     for name, write in (
-        (METRICS, lambda: folder.append_metrics({"epoch": 2, "split": "train"})),
+        (METRICS, lambda: folder.append_metrics({"epoch": 2, "split": "train", "loss": 1.0})),
         (CHECKPOINT, lambda: folder.save_checkpoint({"epoch": 2})),
         (CONFIG, lambda: folder.write_json(CONFIG, {})),
     ):
@@ -87,7 +87,7 @@ def test_numbers_that_json_does_not_have_are_refused(folder):
 
 def test_metrics_forget_a_line_cut_short_and_lines_after_the_checkpoint(folder):
     for epoch in (1, 2, 3):
-        folder.append_metrics({"epoch": epoch, "split": "train"})
+        folder.append_metrics({"epoch": epoch, "split": "train", "loss": 1.0})
     with open(folder / METRICS, "a") as file:
         file.write('{"epoch": 4, "sp')
     assert [record["epoch"] for record in folder.read_metrics()] == [1, 2, 3]
@@ -96,16 +96,17 @@ def test_metrics_forget_a_line_cut_short_and_lines_after_the_checkpoint(folder):
 
 
 def test_a_damaged_line_among_the_metrics_is_named(folder):
-    (folder / METRICS).write_bytes(b'{"epoch": 1, "split": "train"}\n\0\0\n{"epoch": 3}\n')
+    (folder / METRICS).write_bytes(b'{"epoch": 1, "split": "train", "loss": 1.0}\n\0\0\n{"epoch": 3}\n')
     with pytest.raises(ResultsError, match="line 2 of .*metrics.jsonl is damaged"):
         folder.read_metrics()
 
 
 @pytest.mark.parametrize(
-    "line", [b"5", b"[]", b'{"split": "train"}', b'{"epoch": "1", "split": "train"}', b"[" * 10**5]
+    "line",
+    [b"5", b"[]", b'{"split": "train", "loss": 1.0}', b'{"epoch": "1", "split": "train", "loss": 1.0}', b"[" * 10**5],
 )
 def test_a_line_of_metrics_that_is_none_is_named(folder, line):
-    (folder / METRICS).write_bytes(line + b'\n{"epoch": 1, "split": "train"}\n')
+    (folder / METRICS).write_bytes(line + b'\n{"epoch": 1, "split": "train", "loss": 1.0}\n')
     with pytest.raises(ResultsError, match="line 1 of .*metrics.jsonl is damaged"):
         folder.read_metrics()
 
@@ -113,7 +114,7 @@ def test_a_line_of_metrics_that_is_none_is_named(folder, line):
 @pytest.mark.parametrize("epochs", [[], [1, 3], [1, 2, 2, 3], [2, 1, 3]])
 def test_lines_of_metrics_that_the_checkpoint_knows_of_are_missed(folder, epochs):
     for epoch in epochs:
-        folder.append_metrics({"epoch": epoch, "split": "train"})
+        folder.append_metrics({"epoch": epoch, "split": "train", "loss": 1.0})
     with pytest.raises(ResultsError, match="does not have a train line for each of the checkpoint's epochs 1 to 3"):
         folder.drop_metrics_after(3)
 
