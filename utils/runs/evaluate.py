@@ -36,14 +36,14 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
         folder = run.folder
         with together():
             splits = run.load_splits(runtime)
-        evaluation = evaluate(run.model, run.loss, run.config, splits, runtime, training_losses(folder))
-        with contextlib.suppress(ResultsError, TypeError):  # a damaged evaluation.json is made anew
+        evaluation = evaluate(run.model, run.loss, run.config, splits, runtime, losses_if_whole(folder))
+        with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
             before = folder.read_json(EVALUATION)
             before.pop(DIAGNOSIS, None)
             evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
         folder.write_json(EVALUATION, evaluation)
         if run.config.sampler and runtime.draw:  # the run has drawn the others itself
-            figures = runtime.draw(run.model, splits, run.config, folder.read_metrics())
+            figures = runtime.draw(run.model, splits, run.config, [])
             if figure := figures.get(FITTED_SAMPLES):
                 folder.replace(FITTED_SAMPLES, lambda file: figure.savefig(file, format="png"))
         summarise(evaluation, folder.path)
@@ -90,6 +90,15 @@ def evaluator(model: VAE, loss: Objective, config: RunConfig) -> Evaluator:
 def training_losses(folder: ResultsFolder) -> list[float]:
     """The training loss of each epoch of a run."""
     return [record["loss"] for record in folder.read_metrics() if record["split"] == "train"]
+
+
+def losses_if_whole(folder: ResultsFolder) -> list[float]:
+    """The same, or none where metrics.jsonl is damaged, with a note: only the diagnosis goes without."""
+    try:
+        return training_losses(folder)
+    except ResultsError as error:
+        print(f"note: {error}")
+        return []
 
 
 def by_draws(model: VAE, config: RunConfig, test: Dataset, runtime: Runtime) -> dict[str, Any]:

@@ -205,6 +205,30 @@ def test_evidence_is_estimated_where_asked_and_can_be_asked_for_later(runtime, c
     assert {name for name in after if after[name] != before[name]} == {EVALUATION}
 
 
+@pytest.mark.parametrize("old", [None, {"mean": 1.0}, [1.0]])
+def test_an_evaluation_that_is_none_is_made_anew(runtime, ended, old):
+    evaluation = ended(config(dataset="digits"))
+    path = runtime.results_dir / "exp" / EVALUATION
+    path.write_text(json.dumps({**evaluation, "test": {**evaluation["test"], "old": old}}))
+    assert evaluate_only("exp", {}, runtime) == evaluation == json.loads(path.read_text())
+
+
+def test_what_little_an_evaluation_tells_of_its_evidence_is_kept_and_shown(runtime, ended, capsys):
+    evaluation = ended(config(dataset="digits"))
+    told = {**evaluation, "test": {**evaluation["test"], "evidence": {"mean": -98.5}}}
+    (runtime.results_dir / "exp" / EVALUATION).write_text(json.dumps(told))
+    assert evaluate_only("exp", {}, runtime) == told
+    assert "evidence -98.50\n" in capsys.readouterr().out
+
+
+def test_a_damaged_list_of_metrics_keeps_no_model_from_being_evaluated(runtime, ended, capsys):
+    evaluation = ended(config(dataset="digits"))
+    path = runtime.results_dir / "exp" / METRICS
+    path.write_text("{}\n" + path.read_text())
+    assert evaluate_only("exp", {}, runtime) == evaluation
+    assert f"note: line 1 of {path} is damaged (epoch is missing): mend it, or take it out\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("dataset", ["mixture2d", "digits"])
 def test_without_importance_samples_there_is_no_evidence(runtime, dataset):
     evaluation = run(config(dataset=dataset), runtime)
