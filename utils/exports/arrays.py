@@ -20,9 +20,14 @@ Parts = Iterator[dict[str, np.ndarray]]  # the next rows of arrays, by their nam
 
 @torch.no_grad()
 def latents(model: VAE, config: RunConfig, splits: dict[str, Dataset], samples: int) -> Parts:
-    """Of each split the mean and the log-variance of q(z|x), (N, latent_dim), and its labels or factors."""
+    """Of each split the mean and the log-variance of q(z|x), (N, latent_dim), and its labels or factors.
+
+    A split without labels has -1 for each where another split has some, so that all have the same columns.
+    """
+    labelled = any(split.labels is not None for split in splits.values())
     for name, split in splits.items():
-        known = {"labels": split.labels, "factors": split.factors}
+        unknown = torch.full((len(split),), -1) if labelled else None
+        known = {"labels": unknown if split.labels is None else split.labels, "factors": split.factors}
         for rows in chunks(len(split)):
             mean, logvar = model.encode(to_network(split.data[rows].to(device_of(model))))
             found = {"mean": mean, "logvar": logvar}

@@ -20,6 +20,7 @@ from utils.runs.folder import EXPORTS, ResultsError, ResultsFolder
 from utils.runs.run import run
 from vae.inputs import to_network
 
+SIZES = {"images": 12, "test_images": 4}
 OF_IMAGES = config(dataset="digits", loss="KL", network="mlp", epochs=1)
 
 
@@ -71,6 +72,22 @@ def test_a_table_of_latents_has_the_same_numbers(trained, runtime):
         expected = [found[f"{split}_mean"], found[f"{split}_logvar"], found[f"{split}_labels"][:, None]]
         assert (numbers == np.concatenate(expected, axis=1)).all()
     assert len(rows) == 30
+
+
+@pytest.mark.parametrize("labelled", ["train", "test"])
+def test_a_split_without_labels_has_as_many_columns_as_the_other(labelled, runtime):
+    rng = np.random.default_rng(0)
+    runtime.data_dir.mkdir()
+    pictures = {name: rng.integers(0, 256, (size, 8, 8), dtype=np.uint8) for name, size in SIZES.items()}
+    name = {"train": "labels", "test": "test_labels"}[labelled]
+    known = np.arange(len(pictures[name.replace("labels", "images")])) % 2
+    np.savez(runtime.data_dir / "half.npz", **pictures, **{name: known})
+    run(config(dataset="npz:half.npz", network="mlp", train_size=None, test_size=None, epochs=1), runtime)
+    with open(exported("latents", runtime, "csv"), newline="", encoding="utf-8") as file:
+        first, *rows = csv.reader(file)
+    assert first[-1] == "labels" and {len(row) for row in rows} == {len(first)}
+    for split in ("train", "test"):
+        assert {row[-1] for row in rows if row[0] == split} == ({"0", "1"} if split == labelled else {"-1"})
 
 
 def test_samples_are_bytes_with_channels_last_and_the_same_each_time(trained, runtime, monkeypatch):
