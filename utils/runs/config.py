@@ -263,18 +263,19 @@ def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def reconcile(
-    saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...], place: Path = Path("results/NAME")
+    saved: RunConfig, flags: dict[str, Any], changeable: tuple[str, ...], *, resumed: Path | None = None
 ) -> RunConfig:
-    """The saved configuration, of the run in a place, with what the flags may change.
+    """The saved configuration with what the flags may change, of a run that is resumed in its folder, or only opened.
 
-    Raises OptionError for any other difference, and for other epochs where the learning rate has a course over them.
+    Raises OptionError for any other difference, and on resuming for other epochs where the learning rate has a course
+    over them.
     The path of `--dataset kind:PATH` may be another one: whether it leads to the same data is for their hash to say.
     """
     if (kind := path_kind(saved.dataset)) and path_kind(flags.get("dataset", "")) == kind:
         saved = replace(saved, dataset=flags["dataset"])
-    if saved.lr_schedule != "constant" and flags.get("epochs", saved.epochs) != saved.epochs:
+    if resumed and saved.lr_schedule != "constant" and flags.get("epochs", saved.epochs) != saved.epochs:
         course = f"--lr-schedule {saved.lr_schedule} has its course over the saved run's {saved.epochs} epochs"
-        raise OptionError(f"--epochs {flags['epochs']}: {course}; {way_to(flags['epochs'], saved, place)}")
+        raise OptionError(f"--epochs {flags['epochs']}: {course}; {way_to(flags['epochs'], saved, resumed)}")
     flags = {name: COMPOSED[name].name_of(value) if name in COMPOSED else value for name, value in flags.items()}
     known = saved.flags()
     for name, value in flags.items():
@@ -283,8 +284,10 @@ def reconcile(
             own = f"--{part_of(name)} {getattr(saved, part_of(name))}"
             raise OptionError(f"{flag} is not an option of the saved run's {own}: leave it out")
         if known[name] != value and name not in changeable:
-            remedy = "leave the flag out" + (", or choose a new name" if changeable != EVALUATION_OPTIONS else "")
-            remedy = "add --is-eval-only" if name in EVALUATION_OPTIONS else remedy
+            remedy = "leave the flag out"
+            if resumed:
+                anew = name in EVALUATION_OPTIONS
+                remedy = "give --is-eval-only in place of --resume" if anew else f"{remedy}, or choose a new name"
             raise OptionError(f"{flag} {value}: the saved run has {known[name]}; {remedy}")
     return replace(saved, **{name: value for name, value in flags.items() if name in changeable})
 

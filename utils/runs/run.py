@@ -43,12 +43,12 @@ def evaluation_if_ended(folder: ResultsFolder, flags: dict[str, Any]) -> Evaluat
     """The evaluation of a run that has ended and is not to go on, and a line that says so; None of any other."""
     with together():
         saved, record = read_config(folder)
-        config = reconcile(saved, flags, CHANGEABLE, folder.path)
+        config = reconcile(saved, flags, CHANGEABLE, resumed=folder.path)
         if record["ended_after"] != config.epochs:
             return None
         last = record.get("stopped_after", config.epochs)
         more = way_to("N", config, folder.path) if last == config.epochs else "the validation loss had stopped falling"
-        reconcile(saved, flags, changeable=())
+        reconcile(saved, flags, changeable=(), resumed=folder.path)
         evaluation = folder.read_json(EVALUATION)
     print(f"{folder.path} has ended after epoch {last}: nothing to do ({more})")
     return evaluation
@@ -91,7 +91,7 @@ def resumed_run(
     """The run that is to go on in its folder, which is held, as its last checkpoint has it."""
     with together():
         saved, record = read_config(folder)
-        config = reconcile(saved, flags, CHANGEABLE, folder.path)
+        config = reconcile(saved, flags, CHANGEABLE, resumed=folder.path)
         notes: list[str] = []
         checkpoint = folder.load_checkpoint(config=record, note=notes.append)
         if checkpoint is None and record["ended_after"]:

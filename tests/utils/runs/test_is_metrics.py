@@ -95,7 +95,9 @@ def test_evaluation_alone_may_ask_for_it_in_a_grid(loaded, runtime):
 @pytest.mark.slow
 def test_it_may_be_asked_for_on_going_on(loaded, runtime):
     run(config(), runtime)
-    with pytest.raises(OptionError, match="--is-metrics True: the saved run has False; add --is-eval-only"):
+    with pytest.raises(
+        OptionError, match="--is-metrics True: the saved run has False; give --is-eval-only in place of"
+    ):
         resume("exp", {"is_metrics": True}, runtime)
     resumed = resume("exp", {"is_metrics": True, "epochs": 2}, runtime)
     assert run(config(is_metrics=True, epochs=2), runtime, overwrite=True) == resumed

@@ -197,7 +197,9 @@ def test_evidence_is_estimated_where_asked_and_can_be_asked_for_later(runtime, c
     assert "evidence" not in asked["train"]
     run(replace(small, experiment="later"), runtime)
     before = files_of(runtime, "later")
-    with pytest.raises(OptionError, match="--importance-samples 5: the saved run has 0; add --is-eval-only"):
+    with pytest.raises(
+        OptionError, match="--importance-samples 5: the saved run has 0; give --is-eval-only in place of --resume$"
+    ):
         resume("later", {"importance_samples": 5}, runtime)
     assert evaluate_only("later", {"importance_samples": 5}, runtime) == asked
     after = files_of(runtime, "later")
