@@ -247,6 +247,8 @@ def add_options(group: Any, options: Iterable[Option], *, several: bool = True) 
 
 def folder_path(text: str) -> Path:
     """The folder that a text names, with ~ for the home directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the folder is empty: expected one, . for the current folder")
     if any(category(c) in ("Cc", "Cf") for c in text):
         raise argparse.ArgumentTypeError(f"{text!r} is no name of a folder: expected one without control characters")
     try:

@@ -40,6 +40,8 @@ COMMANDS = {  # each begins its line with what it says
     "exp --data-dir ~nobody-at-all/x": "argument --data-dir: no home directory is known for the path ~nobody-at-all/x",
     "exp --results-dir 'a\x1b[2Jb'": "argument --results-dir: 'a\\x1b[2Jb' is no name of a folder: expected",
     "exp --data-dir 'a\nb'": "argument --data-dir: 'a\\nb' is no name of a folder: expected",
+    "exp --results-dir ''": "argument --results-dir: the name of the folder is empty: expected one, . for the current",
+    "exp --data-dir=": "argument --data-dir: the name of the folder is empty: expected one, . for the current folder",
     "-- -x": "experiment name '-x': expected one folder name",
     "-- --": "experiment name '--': expected one folder name",
     "-x": "the following arguments are required: experiment, before the flags",
