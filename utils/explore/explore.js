@@ -12,7 +12,9 @@ for (const model of content.models) {
   model.draws = halves(model.draws);
 }
 const row = (values, size, number) => values.subarray(number * size, (number + 1) * size);
-const labelOf = (number) => (content.labels ? content.labels[number] : 0);
+const labels = content.labels ?? [];
+const isLabelled = (number) => labels[number] >= 0;
+const colorOf = (label) => content.colors[label % content.colors.length];
 
 // Half of the page: a model with a latent of its own.
 class Panel {
@@ -108,7 +110,7 @@ class Panel {
     this.drawScales(pen, style);
     for (let number = 0; number < content.count; number++) {
       const [x, y] = this.place(this.mean(number));
-      pen.fillStyle = content.labels ? content.colors[labelOf(number) % content.colors.length] : this.model.color;
+      pen.fillStyle = isLabelled(number) ? colorOf(labels[number]) : this.model.color;
       pen.beginPath();
       pen.arc(x, y, 5, 0, 7);
       pen.fill();
@@ -178,7 +180,7 @@ function pixelsOf(number, height, width, channels) {
 }
 
 function describeImage(number) {
-  return `test image ${number + 1}` + (content.labels ? `, ${content.labelName} ${labelOf(number)}` : "");
+  return `test image ${number + 1}` + (isLabelled(number) ? `, ${content.labelName} ${labels[number]}` : "");
 }
 
 function update(text) {
@@ -248,13 +250,14 @@ document.getElementById("centre").addEventListener("click", () => {
   forget("z is at the prior's mean.");
 });
 
-if (content.labels) {
+const classes = [...new Set(labels)].filter((label) => label >= 0).sort((a, b) => a - b);
+if (classes.length) {
   const legend = document.getElementById("legend");
   legend.append(`Colours on the maps, ${content.labelName}: `);
-  for (const label of [...new Set(content.labels)].sort((a, b) => a - b).slice(0, content.colors.length)) {
+  for (const label of classes.slice(0, content.colors.length)) {
     const entry = document.createElement("span");
     entry.textContent = label;
-    entry.style.setProperty("--class", content.colors[label % content.colors.length]);
+    entry.style.setProperty("--class", colorOf(label));
     legend.append(entry);
   }
 }
