@@ -103,7 +103,8 @@ def image_shape(model: VAE) -> tuple[int, ...]:
         shape = tuple(model.decode(torch.zeros(1, model.prior.latent_dim, device=device)).shape[1:])
     if len(shape) != 3 or shape[0] not in (1, 3) or max(shape[1:]) > LARGEST:
         raise ResultsError(
-            f"--explore: the model decodes data of shape {shape}: the page shows images of at most 64x64"
+            f"--explore: the model decodes data of shape {shape}: the page shows grey or colour images of at most "
+            f"{LARGEST}x{LARGEST}: choose another run"
         )
     return shape
 

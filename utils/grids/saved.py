@@ -56,7 +56,7 @@ def experiment_runs(folder: Path) -> list[SavedRun]:
     runs = [read_run(folder)] if (folder / CONFIG).exists() else saved_runs(folder)
     if not runs:
         state = "holds no runs" if folder.exists() else "does not exist"
-        raise ResultsError(f"{folder} {state}: check the name, or give the flags of runs besides --report")
+        raise ResultsError(f"{folder} {state}: check the name, or train runs of that name first")
     return runs
 
 

@@ -199,6 +199,17 @@ def test_images_of_ones_own_are_found_where_they_were_trained_on_or_below_the_da
         assert exit.value.code == 2 and said in capsys.readouterr().err and not page.exists()
 
 
+def test_a_model_on_other_images_is_in_the_table_and_not_to_play_with(folder, capsys):
+    where, few = ["--results-dir", str(folder.parent)], {**FEW, "test_size": "9"}
+    small = [word for name, value in few.items() for word in (f"--{name.replace('_', '-')}", value)]
+    command_line.main(["fewer", *"-l KL -e 1 --no-cuda --no-progress-bar".split(), *small, *where], draw=None)
+    command_line.main(["unequal", "--compare", "fewer", str(folder / "loss-KL"), *where])
+    assert "1 model to play with" in capsys.readouterr().out
+    text = (folder.parent / "unequal" / EXPLORE).read_text()
+    assert text.count('<th scope="row" style="--model:') == 2
+    assert "in both models at once" not in text
+
+
 def test_a_page_that_cannot_be_written_is_written_by_the_same_command(folder, capsys, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -214,6 +225,8 @@ def test_one_model_differs_from_no_other(folder):
     command_line.main(["one", "--compare", str(folder / "loss-KL"), "--results-dir", str(folder.parent)])
     text = (folder.parent / "one" / EXPLORE).read_text()
     assert "Settings: digits, trained with bernoulli" in text
+    assert "in both models at once" not in text
+    assert "in both models at once" in (folder / EXPLORE).read_text()
     assert "differ in the divergence" not in text and "The same for all" not in text and "closer than" not in text
 
 
@@ -241,6 +254,32 @@ def test_a_click_on_the_map_picks_the_image_there(folder):
             "map.dispatchEvent(new MouseEvent('click', {clientX: box.left + x * scale, clientY: box.top + y * scale}))"
         )
         assert "test image 5, class" in browser.find_element("id", "state").text
+
+
+RECORDED = """
+    const used = [], fill = CanvasRenderingContext2D.prototype.fill;
+    CanvasRenderingContext2D.prototype.fill = function () { used.push(this.fillStyle); fill.call(this); };
+    panels[0].drawMap();
+    return used;
+"""
+
+
+@pytest.mark.parametrize(("labels", "legend"), [([3, -1, 12], ["3", "12"]), ([-1, -1, -1], [])])
+def test_an_image_without_a_label_has_the_colour_of_the_model_and_no_class(labels, legend, folder, tmp_path):
+    text = (folder / EXPLORE).read_text()
+    content = json.loads(re.search(r'id="content">(.*?)</script>', text, re.DOTALL)[1])
+    model, colors = content["models"][0]["color"], content["colors"]
+    others = [-1] * (content["count"] - len(labels))
+    page = tmp_path / EXPLORE
+    page.write_text(re.sub(r'"labels": \[.*?\]', f'"labels": {labels + others}', text))
+    with opened(page) as browser:
+        assert [entry.text for entry in browser.find_elements("css selector", "#legend span")] == legend
+        assert bool(browser.find_element("id", "legend").text) == bool(legend)
+        shown = [one.get_attribute("aria-label") for one in browser.find_elements("css selector", "#strip button")]
+        used = browser.execute_script(RECORDED)
+    for number, label in enumerate(labels):
+        assert shown[number] == f"test image {number + 1}" + (f", class {label}" if label >= 0 else "")
+        assert used[number] == (colors[label % len(colors)] if label >= 0 else model).lower()
 
 
 def test_dimensions_are_sorted_by_their_kl_and_the_unused_are_folded_away(folder):
@@ -295,9 +334,11 @@ def test_a_likelihood_with_another_mean_is_refused_in_one_line():
         describe(model)
 
 
-def test_vectors_are_refused_in_one_line():
-    with pytest.raises(ResultsError, match=r"data of shape \(2,\): the page shows images"):
-        describe(build_model((2,), 1, "normal"))
+@pytest.mark.parametrize(("shape", "rec_dist"), [((2,), "normal"), ((2, 32, 32), "bernoulli")])
+def test_what_is_no_image_in_grey_or_colour_is_refused_in_one_line(shape, rec_dist):
+    said = "the page shows grey or colour images of at most 64x64: choose another run"
+    with pytest.raises(ResultsError, match=f"data of shape {re.escape(str(shape))}: {said}$"):
+        describe(build_model(shape, 1, rec_dist))
 
 
 def test_an_experiment_without_a_run_that_has_ended_is_refused(tmp_path, capsys):
