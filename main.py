@@ -4,13 +4,11 @@
 python main.py exp --dataset mnist --loss dGJS --GJS-A 0.3
 """
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.machine.console import escaped, make_sturdy
@@ -126,7 +124,6 @@ def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
         fail(f"--device {flags['device']} is for this machine: with --executor, --gpus-per-run gives a run its device")
     if "executor" in flags:
         flags["device"] = "cuda" if flags.get("gpus_per_run") else "cpu"
-    flags.setdefault("data_dir", Path(os.environ.get("VAE_DATA") or "data"))
     animation = Animation(draw_frame, join_frames) if flags.pop("gif", False) else None
     if animation and "is_eval_only" in modes:
         fail("--gif is of training: leave it out with --is-eval-only")

@@ -1,6 +1,5 @@
 """What notebooks start from: a run that has ended, with its model, its numbers and its test images."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +34,7 @@ def load_or_run(
 
     Raises ResultsError if the run's files are damaged or it has not ended, DatasetError if its data are not there.
     """
-    data_dir = Path(os.environ.get("VAE_DATA") or "data")
-    runtime = Runtime(data_dir=data_dir, results_dir=results_dir, progress_bar=False, draw=draw)
+    runtime = Runtime(results_dir=results_dir, progress_bar=False, draw=draw)
     path = results_dir / experiment
     if not (path / CONFIG).exists():
         path = results_dir / otherwise.experiment
@@ -45,7 +43,7 @@ def load_or_run(
     model, _, _ = vae.load(path)
     config, _ = read_config(folder)
     evaluation = folder.read_json(EVALUATION)
-    test = load_split(config, "test", data_dir, config.test_size)
+    test = load_split(config, "test", runtime.data_dir, config.test_size)
     return FinishedRun(path, config, model, evaluation, test)
 
 

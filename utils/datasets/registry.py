@@ -3,6 +3,7 @@
 Besides plain names there are names with a path in them, `folder:PATH` and `npz:PATH`, for the user's own images.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +77,11 @@ def _check_free(names: Sequence[str], taken: Mapping[str, Any]) -> None:
     for name in names:
         if name in taken:
             raise TypeError(f"there is a data set {name!r} already: give this one another name")
+
+
+def default_data_dir() -> Path:
+    """The data directory where none is told: VAE_DATA in the environment, else data/."""
+    return Path(os.environ.get("VAE_DATA") or "data")
 
 
 def dataset_names(*, without_files: bool = False) -> list[str]:

@@ -4,14 +4,13 @@ A grid is told as on the command line, by a preset and flags; which of its runs 
 say, not for the names of their folders.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mode
 from typing import Any
 
-from utils.datasets import DatasetError
+from utils.datasets import DatasetError, default_data_dir
 from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
@@ -114,7 +113,7 @@ def names(configs: Sequence[RunConfig], among: Sequence[RunConfig]) -> str:
 def with_models(groups: Sequence[RunGroup]) -> list[RunGroup]:
     """The runs whose models are there, with the test images; prints which are left out, and why."""
     remedy = "with another --results-dir, because reference results are kept without"
-    data_dir, kept, left_out = Path(os.environ.get("VAE_DATA") or "data"), [], set()
+    data_dir, kept, left_out = default_data_dir(), [], set()
     for group in keep(groups, lambda run: (run.folder / MODEL).exists(), MODEL, remedy):
         dataset = group.dataset
         try:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as group
 
-from utils.datasets import Dataset, DatasetError, portable_name
+from utils.datasets import Dataset, DatasetError, default_data_dir, portable_name
 from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
 from utils.machine.environment import MachineError, choose_device, environment
 from utils.machine.processes import silenced
@@ -50,7 +50,7 @@ class Animation(NamedTuple):
 class Runtime:
     """Where and how a run is carried out: nothing that its results are about."""
 
-    data_dir: Path = Path("data")
+    data_dir: Path = field(default_factory=default_data_dir)
     results_dir: Path = Path("results")
     device: str = "auto"
     progress_bar: bool = True
@@ -70,19 +70,23 @@ class Interrupted(Exception):
         self.end = end
 
 
-def resume_command(folder: Path, runtime: Runtime = Runtime(), dataset: str = "") -> str:
-    """The command that goes on with the run in a folder, on the same device and with the same data.
+def resume_command(folder: Path, runtime: Runtime | None = None, dataset: str = "") -> str:
+    """The command that goes on with the run in a folder, as it was carried out and with the same data.
 
     The data set is told where its name is not the one that config.json records.
     """
+    usual = Runtime()
+    runtime = runtime or usual
     given = {
         "--dataset": (dataset, portable_name(dataset)),
-        "--results-dir": (folder.parent, Runtime.results_dir),
-        "--data-dir": (runtime.data_dir, Runtime.data_dir),
-        "--device": (runtime.device, Runtime.device),
+        "--results-dir": (folder.parent, usual.results_dir),
+        "--data-dir": (runtime.data_dir, usual.data_dir),
+        "--device": (runtime.device, usual.device),
+        "--checkpoint-every": (runtime.checkpoint_every, usual.checkpoint_every),
+        "--checkpoint-minutes": (runtime.checkpoint_minutes, usual.checkpoint_minutes),
     }
     told = [flag_words(flag, value) for flag, (value, default) in given.items() if value != default]
-    told += [["--gif"]] if runtime.animation else []
+    told += [[flag] for flag, on in (("--gif", runtime.animation), ("--tensorboard", runtime.tensorboard)) if on]
     return shlex.join(["python", "main.py", folder.name, "--resume", *chain.from_iterable(told)])
 
 

@@ -99,7 +99,7 @@ def test_commands_make_the_runs_that_they_are_for(flags, results):
         assert made == {str(run.folder.path): wanted[str(run.folder.path)] for run in own.runs}
 
 
-def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(results):
+def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(results, monkeypatch):
     write_grid(results / "exp", lambda c: 10.0, loss=["KL", "rKL"], dataset="digits")
     config = RunConfig("loss-AE", dataset="digits", loss="AE")
     write_run(results / "exp" / "loss-AE", config, 10.0, ended=False)
@@ -110,6 +110,14 @@ def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(result
     assert resume_command(Path("results/exp"), elsewhere) == (
         "python main.py exp --resume --data-dir 'my data' --device cpu"
     )
+    often = Runtime(checkpoint_every=3, checkpoint_minutes=0.5, tensorboard=True)
+    assert resume_command(Path("results/exp"), often) == (
+        "python main.py exp --resume --checkpoint-every 3 --checkpoint-minutes 0.5 --tensorboard"
+    )
+    monkeypatch.setenv("VAE_DATA", "my data")
+    assert resume_command(Path("results/exp"), elsewhere) == "python main.py exp --resume --device cpu"
+    there = resume_command(Path("results/exp"), Runtime(data_dir=Path("data")))
+    assert there == "python main.py exp --resume --data-dir data"
     text, page = ((results / "exp" / name).read_text() for name in (TABLE, REPORT))
     assert "| AE | not ended | not ended |" in text
     assert f"    {command}\n" in text
