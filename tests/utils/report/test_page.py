@@ -202,10 +202,14 @@ def test_a_damaged_file_is_one_line_and_nothing_is_written(file, content, messag
 
 
 def test_no_such_experiment(results):
-    with pytest.raises(ResultsError, match="results/exp does not exist: check the name, or give the flags of runs"):
+    with pytest.raises(
+        ResultsError, match="results/exp does not exist: check the name, or train runs of that name first$"
+    ):
         report(results)
     (results / "exp").mkdir(parents=True)
-    with pytest.raises(ResultsError, match="results/exp holds no runs: check the name, or give the flags of runs"):
+    with pytest.raises(
+        ResultsError, match="results/exp holds no runs: check the name, or train runs of that name first$"
+    ):
         report(results)
     with pytest.raises(ResultsError, match=re.escape("experiment name '../exp': expected one folder name")):
         report(results, "../exp")
