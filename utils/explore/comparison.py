@@ -1,10 +1,9 @@
 """What the page says of configurations beside each other: their numbers over seeds, settings and curves."""
 
-import io
 from collections.abc import Iterator, Sequence
 
 from utils.figures.charts import overlaid_curves
-from utils.figures.style import colors_by_label
+from utils.figures.style import colors_by_label, png
 from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.pages import data_address
@@ -38,7 +37,6 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
         "squared_error": estimate_text(estimate(own, "squared_error")),
         "kl": estimate_text(rate_estimate(own)),
         "used": f"{used} of {own[0].config.latent_dim}",
-        "seeds": counted(len(own), "seed"),
     }
 
 
@@ -124,6 +122,4 @@ def colors_of(groups: Sequence[Configuration], labels: Sequence[str]) -> dict[st
 def curves_address(groups: Sequence[Configuration], colors: dict[str, str]) -> str:
     """The curves of the first seeds, each in its colour, by label, as a picture within the page."""
     metrics = {label: own[0].folder.read_metrics() for label, own in zip(colors, groups)}
-    buffer = io.BytesIO()
-    overlaid_curves(metrics, colors).savefig(buffer, format="png")
-    return data_address(buffer.getvalue())
+    return data_address(png(overlaid_curves(metrics, colors)))

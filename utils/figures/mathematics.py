@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from utils.figures.style import DPI
 
 P_COLOR, Q_COLOR, MEAN_COLOR = "tab:blue", "tab:red", "tab:green"
-LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # shares of a fitted Gaussian that its level sets enclose
+LEVEL = 0.7  # share of a fitted Gaussian that its line encloses, where it has one
+LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # the same, where it has several
 PLANE = (-5, 7)  # both axes of Figure 2
 
 Pair = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # p, q, an arithmetic and a geometric curve: each (nodes,)
@@ -53,17 +54,17 @@ def fitted_gaussians(samples: np.ndarray, fits: dict[str, Fits]) -> Figure:
     return figure
 
 
-def fits_over_alpha(samples: np.ndarray, alpha: np.ndarray, fits: dict[str, Fits], *, level: float = 0.7) -> Figure:
+def fits_over_alpha(samples: np.ndarray, alpha: np.ndarray, fits: dict[str, Fits]) -> Figure:
     """Gaussians fitted to samples (N, 2) by a divergence of each alpha (A,), a panel for each family of fits, by title.
 
-    Means and standard deviations (A, 2). The line that encloses the share `level` of a Gaussian has its alpha's colour.
+    Means and standard deviations (A, 2). The line that encloses 70 % of a Gaussian has its alpha's colour.
     """
     figure = Figure(figsize=(3.6 * len(fits) + 0.8, 3.9), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(fits))
     for axes, (title, (means, stds)) in zip(panels, fits.items()):
         draw_samples(axes, samples)
         for value, mean, std in zip(alpha, means, stds):
-            axes.plot(*level_set(mean, std, level), color=alpha_color(value), linewidth=1.8)
+            axes.plot(*level_set(mean, std, LEVEL), color=alpha_color(value), linewidth=1.8)
         axes.set_title(title, fontsize=11)
     alpha_bar(figure, panels)
     return figure

@@ -3,6 +3,7 @@
 Importing it sets matplotlib's defaults, so that figures of runs, of notebooks and of reports look alike.
 """
 
+import io
 from functools import cache
 from typing import NamedTuple
 from zlib import crc32
@@ -122,3 +123,10 @@ def colors_by_label(losses: dict[str, str]) -> dict[str, str]:
         labels = [label for label, of in losses.items() if of == loss]
         found |= dict(zip(labels, shades(own[loss], len(labels))))
     return found
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from utils.figures.over_options import estimates_figure
-from utils.figures.style import SQUARED_ERROR, colors_by_label
+from utils.figures.style import SQUARED_ERROR, colors_by_label, png
 from utils.grids.grid import run_name
 from utils.machine.console import counted
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
@@ -108,13 +108,6 @@ def spelled(option: str) -> str:
     """An option in the name of a file: alpha for α, else its flag."""
     symbol = symbol_of(option)
     return symbol if symbol.isascii() else unicodedata.name(symbol).split()[-1].lower()
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 # Tables
