@@ -24,7 +24,7 @@ MARKS = {
     "m": "of another objective: MMD of (mean, logvar), concatenated, from N(0, I)",
     "a": "runs of 2021: gaussian, 100 epochs (dSprites 50), mean over initial α instead of one run",
 }
-LIKELIHOODS = {"b": "bernoulli", "g": "gaussian", "a": "gaussian"}
+LIKELIHOOD_OF_MARK = {"b": "bernoulli", "g": "gaussian", "a": "gaussian"}
 REMARKS = (
     "The paper's numbers are of one run each, with no interval, and it does not say for how many epochs. The same "
     "objective run twice by its authors (MNIST, α = 0.5) gave 9.87 and 9.71 for GJS, 7.56 and 8.26 for dGJS: "
@@ -49,7 +49,7 @@ class PaperNumber:
     @property
     def likelihood(self) -> str | None:
         """What the model was most likely trained with, as a --rec-dist; None where nothing tells."""
-        return next((name for mark, name in LIKELIHOODS.items() if mark in self.marks), None)
+        return next((name for mark, name in LIKELIHOOD_OF_MARK.items() if mark in self.marks), None)
 
     @property
     def value(self) -> float:
@@ -101,7 +101,7 @@ LEARNT_ALPHA = {
     "tdGJS": {"mnist": (8.54, 7.92), "fashion": (9.62, 9.19), "dsprites": (None, 7.36)},
 }
 # The likelihood that models were most likely trained with.
-LIKELIHOOD = {
+MARK_OF = {
     **{("mnist", loss): "b" for loss in ("KL", "rKL", "GJS", "dGJS", "betaH")},
     **{("fashion", loss): "g" for loss in ("KL", "rKL", "GJS", "dGJS")},
     ("fashion", "betaH"): "b",
@@ -115,7 +115,7 @@ def all_numbers() -> dict[tuple, PaperNumber]:
     found: dict[tuple, PaperNumber] = {}
 
     def add(dataset: str, loss: str, test: float | None, train: float | None, marks: str = "", **options: float):
-        marks = ("" if "a" in marks else LIKELIHOOD.get((dataset, loss), "u")) + marks + ("t" if test is None else "")
+        marks = ("" if "a" in marks else MARK_OF.get((dataset, loss), "u")) + marks + ("t" if test is None else "")
         found[dataset, loss, tuple(sorted(options.items()))] = PaperNumber(test, train, marks)
 
     for loss, table, marks, options in (
