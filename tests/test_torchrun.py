@@ -135,5 +135,8 @@ def test_each_rank_takes_a_device_of_its_own(monkeypatch):
     assert taken == [1]
     with pytest.raises(MachineError, match="this machine has 2 CUDA devices: --nproc-per-node=2, or --device cpu"):
         take_device("cuda", 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(MachineError, match="this machine has 1 CUDA device: --nproc-per-node=1, or --device cpu"):
+        take_device("cuda", 1)
     with pytest.raises(MachineError, match="--device cuda:0: each process of torchrun takes a CUDA device of its own"):
         take_device("cuda:0", 1)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 import numpy as np
 
 from utils.datasets.dataset import DatasetError
+from utils.machine.console import counted
 
 # What people call the parts of their own data.
 PARTS = {
@@ -33,7 +34,7 @@ def split_indices(count: int, split: str, *, test: int, seed: int, name: str) ->
         DatasetError: a split would be empty.
     """
     if not 0 < test < count:
-        raise DatasetError(f"{name} has {count} images in all; a train and a test split need at least 2")
+        raise DatasetError(f"{name} has {counted(count, 'example')} in all; a train and a test split need at least 2")
     order = np.random.RandomState(seed).permutation(count)
     return order[:-test] if split == "train" else order[-test:]
 

@@ -18,6 +18,7 @@ from utils.grids.duration import Forecast
 from utils.grids.ensembles import carry_out_as_one, ensembles
 from utils.grids.saved import SavedRun, read_run
 from utils.grids.tally import Outcome, Tally
+from utils.machine.console import counted
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, explained, is_out_of_memory
 from utils.machine.processes import in_turn, side_by_side
 from utils.runs.config import EVALUATION_OPTIONS, DataSettings, RunConfig
@@ -60,7 +61,7 @@ def sweep(
     pending, forecast = pending_runs(configs, runtime, mode)
     if timed and pending:
         how_long = duration(forecast, runtime, jobs, elsewhere=bool(executor or ensemble))
-        print(f"{len(pending)} runs{how_long}", flush=True)
+        print(f"{counted(len(pending), 'run')}{how_long}", flush=True)
     queue = ", once there is room" if executor else ""
     tally = Tally(configs, runtime, mode, queue, forecast)
     executor = executor or local_executor(runtime, jobs, ensemble, mode)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from utils.machine.console import counted
 from utils.machine.limits import cpu_limit, memory_limit
 
 OUT_OF_MEMORY = "there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less"
@@ -30,8 +31,8 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise MachineError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise MachineError(f"--device {name}: this machine has {count} CUDA devices; --device cpu always works")
+        there = counted(torch.cuda.device_count(), "CUDA device")
+        raise MachineError(f"--device {name}: this machine has {there}; --device cpu always works")
     return device
 
 

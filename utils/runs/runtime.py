@@ -19,6 +19,7 @@ import torch.distributed as group
 
 from utils.datasets import Dataset, DatasetError, default_data_dir, portable_name
 from utils.machine.compilation import choose_compile, compiling_pays, lacking_for_compile
+from utils.machine.console import counted
 from utils.machine.environment import MachineError, choose_device, environment
 from utils.machine.processes import silenced
 from utils.runs.config import RunConfig
@@ -124,7 +125,8 @@ def take_device(name: str, number: int) -> None:
     if device.index is not None:
         raise MachineError(f"--device {name}: each process of torchrun takes a CUDA device of its own: --device cuda")
     if number >= (count := torch.cuda.device_count()):
-        raise MachineError(f"this machine has {count} CUDA devices: --nproc-per-node={count}, or --device cpu")
+        there = counted(count, "CUDA device")
+        raise MachineError(f"this machine has {there}: --nproc-per-node={count}, or --device cpu")
     torch.cuda.set_device(number)
 
 

@@ -412,6 +412,12 @@ def start(results_dir, *flags):
     )
 
 
+def test_one_run_is_not_told_as_several(runtime, capsys, monkeypatch):
+    monkeypatch.setattr("utils.grids.sweep.duration", lambda *work, **elsewhere: ", about 5 seconds")
+    sweep("exp", configurations({**VECTORS, "loss": "KL", "seed": [1], "epochs": 1}), runtime, timed=True)
+    assert capsys.readouterr().out.startswith("1 run, about 5 seconds\n")
+
+
 def test_runs_that_failed_are_named_also_where_a_page_of_the_others_cannot_be(runtime, capsys):
     flags = "-d mixture2d --train-size 50 --test-size 20 --no-cuda -l KL --seed 1 2 --lr 1e30 -e 1 --explore".split()
     with pytest.raises(SystemExit) as end:

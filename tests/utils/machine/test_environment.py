@@ -7,7 +7,7 @@ import torch
 
 from utils.machine import environment
 from utils.machine.compilation import broken_for_compile
-from utils.machine.environment import is_out_of_memory
+from utils.machine.environment import MachineError, choose_device, is_out_of_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -16,6 +16,13 @@ def test_the_gpu_is_recorded(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
     assert environment.environment(CUDA)["machine"]["gpu"] == "NVIDIA H200"
     assert "gpu" not in environment.environment(CPU)["machine"]
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "0 CUDA devices"), (1, "1 CUDA device"), (2, "2 CUDA devices")])
+def test_a_device_that_is_not_there_is_told_with_how_many_there_are(count, told, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(MachineError, match=f"^--device cuda:7: this machine has {told}; --device cpu always works$"):
+        choose_device("cuda:7")
 
 
 @pytest.mark.parametrize(

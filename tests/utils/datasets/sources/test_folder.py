@@ -186,7 +186,7 @@ def test_folder_without_enough_pictures(tmp_path):
     error = error_of("folder", tmp_path)
     assert "has no pictures in it; left out: not pictures 2 (a.heic, clip.mp4); expected PNG, JPEG, " in error
     picture(0).save(tmp_path / "only.png")
-    assert error_of("folder", tmp_path).endswith("has 1 images in all; a train and a test split need at least 2")
+    assert error_of("folder", tmp_path).endswith("has 1 example in all; a train and a test split need at least 2")
     assert "only.png is a file; expected a folder" in error_of("folder", tmp_path / "only.png")
 
 

@@ -124,7 +124,7 @@ def test_vectors_that_stay_the_same_or_differ_in_scale_are_warned_of(tmp_path):
         ({"vectors": POINTS.astype(str)}, "expected numbers of shape (N, D)"),
         ({"vectors": POINTS, "test_vectors": POINTS[:, :3]}, "expected vectors of one shape"),
         ({"vectors": POINTS, "test_images": TESTS}, "vectors are vectors and test_images are images; expected one"),
-        ({"vectors": POINTS[:1]}, "has 1 images in all; a train and a test split need at least 2"),
+        ({"vectors": POINTS[:1]}, "has 1 example in all; a train and a test split need at least 2"),
     ],
 )
 def test_wrong_vectors_are_told_in_one_line(tmp_path, arrays, reason):
