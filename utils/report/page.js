@@ -13,11 +13,14 @@ for (const box of document.querySelectorAll(".command")) {
   });
 }
 
-// Tables: a click on a heading sorts by its column, another one the other way round. What has no number comes last.
+// Tables: a click on a heading sorts by its column, another one the other way round. What has no number comes last, and
+// a column without any is not sorted by.
 for (const table of document.querySelectorAll(".numbers")) {
   const body = table.tBodies[0], original = [...body.rows];
   for (const head of table.tHead.rows[table.tHead.rows.length - 1].cells) {
     const column = head.cellIndex + (table.tHead.rows.length - 1);
+    const value = (row) => parseFloat(row.cells[column].textContent);
+    if (original.every((row) => Number.isNaN(value(row)))) continue;
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
@@ -28,7 +31,6 @@ for (const table of document.querySelectorAll(".numbers")) {
       if (next !== "none") head.ariaSort = next;
       const sign = next === "descending" ? -1 : 1;
       const compare = (a, b) => Number.isNaN(a) - Number.isNaN(b) || sign * (a - b);
-      const value = (row) => parseFloat(row.cells[column].textContent.replace("−", "-"));
       const sorted = next === "none" ? original : [...original].sort((a, b) => compare(value(a), value(b)) || 0);
       body.append(...sorted);
     });

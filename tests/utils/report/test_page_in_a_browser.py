@@ -1,11 +1,13 @@
 """What people do with the page of a report: sort, filter, open a run."""
 
+import json
+
 import numpy as np
 import pytest
 
 from browser import opened
 from utils.figures.images import image_grid
-from utils.runs.folder import RECONSTRUCTIONS, REPORT
+from utils.runs.folder import EVALUATION, RECONSTRUCTIONS, REPORT
 from written_runs import report, write_grid
 
 pytestmark = pytest.mark.slow
@@ -78,6 +80,23 @@ def test_tables_are_sorted_and_runs_are_filtered_and_opened(page):
         link.click()
         target = browser.find_element("id", link.get_attribute("href").rpartition("#")[2])
         assert target.get_attribute("open"), "a number leads to its runs, and opens them"
+
+
+def test_only_columns_of_numbers_have_a_heading_to_sort_by(page, results):
+    for number, folder in enumerate(results.glob("exp/*/")):
+        if (folder / EVALUATION).exists():
+            evaluation = json.loads((folder / EVALUATION).read_text())
+            evaluation["test"]["evidence"] = {"mean": -100.0 - number}
+            (folder / EVALUATION).write_text(json.dumps(evaluation))
+    report(results)
+    with opened(page) as browser:
+        evidence = "#evidence ~ .scroll .numbers"
+        assert [one.text for one in browser.find_elements("css selector", f"{evidence} button")] == ["evidence"]
+        browser.find_element("css selector", f"{evidence} button").click()
+        found = [float(one.text) for one in browser.find_elements("css selector", f"{evidence} td.first")]
+        assert found == sorted(found) and len(found) == 10
+        heads = browser.find_elements("css selector", "#errors ~ .scroll .numbers thead tr + tr th")
+        assert all(head.find_elements("tag name", "button") for head in heads[:4])
 
 
 def test_the_page_fits_a_telephone_and_a_dark_room(page):
