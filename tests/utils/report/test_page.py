@@ -13,7 +13,7 @@ from utils.figures.images import image_grid
 from utils.figures.style import SQUARED_ERROR, look_of
 from utils.report.report import swept_figures
 from utils.runs.config import RunConfig
-from utils.runs.folder import CONFIG, EVALUATION, RECONSTRUCTIONS, REPORT, TABLE, ResultsError
+from utils.runs.folder import CONFIG, EVALUATION, EXPLORE, RECONSTRUCTIONS, REPORT, TABLE, ResultsError
 from written_runs import report, write_grid, write_run
 
 
@@ -227,6 +227,17 @@ def test_runs_are_made_and_then_reported(results, capsys):
     assert first.count(b"<img") == 1 + 2 * 6
     command_line.main(["exp", "--report"])
     assert (results / "exp" / REPORT).read_bytes() == first
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_the_page_to_play_with_is_linked_from_where_it_lies(single, results):
+    config = RunConfig.from_flags("run", {"dataset": "digits"})
+    folder = results / "exp" if single else results / "exp" / "run"
+    write_run(folder, config, 1.0)
+    (folder / EXPLORE).touch()
+    report(results)
+    links = re.findall(r'href="([^"]*explore.html)"', (results / "exp" / REPORT).read_text())
+    assert links == ([EXPLORE] if single else [f"run/{EXPLORE}"])
 
 
 def not_a_picture(place):
