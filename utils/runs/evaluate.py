@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from utils.datasets import Dataset, is_resized, load_dataset, portable_name
+from utils.datasets import Dataset, is_resized, load_dataset, path_kind
 from utils.machine.bars import bar
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import DIAGNOSIS, ELSEWHERE, EVALUATION, FITTED_SAMPLES, ResultsError, ResultsFolder
@@ -66,7 +66,7 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
         judge = evaluator(run.model, run.loss, config)
         found = judge.evaluate(test.data, test.labels) | by_draws(run.model, config, test, runtime)
         data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
-        run.folder.write_json(elsewhere_name(dataset), {"data": data, "noise": config.noise, "test": found})
+        run.folder.write_json(elsewhere_name(test), {"data": data, "noise": config.noise, "test": found})
         summarise({"test": found}, run.folder.path)
         return {"test": found}
 
@@ -77,9 +77,13 @@ def check_shape_of(test: Dataset, dataset: str, shape: tuple[int, ...]) -> None:
         raise OptionError(f"--on {dataset}: images of shape {test.image_shape}, the run has {shape}")
 
 
-def elsewhere_name(dataset: str) -> str:
-    """The file of the evaluation on other data, such as evaluation-on-fashion.json."""
-    return ELSEWHERE.replace("*", re.sub(r"[^\w.+-]", "-", portable_name(dataset)))
+def elsewhere_name(test: Dataset) -> str:
+    """The file of the evaluation on other data, such as evaluation-on-fashion.json.
+
+    Of data at a path it has a part of their hash too: other paths may come to the same name.
+    """
+    name = f"{test.name}-{test.sha256[:8]}" if path_kind(test.name) else test.name
+    return ELSEWHERE.replace("*", re.sub(r"[^\w.+-]", "-", name))
 
 
 def evaluator(model: VAE, loss: Objective, config: RunConfig) -> Evaluator:

@@ -1,6 +1,7 @@
 """A saved model judged by other data than its own: beside, never over, what there was."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from mistakes import check_refused
 from own_data import images_of
 from small_runs import config, files_of
-from utils.runs.evaluate import elsewhere_name, evaluate_elsewhere
-from utils.runs.folder import EVALUATION
+from utils.runs.evaluate import evaluate_elsewhere
+from utils.runs.folder import ELSEWHERE, EVALUATION
 from utils.runs.run import run
 from vae.options import OptionError
 
@@ -21,8 +22,10 @@ def trained(runtime):
     return runtime.results_dir / "exp"
 
 
-def written(folder, dataset):
-    return json.loads((folder / elsewhere_name(dataset)).read_text())
+def written(folder, dataset="*"):
+    """The one evaluation on data of such a name."""
+    (file,) = folder.glob(f"evaluation-on-{dataset}.json")
+    return json.loads(file.read_text())
 
 
 def test_on_its_own_data_it_is_what_it_was(trained, runtime):
@@ -38,20 +41,33 @@ def test_on_other_data_with_other_sizes_and_noise(trained, runtime, tmp_path):
     np.savez(tmp_path / "mine.npz", images=images_of((40, 32, 32)))
     dataset = f"npz:{tmp_path / 'mine.npz'}"
     evaluate_elsewhere("exp", dataset, {"test_size": 3, "importance_samples": 2}, runtime)
-    assert elsewhere_name(dataset) == "evaluation-on-npz-mine.npz.json"
-    found = written(trained, dataset)
+    found = written(trained, "npz-mine.npz-????????")
+    (file,) = trained.glob(ELSEWHERE)
+    assert file.stem.endswith(found["data"]["sha256"][:8])
     assert found["data"]["images"] == 3 and found["noise"] == 0
     assert found["test"]["evidence"]["images"] == 3
     clean = found["test"]["squared_error"]
     evaluate_elsewhere("exp", dataset, {"test_size": 3, "noise": 0.5}, runtime)
-    assert written(trained, dataset)["noise"] == 0.5
-    assert written(trained, dataset)["test"]["squared_error"] != clean
+    assert written(trained)["noise"] == 0.5
+    assert written(trained)["test"]["squared_error"] != clean
+
+
+@pytest.mark.parametrize("places", [("a/test.npz", "b/test.npz"), ("a/b.npz", "a-b.npz")])
+def test_on_data_of_the_same_name_elsewhere_neither_replaces_the_other(places, trained, runtime, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, place in enumerate(places):
+        Path(place).parent.mkdir(exist_ok=True)
+        np.savez(place, images=images_of((40 + number, 32, 32)))
+        path = tmp_path / place if place.endswith("test.npz") else place
+        evaluate_elsewhere("exp", f"npz:{path}", {"test_size": None}, runtime)
+    sizes = [json.loads(file.read_text())["data"]["images"] for file in trained.glob(ELSEWHERE)]
+    assert sorted(sizes) == [4, 5]
 
 
 def test_a_run_that_begins_anew_takes_it_away(trained, runtime):
     evaluate_elsewhere("exp", "digits", {}, runtime)
     run(config(dataset="digits", loss="KL", network="mlp", epochs=1), runtime, overwrite=True)
-    assert not (trained / elsewhere_name("digits")).exists()
+    assert not list(trained.glob(ELSEWHERE))
 
 
 def test_data_of_another_shape_are_refused(trained, runtime):
