@@ -73,6 +73,10 @@ COMMANDS = {  # each begins its line with what it says
     "exp -l InfoVAE --info-divergence KL": "--info-divergence KL: expected one of mmd, energy",
     "exp -d mixture2d --noise 0.1": "--noise 0.1: --dataset mixture2d has vectors, noise is for images only",
     "exp -d mixture2d --train-size 10001": "mixture2d has 10000 train vectors; a size of 10001 is not between 1 and",
+    "exp -d digits --train-size 1437 --validation-size 10": "digits has 1437 train images; a size of 1447 is not "
+    "between 1 and 1437: choose another --train-size or --validation-size, which adds to it",
+    "exp -d digits --test-size 361": "digits has 360 test images; a size of 361 is not between 1 and 360: "
+    "choose another --test-size\n",
     "exp -l betaB -a -1": "--reg-anneal -1: expected a whole number (0 to 1,000,000,000)",
     "exp -l betaB --betaB-finC -1": "--betaB-finC -1: expected a number (0 or more)",
     "exp -l KL -a 100": "--reg-anneal is not an option of --loss KL: it belongs to betaB, btcvae, factor",

@@ -201,5 +201,8 @@ def first(size: int | None, available: int, name: str, split: str, kind: str | N
         return available
     if not 1 <= size <= available:
         held = f"{available} {split} {kind or data_kind(name)}"
-        raise DatasetError(f"{name} has {held}; a size of {size} is not between 1 and {available}")
+        flag = f"--{split}-size" + (" or --validation-size, which adds to it" if split == "train" else "")
+        raise DatasetError(
+            f"{name} has {held}; a size of {size} is not between 1 and {available}: choose another {flag}"
+        )
     return size
