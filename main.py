@@ -111,6 +111,13 @@ class Command:
         """Whether it is for several runs."""
         return self.preset is not None or any(isinstance(value, list) for value in self.settings.values())
 
+    @property
+    def trains(self) -> bool:
+        """Whether runs begin or go on: else it looks at what there is."""
+        if self.export or self.compare or self.mode == "is_eval_only":
+            return False
+        return self.several or bool(self.settings or self.mode) or not (self.report or self.explore)
+
 
 def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
     """The command of a command line."""
@@ -125,8 +132,6 @@ def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
     if "executor" in flags:
         flags["device"] = "cuda" if flags.get("gpus_per_run") else "cpu"
     animation = Animation(draw_frame, join_frames) if flags.pop("gif", False) else None
-    if animation and "is_eval_only" in modes:
-        fail("--gif is of training: leave it out with --is-eval-only")
     runtime = Runtime(**taken(flags, Runtime), draw=draw, animation=animation)
     own = taken(flags, Command)
     if config := flags.pop("config", None):
@@ -149,6 +154,7 @@ def check_command(command: Command) -> None:
     check_several(command)
     check_one(command)
     check_ensemble(command)
+    check_training(command)
 
 
 def check_several(command: Command) -> None:
@@ -202,6 +208,16 @@ def check_ensemble(command: Command) -> None:
         fail(f"--ensemble and {way} exclude each other: give one of them")
 
 
+def check_training(command: Command) -> None:
+    """End with one line if flags of training are given where nothing is trained."""
+    runtime, usual = command.runtime, Runtime()
+    flags = {"--gif": "animation", "--tensorboard": "tensorboard"}
+    flags |= {flag_of(name): name for name in ("checkpoint_every", "checkpoint_minutes")}
+    given = [flag for flag, name in flags.items() if getattr(runtime, name) != getattr(usual, name)]
+    if given and not command.trains:
+        fail(f"{given[0]} is of training: leave it out")
+
+
 def carry_out(command: Command) -> None:
     """Do what a command asks for, but for the pages."""
     experiment, settings, runtime, mode = command.experiment, command.settings, command.runtime, command.mode
@@ -231,7 +247,7 @@ def carry_out(command: Command) -> None:
         evaluate_elsewhere(experiment, command.on, settings, runtime)
     elif mode == "is_eval_only":
         evaluate_only(experiment, settings, runtime)
-    elif settings or mode or not (command.report or command.explore or command.compare):
+    elif command.trains:
         run(RunConfig.from_flags(experiment, settings, runtime.data_dir), runtime, overwrite=mode == "overwrite")
 
 
