@@ -41,9 +41,9 @@ _PLACED: dict[str, Placed] = {}
 def register(*names: str, kind: str = "images", defaults: dict[str, Any] | None = None, needs_files: bool = True):
     """Decorator: loads these names with the function `loader(name, split, data_dir, size) -> Dataset`.
 
-    `kind` is "images" or "vectors"; `defaults` are the settings of a run, by name, that these data have others for
-    than images have; `needs_files` says whether files have to be there or to be fetched. Raises TypeError for a name
-    that is taken.
+    `kind` is "images" or "vectors"; `defaults` are the settings of a run, by name, for which these data have a default
+    of their own; `needs_files` says whether files have to be there or to be fetched. Raises TypeError for a name that
+    is taken.
     """
 
     def decorate(loader):

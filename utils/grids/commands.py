@@ -102,7 +102,7 @@ def on_dataset(config: RunConfig, dataset: str) -> RunConfig:
 
 
 def values_by_flag(configs: list[RunConfig]) -> dict[str, list[Any]]:
-    """The values of each flag, each once: in the runs that are named after it, else in all that it may be given to."""
+    """The values of each flag, each once. Where runs are named after a flag, only these count, else all do."""
     having, named = defaultdict(dict), defaultdict(dict)
     for config in configs:
         for name, value in given_flags(config).items():

@@ -1,7 +1,7 @@
 """How long runs take on this machine, from a timed stretch of training before they begin. It goes into no result.
 
-What a run has to do is counted in images that it trains on: a step on one takes three passes through the networks,
-evaluation takes one, and so does each of some draws of the evidence, which is spared most of the encoder.
+What a run has to do is counted in images that it trains on. A training step on an image takes three passes through the
+networks, evaluation one, and a draw of the evidence less than half of one, because it needs little of the encoder.
 """
 
 import math

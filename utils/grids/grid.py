@@ -16,10 +16,8 @@ def configurations(
 ) -> list[RunConfig]:
     """The configuration of every run of a grid, or of a preset at a scale with flags given besides.
 
-    Data are below `data_dir`.
-
-    A loss that does not use a flag runs once without it. Raises OptionError for a flag that no loss of the grid uses,
-    and for whatever is wrong in any configuration.
+    Data at a path are looked for from here, then below `data_dir`. A loss that does not use a flag runs once without
+    it. Raises OptionError for a flag that no loss of the grid uses, and for whatever is wrong in any configuration.
     """
     grids = preset_grids(preset, given, scale) if preset else [{"loss": RunConfig.options()["loss"].default, **given}]
     several = {name for grid in grids for name, value in grid.items() if isinstance(value, list)}

@@ -51,7 +51,8 @@ def sweep(
 
     In an `ensemble` those that fit together are trained as one; None stands for that on a GPU, unless there are jobs.
     A run that has ended is skipped, one that has begun goes on; not so in the modes "overwrite" and "is_eval_only".
-    An executor, see utils.grids.executors, carries them out elsewhere. It says how long they take if they are `timed`.
+    An executor, see utils.grids.executors, carries them out elsewhere. Where they are `timed`, a line says before they
+    begin how long all take.
     Raises what a run raises for a mistake in any, before the first begins; SweepFailed after the last if one failed;
     Interrupted once all that are at work are saved.
     """
@@ -85,7 +86,8 @@ def sweep(
 def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> tuple[list[RunConfig], Forecast]:
     """The runs that are to be carried out, once nothing is found wrong with any, and what they have to do.
 
-    Raises ResultsError and DatasetError, and what the first step of a run fails by that is to replace another.
+    Raises ResultsError and DatasetError. Of a run that replaces another the first step is tried, and what that fails by
+    is raised too.
     """
     if (runtime.results_dir / CONFIG).exists():
         raise ResultsError(f"{runtime.results_dir} is a single run: choose another name for several")

@@ -152,8 +152,8 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
     def from_flags(cls, experiment: str, flags: dict[str, Any], data_dir: str | Path = "") -> "RunConfig":
         """The configuration of flags by name, such as lr=1e-3 and GJS_A=0.3: settings, and options of what they name.
 
-        What is left out is as the loss's options have it, else as the data have it, which may lie at a path, from here
-        or from `data_dir`, else at its default.
+        A setting that is left out is as the loss fixes it, else as the data set has its own default, else at the usual
+        one. Data at a path are looked for from here, then below `data_dir`.
         """
         settings = cls.options()
         given = {name: settings[name].check(flags[name]) for name in flags if name in settings}

@@ -73,7 +73,10 @@ def new_run(
 
 
 def try_out(config: RunConfig, runtime: Runtime, folder: ResultsFolder, splits: dict[str, Dataset]) -> None:
-    """Take the first step of a run, and forget it: what it would fail by shows before anything is cleared for it."""
+    """Take the first step of a run and throw it away.
+
+    What fails at once is to fail before the run that it replaces is cleared.
+    """
     train = splits["train"]
     batch = train.data[: config.batch_size]
     few = {**splits, "train": replace(train, **{"images" if train.vectors is None else "vectors": batch})}

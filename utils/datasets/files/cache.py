@@ -44,7 +44,7 @@ def first_rows(array: np.ndarray, count: int) -> torch.Tensor:
 
 
 def name_of(path: Path) -> str:
-    """What a folder's caches lie in is called: as the folder, and by a digest of where it is."""
+    """The name of the folder for the caches of a folder: that folder's own name, and a digest of its whole path."""
     whole = path.resolve()
     digest = hashlib.sha256(os.fsencode(whole)).hexdigest()
     return re.sub(r"[^\w.-]", "-", whole.name) + f"-{digest[:12]}"

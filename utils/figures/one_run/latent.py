@@ -26,8 +26,9 @@ def latent_map(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
     """The posterior mean of each test example, by class or factor, before draws of the prior.
 
     A single dimension is a histogram. Two are drawn as they are, for images beside the plane that they span, decoded at
-    the prior's quantiles. Of more there are the two with the most KL, and the first two principal components where the
-    means have as many: those of one or two examples, and of a model that tells none from another, have not.
+    the prior's quantiles. Of more there are two views: the two dimensions with the most KL, and the first two principal
+    components of the means. The second is left out where the means have fewer, as those of one or two examples do, and
+    those of a model that tells none from another.
     """
     mean, prior = to_numpy(posteriors.mean), to_numpy(model.prior.sample(len(posteriors.mean)))
     if mean.shape[1] == 1:
