@@ -22,7 +22,10 @@ from vae.saved import origin_of, to_bytes
 pytestmark = pytest.mark.slow
 
 EXP = Path("results/exp")
-EVIDENCE = b'"evidence": {"mean": 1, "interval": [1]}, '
+EVIDENCE = (
+    b'"evidence": {"mean": 1, "interval": [1], "images": 1, "binarised": true, '
+    b'"effective_sample_size": 1, "importance_samples": 1}, '
+)
 
 
 def write(name, content):

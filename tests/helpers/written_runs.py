@@ -15,6 +15,8 @@ from utils.runs.folder import CONFIG, CSV, EVALUATION
 PARSER = build_parser()
 SHA256 = {"train": "0" * 64, "test": "1" * 64}
 RECORD = {"git_revision": None, "versions": {}, "machine": {}}
+EVIDENCE = {"mean": -98.5, "interval": [-99.0, -98.0], "images": 1000, "binarised": False}
+EVIDENCE |= {"effective_sample_size": 9.0, "importance_samples": 100}
 
 
 def write_run(folder, config, test, train=None, *, ended=True):

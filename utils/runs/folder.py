@@ -60,8 +60,8 @@ CONFIG_FORM = {
 }
 METRICS_FORM = {"epoch": int, "step?": int, "split": str, "loss": float, ...: float}  # a line
 EVIDENCE = {
-    **{"mean": float, "interval?": [float, float], "images?": int, "binarised?": bool},
-    **{"effective_sample_size?": float, "importance_samples?": int, ...: (float, [float])},
+    **{"mean": float, "interval": [float, float], "images": int, "binarised": bool},
+    **{"effective_sample_size": float, "importance_samples": int, ...: (float, [float])},
 }
 SPLIT = {"squared_error": float, "evidence?": EVIDENCE, ...: float}
 SYMPTOMS = {...: {"says": str, ...: LEAF}}

@@ -223,11 +223,9 @@ def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:
 
 
 def in_words(value: float | dict[str, Any]) -> str:
-    """A quantity of the evaluation: a number, or the evidence with all that belongs to it, if that is told."""
+    """A quantity of the evaluation: a number, or the evidence with all that belongs to it."""
     if not isinstance(value, dict):
         return f"{value:.4g}"
-    if not value.keys() >= {"interval", "images", "binarised", "effective_sample_size", "importance_samples"}:
-        return f"{value['mean']:.2f}"
     low, high = value["interval"]
     images = f"{value['images']}{' binarised' if value['binarised'] else ''} images"
     effective = f"effective sample size {value['effective_sample_size']:.3g} of {value['importance_samples']}"

@@ -43,8 +43,8 @@ class GeometricJSLoss(Loss):
     full_covariance = True
     swept = "GJS_A"
     extras_called = {
-        "kl_to_posterior": "between q and N, weight 1 − α",
-        "kl_to_prior": "between p and N, weight α",
+        "kl_to_posterior": "KL of q and N, weight 1 − α",
+        "kl_to_prior": "KL of p and N, weight α",
     }
     dual: ClassVar[bool] = False
 

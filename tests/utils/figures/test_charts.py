@@ -16,7 +16,7 @@ def records(split, epochs=3, **values):
 def test_curves_have_a_panel_per_term_with_the_names_that_people_use():
     metrics = records("train", loss=1.0, kl_to_prior=0.5) + records("test", loss=2.0, kl_to_prior=0.5)
     figure = training_curves(metrics, about="a")
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "between p and N, weight α"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "KL of p and N, weight α"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [1, 1 / 2, 1 / 3]
     assert figure.dpi == DPI

@@ -10,7 +10,7 @@ from utils.results.groups import Model
 from utils.results.paper_claims import CLAIMS, KL, RKL, chosen, dual, less, primal
 from utils.runs.folder import EVALUATION
 from vae.evaluation.statistics import Estimate, is_below
-from written_runs import write_grid
+from written_runs import EVIDENCE, write_grid
 
 SEEDS = [1, 2, 1234]
 OFFSETS = dict(zip(SEEDS, (0.0, 1.0, 3.0)))  # what a seed does to every loss
@@ -52,7 +52,7 @@ def test_a_quantity_may_be_within_another_and_may_be_missing(column):
     run = next(run for run in column.runs if run.config.loss == "KL")
     path = run.folder / EVALUATION
     values = json.loads(path.read_text())
-    path.write_text(json.dumps({**values, "test": {**values["test"], "evidence": {"mean": -98.5}}}))
+    path.write_text(json.dumps({**values, "test": {**values["test"], "evidence": EVIDENCE}}))
     (found,) = read_columns(run.folder.path.parent)
     assert found.values(KL, "evidence mean") == {run.config.seed: -98.5}
     assert found.values(RKL, "evidence mean") == {}

@@ -36,6 +36,7 @@ from utils.runs.loading import load_splits
 from utils.runs.run import resume, run
 from vae.means import NonFiniteError
 from vae.options import OptionError
+from written_runs import EVIDENCE
 
 
 @pytest.mark.slow
@@ -215,12 +216,13 @@ def test_an_evaluation_that_is_none_is_made_anew(runtime, ended, old):
     assert evaluate_only("exp", {}, runtime) == evaluation == json.loads(path.read_text())
 
 
-def test_what_little_an_evaluation_tells_of_its_evidence_is_kept_and_shown(runtime, ended, capsys):
+def test_the_evidence_of_an_evaluation_is_kept_and_shown(runtime, ended, capsys):
     evaluation = ended(config(dataset="digits"))
-    told = {**evaluation, "test": {**evaluation["test"], "evidence": {"mean": -98.5}}}
+    told = {**evaluation, "test": {**evaluation["test"], "evidence": EVIDENCE}}
     (runtime.results_dir / "exp" / EVALUATION).write_text(json.dumps(told))
     assert evaluate_only("exp", {}, runtime) == told
-    assert "evidence -98.50\n" in capsys.readouterr().out
+    said = "evidence -98.50 (-99.00 to -98.00; 1000 images, effective sample size 9 of 100)\n"
+    assert said in capsys.readouterr().out
 
 
 def test_a_damaged_list_of_metrics_keeps_no_model_from_being_evaluated(runtime, ended, capsys):
