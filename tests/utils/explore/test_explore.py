@@ -26,7 +26,7 @@ from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
 from vae.losses import LOSSES
 from vae.models import build_model
 from vae.models.likelihoods.bernoulli import Bernoulli
-from written_runs import write_run
+from written_runs import EVIDENCE, write_run
 
 pytestmark = pytest.mark.slow
 
@@ -145,14 +145,16 @@ def test_the_evidence_has_a_row_for_each_of_its_numbers(tmp_path):
     config = RunConfig.from_flags("one", {"dataset": "digits"})
     write_run(tmp_path / "one", config, 1.0)
     evaluation = json.loads((tmp_path / "one" / EVALUATION).read_text())
-    evidence = {"mean": -98.5, "interval": [-99.0, -98.0], "prior_sampling": -190.0, "binarised": True}
-    evaluation["test"] |= {"evidence": evidence, "aggregate_distance": 0.012}
+    evaluation["test"] |= {"evidence": EVIDENCE | {"prior_sampling": -190.0}, "aggregate_distance": 0.012}
     evaluation["disentanglement"] = {"mig": 0.25, "mig_of_factors": [0.1, 0.4]}
     (tmp_path / "one" / EVALUATION).write_text(json.dumps(evaluation))
     found = every_quantity(configurations([read_run(tmp_path / "one")]))
     of_interest = {name: cells for name, cells in found.items() if re.match("evid|aggr|mig", name)}
     assert of_interest == {
         "evidence mean": ["-98.50"],
+        "evidence images": ["1000"],
+        "evidence effective sample size": ["9"],
+        "evidence importance samples": ["100"],
         "evidence prior sampling": ["-190"],
         "aggregate distance": ["0.012"],
         "mig": ["0.250"],

@@ -14,7 +14,7 @@ from utils.figures.style import SQUARED_ERROR, look_of
 from utils.report.report import swept_figures
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, EVALUATION, EXPLORE, RECONSTRUCTIONS, REPORT, TABLE, ResultsError
-from written_runs import report, write_grid, write_run
+from written_runs import EVIDENCE, report, write_grid, write_run
 
 
 class Page(HTMLParser):
@@ -92,7 +92,7 @@ def test_the_page_has_every_number_of_an_evaluation(results):
     config = RunConfig("exp", dataset="digits", loss="KL", importance_samples=8)
     write_run(results / "exp", config, 10.0)
     evaluation = json.loads((results / "exp" / EVALUATION).read_text())
-    evaluation["test"]["evidence"] = {"mean": -123.456789, "interval": [-124.0, -122.5], "images": 10}
+    evaluation["test"]["evidence"] = EVIDENCE | {"mean": -123.456789, "interval": [-124.0, -122.5], "images": 10}
     (results / "exp" / EVALUATION).write_text(json.dumps(evaluation))
     report(results)
     texts = Page((results / "exp" / REPORT).read_text()).texts
@@ -162,7 +162,7 @@ def test_the_evidence_has_its_figure_where_it_was_measured_by_as_many_draws(resu
     for place in (results / "exp").glob(f"*/{EVALUATION}"):
         evaluation = json.loads(place.read_text())
         beta = json.loads((place.parent / "config.json").read_text())["loss_options"]["betaH_B"]
-        evaluation["test"]["evidence"] = {"mean": -100.0 * beta, "interval": [-1.0, 1.0], "images": 10}
+        evaluation["test"]["evidence"] = EVIDENCE | {"mean": -100.0 * beta}
         place.write_text(json.dumps(evaluation))
     found = swept_figures(report(results))
     assert list(found) == [f"{part}beta_dataset-digits_rec-dist-bernoulli.png" for part in ("", "evidence-")]
