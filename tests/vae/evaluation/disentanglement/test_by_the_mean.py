@@ -163,3 +163,8 @@ def test_concentration_goes_from_even_to_single():
     importance = torch.tensor([[1.0, 1.0, 1.0], [0.0, 5.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
     assert concentration(importance).tolist() == pytest.approx([0, 1, 0])
     assert concentration(importance[:, :1]).tolist() == [1, 0, 0]
+
+
+def test_a_copy_of_a_factor_tells_all_of_it_however_few_examples_there_are():
+    factors = torch.arange(20).unsqueeze(1)
+    assert dci(factors.float(), factors)["informativeness"] == pytest.approx(1, abs=1e-3)
