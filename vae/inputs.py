@@ -4,16 +4,14 @@ import torch
 from torch import Tensor, nn
 
 
-def check_data(data: Tensor, model: nn.Module, noise: float = 0.0) -> None:
-    """Raise ValueError unless data are what a model takes, and noise is on images only.
+def check_data(data: Tensor, model: nn.Module) -> None:
+    """Raise ValueError unless data are what a model takes.
 
-    A model takes images (N, C, H, W), bytes or numbers in [0, 1], and vectors (N, D); numbers of its own type.
+    That is images (N, C, H, W), bytes or numbers in [0, 1], and vectors (N, D); numbers of its own type.
     """
     images, own = len(data.shape) > 2, next(model.parameters()).dtype
     if data.dtype != own and not (images and data.dtype == torch.uint8):
         raise ValueError(f"data are {data.dtype}: expected {own}, or images as bytes (uint8): take data.to({own})")
-    if noise and not images:
-        raise ValueError(f"noise {noise:g} on vectors: it is for images only, take noise=0")
     if images and data.dtype != torch.uint8 and not (data.min() >= 0 and data.max() <= 1):
         low, high = data.min().item(), data.max().item()
         raise ValueError(f"images from {low:g} to {high:g}: expected bytes 0 to 255 (uint8), or numbers in [0, 1]")
@@ -34,8 +32,10 @@ def to_unit_interval(images: Tensor) -> Tensor:
 def add_noise(images: Tensor, sd: float, generator: torch.Generator | None = None) -> Tensor:
     """Images in [0, 1] with Gaussian noise, clamped to [0, 1]; themselves if sd is 0.
 
-    The noise is from the generator, or from the global random stream.
+    The noise is from the generator, or from the global random stream. Raises ValueError for vectors.
     """
     if not sd:
         return images
+    if images.ndim < 3:
+        raise ValueError(f"noise {sd:g} on vectors: it is for images only, take noise=0")
     return torch.empty_like(images).normal_(generator=generator).mul_(sd).add_(images).clamp_(0, 1)

@@ -10,7 +10,7 @@ from typing import Any
 from utils.datasets import data_kind, dataset_choices, dataset_defaults, is_dataset, is_resized, path_kind
 from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experiment_name
 from vae.losses import LOSSES
-from vae.models.likelihoods import LIKELIHOODS
+from vae.models.likelihoods import LIKELIHOODS, check_kind
 from vae.models.networks import NETWORKS, check_shape, usual_network
 from vae.models.posteriors import POSTERIORS
 from vae.models.priors import PRIORS
@@ -139,9 +139,7 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
 
     def check_likelihood(self, kind: str) -> None:
         """Raise OptionError unless the likelihood is for data of that kind, "images" or "vectors"."""
-        if LIKELIHOODS[self.rec_dist].data != kind:
-            fitting = ", ".join(name for name, likelihood in LIKELIHOODS.items() if likelihood.data == kind)
-            raise OptionError(f"--rec-dist {self.rec_dist}: --dataset {self.dataset} has {kind}: choose from {fitting}")
+        check_kind(self.rec_dist, kind, f"--dataset {self.dataset} has")
 
     def check_data_shape(self, shape: tuple[int, ...]) -> None:
         """Raise OptionError unless the likelihood and the network are for images, or vectors, of this shape."""

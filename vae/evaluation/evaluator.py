@@ -68,9 +68,9 @@ class Evaluator:
         for none, clustering_accuracy and normalised_mutual_information of the most probable classes.
         Raises NonFiniteError if one of them is not finite; ValueError for data as the Trainer does, and for none.
         """
-        check_data(data, self.model, self.noise)
         if not len(data):
             raise ValueError("no data to evaluate: expected one example at least")
+        check_data(data, self.model)
         means, variances, logits = Means(), Variances(), []
         with self.prepared() as device:
             for start in range(0, len(data), self.batch_size):

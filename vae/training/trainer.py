@@ -46,7 +46,7 @@ class Trainer:
         reporter: is told of the progress within an epoch.
 
     Raises ValueError for data that are neither bytes nor of the model's own type, for images with numbers outside of
-    [0, 1], for noise on vectors, and for a model that the loss is not for.
+    [0, 1], and for a model that the loss is not for; training, for noise on vectors.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Trainer:
         *,
         reporter: Reporter | None = None,
     ):
-        check_data(data, model, settings.noise)
+        check_data(data, model)
         loss.check_model(model)
         self.model, self.loss, self.data, self.settings = model, loss, data, settings
         self.reporter = reporter or Reporter()

@@ -36,8 +36,9 @@ def test_images_out_of_their_range_are_refused_whatever_is_made_of_them(images):
 
 
 def test_no_data_are_refused(images):
-    with pytest.raises(ValueError, match="^no data to evaluate: expected one example at least$"):
-        Evaluator(*make(), batch_size=8, seed=1).evaluate(images[:0])
+    for none in (images[:0], images[:0].float()):
+        with pytest.raises(ValueError, match="^no data to evaluate: expected one example at least$"):
+            Evaluator(*make(), batch_size=8, seed=1).evaluate(none)
 
 
 @pytest.mark.parametrize("rec_dist", FOR_IMAGES)

@@ -155,7 +155,7 @@ def test_images_of_another_type_than_the_networks_are_refused(dtype):
 def test_vectors_are_numbers_without_noise(data, noise, said):
     model, loss = build_model((3,), 2, "normal"), build_loss("KL", dataset_size=8, latent_dim=2)
     for make in (
-        lambda: Trainer(model, loss, data, TrainingSettings(noise=noise)),
+        lambda: list(Trainer(model, loss, data, TrainingSettings(noise=noise)).train(1)),
         lambda: Evaluator(model, loss, batch_size=8, seed=1, noise=noise).evaluate(data),
     ):
         with pytest.raises(ValueError, match=f"^{said}"):

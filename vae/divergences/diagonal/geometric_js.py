@@ -118,10 +118,7 @@ def geometric_js_terms(
     2020, Figure 3, show them.
     """
     mean, logvar = standardise(mean, logvar, prior_mean, prior_logvar)
-    if isinstance(alpha, Tensor):
-        if alpha.ndim:
-            check_broadcast(alpha=alpha, result=(mean + logvar)[..., 0])
-        alpha = alpha.unsqueeze(-1)
+    alpha = over_dimensions(alpha, mean, logvar)
     b, c = geometric_mean_weights(alpha, skew)
     log_q_ratio, log_p_ratio = log_blend(logvar, b, c)  # log of s^2 / s_b^2 and of 1 / s_b^2
     square = mean.square()
@@ -197,16 +194,25 @@ def geometric_mean(
     Arguments and errors are those of `geometric_js_divergence`. Source: Deasy et al. 2020, eq. 12, 13 and 16.
     """
     standard_mean, standard_logvar = standardise(mean, logvar, prior_mean, prior_logvar)
-    if isinstance(alpha, Tensor):
-        if alpha.ndim:
-            check_broadcast(alpha=alpha, result=(standard_mean + standard_logvar)[..., 0])
-        alpha = alpha.unsqueeze(-1)
+    alpha = over_dimensions(alpha, standard_mean, standard_logvar)
     b, c = geometric_mean_weights(alpha, skew)
     log_q_ratio, log_p_ratio = log_blend(standard_logvar, b, c)
     mean_b, logvar_b = c * standard_mean * torch.exp(-log_q_ratio), -log_p_ratio
     if prior_logvar is not None:
         mean_b, logvar_b = mean_b * torch.exp(prior_logvar / 2), logvar_b + prior_logvar
     return (mean_b if prior_mean is None else mean_b + prior_mean), logvar_b
+
+
+def over_dimensions(alpha: float | Tensor, mean: Tensor, logvar: Tensor) -> float | Tensor:
+    """A number as it is; a tensor of a result's shape, (...), as (..., 1), for all latent dimensions.
+
+    Raises ValueError for a shape that does not broadcast against the result's.
+    """
+    if not isinstance(alpha, Tensor):
+        return alpha
+    if alpha.ndim:
+        check_broadcast(alpha=alpha, result=(mean + logvar)[..., 0])
+    return alpha.unsqueeze(-1)
 
 
 def geometric_mean_weights(alpha: float | Tensor, skew: str) -> tuple[float | Tensor, float | Tensor]:

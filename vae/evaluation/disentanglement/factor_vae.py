@@ -7,7 +7,7 @@ from vae.evaluation.disentanglement.base import METRICS
 from vae.evaluation.disentanglement.factors import varying
 
 COLLAPSED = 0.01  # variance of the posterior mean below which a dimension knows nothing of the image and has no vote
-VOTES, IMAGES_PER_VOTE = 10_000, 64  # for the classifier as in disentanglement_lib, which judges it by 5,000
+VOTES, IMAGES_PER_VOTE = 10_000, 64  # as disentanglement_lib has it for the classifier
 
 
 @METRICS.register("factor_vae", place=2)

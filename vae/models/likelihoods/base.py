@@ -64,11 +64,15 @@ def build_likelihood(name: str, image_shape: tuple[int, ...]) -> Likelihood:
 
     Raises OptionError, in one line, if it is unknown or for the other kind of data.
     """
-    likelihood, kind = LIKELIHOODS.find(name), "images" if len(image_shape) > 1 else "vectors"
-    if likelihood.data != kind:
+    check_kind(name, "images" if len(image_shape) > 1 else "vectors")
+    return LIKELIHOODS.find(name)(image_shape)
+
+
+def check_kind(name: str, kind: str, data: str = "the data are") -> None:
+    """Raise OptionError unless a likelihood is for such data, "images" or "vectors"; `data` begins what it says."""
+    if LIKELIHOODS.find(name).data != kind:
         fitting = ", ".join(other for other, one in LIKELIHOODS.items() if one.data == kind)
-        raise OptionError(f"--rec-dist {name}: the data are {kind}: choose from {fitting}")
-    return likelihood(image_shape)
+        raise OptionError(f"--rec-dist {name}: {data} {kind}: choose from {fitting}")
 
 
 def sigmoid_slope(output: Tensor) -> Tensor:
