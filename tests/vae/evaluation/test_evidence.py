@@ -62,7 +62,7 @@ def test_from_the_exact_posterior_every_weight_is_the_evidence():
     assert effective_sample_size(log_weights).allclose(torch.full((8,), 150.0).double(), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("shift", "factor"), [(0, 0.03), (6, 1), (3, 0.1), (0, 8)])
+@pytest.mark.parametrize(("shift", "factor"), [(0, 0.03), (6, 1), (3, 0.1), (0, 8), (0, 1e-30)])
 def test_a_posterior_far_from_the_true_one_does_not_bias_the_estimate(shift, factor):
     model, vectors, exact = linear_case(orthogonal=False, shift=shift, factor=factor)
     log_weights = importance_log_weights(model, vectors, 1000)
