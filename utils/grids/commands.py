@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from utils.grids.grid import configurations, name_part, run_name
-from utils.grids.presets import EPOCHS, EPOCHS_OF, PRESETS, as_list
-from utils.runs.config import COMPOSED, RunConfig, default_options, flags_in_order, used_flags
+from utils.grids.presets import EPOCHS, EPOCHS_OF, PRESETS
+from utils.runs.config import COMPOSED, RunConfig, as_list, default_options, flags_in_order, used_flags
 from utils.runs.folder import ResultsError
 from utils.runs.runtime import Runtime, flag_words
 from vae.options import OptionError, flag_of

@@ -10,6 +10,7 @@ that one data set after the other can go into the same folder; any other flag ha
 from dataclasses import dataclass, field
 from typing import Any
 
+from utils.runs.config import as_list
 from vae.losses import LOSSES
 from vae.options import Option, OptionError
 
@@ -136,8 +137,3 @@ def left(value: Any, kept: list[float] | None) -> Any:
 def is_list(value: Any) -> bool:
     """Whether there are several values."""
     return isinstance(value, list)
-
-
-def as_list(value: Any) -> list[Any]:
-    """Several values as they are, one as a list of one."""
-    return value if is_list(value) else [value]

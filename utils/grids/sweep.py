@@ -112,10 +112,13 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
 
 
 def duration(forecast: Forecast, runtime: Runtime, jobs: int, *, elsewhere: bool) -> str:
-    """How long the runs take on this machine, in words; empty if they are not on its CPU, one by one."""
+    """How long the runs take on this machine, in words; empty if they are not on its CPU, one by one, or one fails."""
     if elsewhere or choose_device(runtime.device).type != "cpu":
         return ""
-    return f", {about(forecast.seconds(jobs))} on this machine"
+    try:
+        return f", {about(forecast.seconds(jobs))} on this machine"
+    except Exception:  # by what, it will say in its turn; the others are carried out
+        return ""
 
 
 def begun_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -> dict[str, SavedRun]:

@@ -243,21 +243,36 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
 def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     """The flags that make a run as the one whose config.json that is, with flags given besides in place of its own.
 
-    The options of its loss, or of its network, are left out where only others are given. Raises ResultsError, and
-    OptionError for a name that there is not, in one line.
+    What is of its loss, its network or its prior is left out where only others are given. Raises ResultsError, and
+    OptionError for a name that there is not, and for data at a path that is not given again, in one line.
     """
     if path.name != CONFIG or not path.is_file():
         raise ResultsError(f"--config {path}: expected the {CONFIG} of a run, such as results/NAME/{CONFIG}")
     saved, _ = read_config(ResultsFolder(path.parent))
+    if (kind := path_kind(saved.dataset)) and "dataset" not in given:
+        own = f"its data, {saved.dataset}, may lie elsewhere from here"
+        raise OptionError(f"--config {path}: {own}: say where with --dataset {kind}:PATH")
     left_out = set()
     for part, registry in COMPOSED.items():
-        names = given.get(part, [])
-        names = names if isinstance(names, list) else [names]
+        names = as_list(given.get(part, []))
         if names and getattr(saved, part) not in map(registry.name_of, names):
             left_out |= getattr(saved, f"{part}_options").keys()
-    if LOSSES[saved.loss].fixed_latent_dim(saved.loss_options) is not None:
+    if settles_latent_dim(saved.loss) or all(map(settles_latent_dim, as_list(given.get("loss", saved.loss)))):
         left_out.add("latent_dim")
+    if given.get("prior", saved.prior) != saved.prior:
+        left_out.add("prior_components")
     return {name: value for name, value in saved.flags().items() if name not in left_out} | given
+
+
+def settles_latent_dim(loss: str) -> bool:
+    """Whether the options of a loss settle the dimensions of z."""
+    name = LOSSES.name_of(loss)
+    return LOSSES[name].fixed_latent_dim(LOSSES.resolve_options(name, {})) is not None
+
+
+def as_list(value: Any) -> list[Any]:
+    """Several values as they are, one as a list of one."""
+    return value if isinstance(value, list) else [value]
 
 
 def reconcile(

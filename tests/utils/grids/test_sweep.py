@@ -183,7 +183,7 @@ def test_the_zoo_has_every_objective_with_three_weights_where_there_is_one():
     assert {(config.rec_dist, config.epochs) for config in configs} == {("gaussian", 15)}
     assert len(configs) == 2 * 2 * (8 + 22 * 3)  # data sets and seeds; without and with a weight
     hellinger = configurations({"seed": 1, "dataset": "mnist", "loss": "Hellinger"}, "zoo")
-    assert [config.loss_options["hellinger_B"] for config in hellinger] == [25, 100, 400]
+    assert [config.loss_options["hellinger_B"] for config in hellinger] == [6.25, 25, 100]
 
 
 def test_flags_change_a_preset():
@@ -193,6 +193,9 @@ def test_flags_change_a_preset():
         prefix + rest for rest in ("tGJS_seed-0", "tGJS_seed-1", "GJS_seed-0_GJS-A-0.3", "GJS_seed-1_GJS-A-0.3")
     ]
     assert names(given, "table1") == expected
+    assert {config.loss_options["GJS_A"] for config in configurations(given, "table1")} == {0.3}, (
+        "the start of tGJS too"
+    )
     before = json.dumps(PRESETS)
     assert names({"betaH_B": 2.0, "dataset": "mnist"}, "beta") == [prefix + "betaH_betaH-B-2"]
     assert json.dumps(PRESETS) == before
@@ -336,6 +339,13 @@ def test_a_run_that_fails_does_not_stop_the_others(runtime, capsys):
     out = capsys.readouterr().out
     assert "[2/3] lr-1e+30: failed, the term " in out
     assert files(runtime, named=MODEL).keys() == {"lr-0.0001", "lr-0.001"}
+
+
+def test_a_first_run_that_fails_has_no_duration_and_does_not_stop_the_others(runtime, capsys):
+    with pytest.raises(SweepFailed, match=r"^1 of 2 runs failed: lr-1e\+30$"):
+        sweep("exp", grid(lr=[1e30, 1e-3], train_size=30, batch_size=1), runtime, timed=True)
+    assert capsys.readouterr().out.startswith("2 runs\n")
+    assert files(runtime, named=MODEL).keys() == {"lr-0.001"}
 
 
 def test_an_error_of_the_program_stops_one_run_only(runtime, monkeypatch, capsys):

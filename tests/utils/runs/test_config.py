@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import pytest
 
 import main as command_line
@@ -147,6 +148,27 @@ def test_a_loss_that_settles_the_latent_dim_leaves_it_to_another(runtime):
     file = runtime.results_dir / "old" / CONFIG
     assert RunConfig.from_flags("same", settings_from(file, {})).latent_dim == 4
     assert RunConfig.from_flags("other", settings_from(file, {"loss": "KL"})).latent_dim == 10
+    run(config("free", loss="KL", dataset="digits", latent_dim=7, epochs=1), runtime)
+    file = runtime.results_dir / "free" / CONFIG
+    assert RunConfig.from_flags("settled", settings_from(file, {"loss": "CatVAE"})).latent_dim == 20
+    several = configurations(settings_from(file, {"loss": ["KL", "CatVAE"]}))
+    assert [one.latent_dim for one in several] == [7, 20]
+
+
+def test_another_prior_has_its_own_number_of_components(runtime):
+    run(config("old", loss="KL", prior="vamp", prior_components=3, dataset="digits", epochs=1), runtime)
+    file = runtime.results_dir / "old" / CONFIG
+    assert RunConfig.from_flags("same", settings_from(file, {"prior": "vamp"})).prior_components == 3
+    assert RunConfig.from_flags("other", settings_from(file, {"prior": "standard"})).prior_components is None
+
+
+def test_data_at_a_path_are_not_taken_from_wherever_their_name_leads(runtime, tmp_path):
+    np.savez(tmp_path / "mine.npz", images=np.arange(4 * 32 * 32, dtype="uint8").reshape(4, 32, 32))
+    run(config("old", loss="KL", dataset=f"npz:{tmp_path / 'mine.npz'}", epochs=1, train_size=2, test_size=1), runtime)
+    file = runtime.results_dir / "old" / CONFIG
+    with pytest.raises(OptionError, match="its data, npz:mine.npz, .*: say where with --dataset npz:PATH$"):
+        settings_from(file, {})
+    assert settings_from(file, {"dataset": "npz:elsewhere.npz"})["dataset"] == "npz:elsewhere.npz"
 
 
 def test_what_is_no_configuration_is_refused(tmp_path):
