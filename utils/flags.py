@@ -96,7 +96,11 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are a UsageError."""
+    """An argument parser whose errors are a UsageError, and that takes -1e-5 for a number as it does -0.00001."""
+
+    def __init__(self, **how: Any):
+        super().__init__(**how)
+        self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument [^:]*: (?=--)", "", message)  # our own messages name the flag themselves

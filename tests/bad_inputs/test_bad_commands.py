@@ -96,6 +96,7 @@ COMMANDS = {  # each begins its line with what it says
     "exp -s -1": "--seed -1: expected a whole number (0 or more)",
     "exp -s None": "--seed None: expected a whole number (0 or more)",
     "exp --noise -0.1": "--noise -0.1: expected a number (0 or more)",
+    "exp --noise -1e-1": "--noise -1e-1: expected a number (0 or more)",
     "exp --lr 0": "--lr 0: expected a number (above 0)",
     "exp --lr fast": "--lr fast: expected a number (above 0)",
     "exp --train-size 0": "--train-size 0: expected a whole number (1 or more)",
