@@ -66,6 +66,7 @@ class Trainer:
         if settings.compile:  # PyTorch counts what it has compiled of other runs too, and compiles no more after eight
             torch.compiler.reset()
         loss.warmup = settings.warmup
+        loss.steps.zero_()  # what grows begins anew, also of an objective that was trained before
         parameters = [*model.parameters(), *loss.trained_parameters()]
         steps = settings.epochs * ceil(len(data) / settings.batch_size)
         self.take_step = OptimizerStep(self.terms, parameters, settings, steps)

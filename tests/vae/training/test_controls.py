@@ -61,6 +61,14 @@ def test_the_weight_of_every_regulariser_grows_with_the_steps_and_is_whole_in_ev
         loss.after_step()
 
 
+def test_what_grows_begins_anew_with_each_trainer():
+    first = make(warmup=5)
+    list(first.train(1))
+    assert first.loss.steps > 0
+    Trainer(first.model, first.loss, IMAGES, first.settings)
+    assert first.loss.steps == 0
+
+
 def test_a_warm_up_counts_the_steps_of_training():
     trainer = make(warmup=5)
     trainer.train_epoch()
