@@ -63,3 +63,15 @@ def test_a_name_that_is_taken_is_refused_to_another_data_set():
 
 def test_errors_are_one_line_whatever_they_quote():
     assert str(DatasetError("one\n  two\tthree ")) == "one two three"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"images": torch.zeros(2, 1, 8, 8)}, "mine: the images are torch.float32; expected torch.uint8"),
+        ({"vectors": torch.zeros(2, 3).double()}, "mine: the vectors are torch.float64; expected torch.float32"),
+    ],
+)
+def test_a_loader_that_gives_another_type_is_told_so(data, said):
+    with pytest.raises(DatasetError, match=f"^{said}$"):
+        Dataset("mine", "train", "made up", "0" * 64, **data)
