@@ -2,7 +2,8 @@
 
 q = N(mean, covariance), p = N(prior_mean, prior_covariance): means (..., n), covariances (..., n, n), results
 (...), in nats; leading dimensions broadcast. A part of the prior left out (None) is that of N(0, I). All
-raise ValueError for shapes that do not fit and for covariances that are not positive definite.
+raise ValueError for shapes that do not fit and for covariances that are not positive definite. Of a covariance the
+lower triangle is read: that it is symmetric is for the caller to see to.
 
 Each is the function of the same name of `vae.divergences.full.cholesky`, where the formulas and sources stand, of the
 Cholesky factors of the covariances.
