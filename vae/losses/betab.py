@@ -22,7 +22,7 @@ class CapacityLoss(AnnealedLoss):
     options = (
         Option("betaB_initC", 0.0, "capacity at the start, in nats", minimum=0),
         Option("betaB_finC", 25.0, "capacity at the end, in nats", minimum=0, regularises="less"),
-        Option("betaB_G", 100.0, "weight gamma", minimum=0, regularises="more"),
+        Option("betaB_G", 100.0, "weight gamma", minimum=0, symbol="γ", regularises="more"),
         REG_ANNEAL,
     )
 

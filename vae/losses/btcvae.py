@@ -22,9 +22,9 @@ class TotalCorrelationLoss(AnnealedLoss):
     summary = "beta-TCVAE: mutual information, total correlation and KL of dimensions, weighted"
     formula = "A I(x; z) + B TC(z) + G Σⱼ KL(q(zⱼ)‖p(zⱼ))"
     options = (
-        Option("btcvae_A", 1.0, "weight of the mutual information", minimum=0, regularises="more"),
-        Option("btcvae_B", 6.0, "weight of the total correlation", minimum=0, regularises="more"),
-        Option("btcvae_G", 1.0, "weight of the dimensions' KL", minimum=0, regularises="more"),
+        Option("btcvae_A", 1.0, "weight of the mutual information", minimum=0, symbol="A", regularises="more"),
+        Option("btcvae_B", 6.0, "weight of the total correlation", minimum=0, symbol="B", regularises="more"),
+        Option("btcvae_G", 1.0, "weight of the dimensions' KL", minimum=0, symbol="G", regularises="more"),
         REG_ANNEAL,
     )
     batch_statistic = True

@@ -81,7 +81,7 @@ class InfoCategoricalLoss(CategoricalLoss):
     formula = "KL(q(c,z)‖p(c,z)) + w CE"
     options = (
         *CategoricalLoss.options,
-        Option("mi_weight", 1.0, "weight of the samples' cross-entropy", minimum=0),
+        Option("mi_weight", 1.0, "weight of the samples' cross-entropy", minimum=0, symbol="w"),
     )
 
     def __init__(self, *, mi_weight: float, **options: Any):

@@ -20,12 +20,12 @@ class CauchySchwarzLoss(Loss):
     """
 
     summary = "Cauchy-Schwarz divergence to a learnt mixture of Gaussians"
-    formula = "w D_CS(q, Σₖ pₖ/K)"
+    formula = "λ D_CS(q, Σₖ pₖ/K)"
     batchable = True
     priors = Mixture
     options = (
         Option("components", 10, "components K of the prior", int, minimum=1, maximum=1_000),
-        Option("CS_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),
+        Option("CS_B", 1.0, "weight of the divergence", minimum=0, symbol="λ", regularises="more"),
         Option("prior_network", True, "the prior's means and variances come from a network, not parameters", bool),
     )
 

@@ -23,8 +23,8 @@ class DisentangledInferredPriorLoss(Loss):
         Option(
             "DIP_kind", "II", "I: C of the posterior means; II: of the aggregate posterior", str, choices=("I", "II")
         ),
-        Option("DIP_od", 10.0, "weight of the covariances", minimum=0, regularises="more"),
-        Option("DIP_d", 10.0, "weight of the variances' distances from 1", minimum=0, regularises="more"),
+        Option("DIP_od", 10.0, "weight of the covariances", minimum=0, symbol="λ_od", regularises="more"),
+        Option("DIP_d", 10.0, "weight of the variances' distances from 1", minimum=0, symbol="λ_d", regularises="more"),
     )
 
     def __init__(self, *, DIP_kind: str, DIP_od: float, DIP_d: float, **sizes: int):

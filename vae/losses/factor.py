@@ -34,7 +34,7 @@ class FactorLoss(AnnealedLoss):
     summary = "FactorVAE: KL, and the total correlation by a discriminator"
     formula = "KL(q‖p) + γ TC(z)"
     options = (
-        Option("factor_G", 6.0, "weight gamma of the total correlation", minimum=0, regularises="more"),
+        Option("factor_G", 6.0, "weight gamma of the total correlation", minimum=0, symbol="γ", regularises="more"),
         Option("lr_disc", 5e-5, "learning rate of the discriminator's Adam", above=0),
         REG_ANNEAL,
     )

@@ -45,7 +45,7 @@ class MMDLoss(AggregateLoss):
     """weight MMD^2(q(z), p(z)), with the Gaussian kernel exp(-||z - z'||^2 / latent_dim)."""
 
     summary = "maximum mean discrepancy of the aggregate posterior (InfoVAE with α = 1)"
-    formula = "w MMD²(q(z), p(z))"
+    formula = "λ MMD²(q(z), p(z))"
     batchable = True
     options = (
         Option("MMD_B", 500.0, "weight of the discrepancy", minimum=0, symbol="λ", named=True, regularises="more"),
@@ -65,9 +65,9 @@ class EnergyLoss(AggregateLoss):
     """
 
     summary = "energy distance of the aggregate posterior (InfoVAE with α = 1)"
-    formula = "w D_E(q(z), p(z))"
+    formula = "λ D_E(q(z), p(z))"
     batchable = True
-    options = (Option("energy_B", 500.0, "weight of the distance", minimum=0, regularises="more"),)
+    options = (Option("energy_B", 500.0, "weight of the distance", minimum=0, symbol="λ", regularises="more"),)
     discrepancy = "energy"
 
     def __init__(self, *, energy_B: float, **sizes: int):
@@ -86,9 +86,9 @@ class WassersteinAutoencoderLoss(AggregateLoss):
     """
 
     summary = "Wasserstein autoencoder: MMD² with the inverse multiquadric kernel"
-    formula = "w MMD²_IMQ(q(z), p(z))"
+    formula = "λ MMD²_IMQ(q(z), p(z))"
     batchable = True
-    options = (Option("WAE_B", 200.0, "weight of the discrepancy", minimum=0, regularises="more"),)
+    options = (Option("WAE_B", 200.0, "weight of the discrepancy", minimum=0, symbol="λ", regularises="more"),)
     discrepancy = "imq"
 
     def __init__(self, *, WAE_B: float, **sizes: int):
@@ -108,12 +108,13 @@ class InfoVAELoss(AggregateLoss):
     formula = "(1−α) KL(q‖p) + (α+λ−1) D(q(z), p(z))"
     batchable = True
     options = (
-        Option("info_alpha", 0.0, "alpha: 1 - alpha is the weight of the KL divergence", maximum=1),
+        Option("info_alpha", 0.0, "alpha: 1 - alpha is the weight of the KL divergence", maximum=1, symbol="α"),
         Option(
             "info_lambda",
             500.0,
             "lambda: alpha + lambda - 1 is the weight of the discrepancy",
             above=0,
+            symbol="λ",
             regularises="more",
         ),
         Option("info_divergence", "mmd", "discrepancy D", str, choices=tuple(DISCREPANCIES)),

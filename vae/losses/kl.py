@@ -56,10 +56,10 @@ class JeffreysLoss(Loss):
     """weight [KL(q(z|x) || p(z)) + KL(p(z) || q(z|x))], in nats; some authors halve the sum (Jeffreys 1946)."""
 
     summary = "Jeffreys divergence: the sum of both KL divergences"
-    formula = "w [KL(q‖p) + KL(p‖q)]"
+    formula = "λ [KL(q‖p) + KL(p‖q)]"
     batchable = True
     full_covariance = True
-    options = (Option("jeffreys_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),)
+    options = (Option("jeffreys_B", 1.0, "weight of the divergence", minimum=0, symbol="λ", regularises="more"),)
 
     def __init__(self, *, jeffreys_B: float, **sizes: int):
         super().__init__(**sizes)

@@ -21,12 +21,12 @@ class RenyiLoss(Loss):
     """
 
     summary = "Rényi divergence of order ρ, which is KL(q‖p) at 1"
-    formula = "w D_ρ(q‖p)"
+    formula = "λ D_ρ(q‖p)"
     batchable = True
     swept = "renyi_order"
     options = (
         Option("renyi_order", 0.5, "order rho; KL(q‖p) at 1", above=0, symbol="ρ", named=True),
-        Option("renyi_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),
+        Option("renyi_B", 1.0, "weight of the divergence", minimum=0, symbol="λ", regularises="more"),
     )
 
     def __init__(self, *, renyi_order: float, renyi_B: float, **sizes: int):
@@ -47,12 +47,12 @@ class BhattacharyyaLoss(Loss):
     """
 
     summary = "skew Bhattacharyya divergence, at α = ½ the Bhattacharyya distance"
-    formula = "w J_α(q, p)"
+    formula = "λ J_α(q, p)"
     batchable = True
     swept = "bhattacharyya_A"
     options = (
         Option("bhattacharyya_A", 0.5, "skew alpha, the weight on p", minimum=0, maximum=1, symbol="α", named=True),
-        Option("bhattacharyya_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),
+        Option("bhattacharyya_B", 1.0, "weight of the divergence", minimum=0, symbol="λ", regularises="more"),
     )
 
     def __init__(self, *, bhattacharyya_A: float, bhattacharyya_B: float, **sizes: int):
@@ -67,13 +67,14 @@ class BhattacharyyaLoss(Loss):
 class HellingerLoss(Loss):
     """weight H^2(q(z|x), p(z)), H^2 = 1 - int sqrt(q p) dz, a pure number in [0, 1]; some authors have twice this.
 
-    A posterior that hardly overlaps with the prior costs the weight, and its gradient vanishes.
+    A posterior that hardly overlaps with the prior costs the weight, and its gradient vanishes. Near the prior it is
+    KL(q||p) / 4, to second order.
     """
 
     summary = "squared Hellinger distance, at most 1 for each image"
-    formula = "w H²(q, p)"
+    formula = "λ H²(q, p)"
     batchable = True
-    options = (Option("hellinger_B", 100.0, "weight of the distance", minimum=0, regularises="more"),)
+    options = (Option("hellinger_B", 25.0, "weight of the distance", minimum=0, symbol="λ", regularises="more"),)
 
     def __init__(self, *, hellinger_B: float, **sizes: int):
         super().__init__(**sizes)
@@ -93,9 +94,9 @@ class ChiSquaredLoss(Loss):
     """
 
     summary = "χ² divergence, with p below: an exponential of D₂"
-    formula = "w χ²(q‖p)"
+    formula = "λ χ²(q‖p)"
     batchable = True
-    options = (Option("chi2_B", 1.0, "weight of the divergence", minimum=0, regularises="more"),)
+    options = (Option("chi2_B", 1.0, "weight of the divergence", minimum=0, symbol="λ", regularises="more"),)
 
     def __init__(self, *, chi2_B: float, **sizes: int):
         super().__init__(**sizes)

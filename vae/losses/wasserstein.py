@@ -18,10 +18,10 @@ class WassersteinLoss(Loss):
     """
 
     summary = "squared Wasserstein distance"
-    formula = "w W₂²(q, p)"
+    formula = "λ W₂²(q, p)"
     batchable = True
     full_covariance = True
-    options = (Option("W2_B", 1.0, "weight of the distance", minimum=0, regularises="more"),)
+    options = (Option("W2_B", 1.0, "weight of the distance", minimum=0, symbol="λ", regularises="more"),)
 
     def __init__(self, *, W2_B: float, **sizes: int):
         super().__init__(**sizes)
@@ -41,9 +41,9 @@ class SlicedWassersteinLoss(AggregateLoss):
     """
 
     summary = "sliced Wasserstein distance of the aggregate posterior"
-    formula = "w SW₂²(q(z), p(z))"
+    formula = "λ SW₂²(q(z), p(z))"
     options = (
-        Option("SW_B", 100.0, "weight of the distance", minimum=0, regularises="more"),
+        Option("SW_B", 100.0, "weight of the distance", minimum=0, symbol="λ", regularises="more"),
         Option("SW_directions", 50, "random directions for each batch", int, minimum=1, maximum=10_000),
     )
 

@@ -31,7 +31,7 @@ def config(**flags):
         ("GJS", {"GJS_invA": False}, "GJS α = 0.5, no-GJS-invA"),
         ("tGJS", {}, "tGJS"),
         ("tGJS", {"GJS_A": 0.1}, "tGJS α = 0.1"),
-        ("energy", {"energy_B": 2.0}, "energy energy-B = 2"),
+        ("energy", {"energy_B": 2.0}, "energy λ = 2"),
     ],
 )
 def test_a_label_tells_the_loss_and_what_tells_it_from_others(loss, options, label):
@@ -67,6 +67,6 @@ def test_losses_stand_in_the_order_of_the_papers_table_and_others_behind_by_name
 
 
 def test_short_forms():
-    assert (symbol_of("GJS_A"), symbol_of("lr"), symbol_of("energy_B")) == ("α", "lr", "energy-B")
+    assert (symbol_of("GJS_A"), symbol_of("lr"), symbol_of("betaB_initC")) == ("α", "lr", "betaB-initC")
     assert flag_label("train_size", None) == "train-size = all"
     assert flag_label("GJS_invA", True) == "GJS-invA"

@@ -266,6 +266,12 @@ def test_hellinger_is_at_most_one():
     assert divergences.squared_hellinger_distance(mean, torch.zeros(1)) == 1
 
 
+def test_hellinger_near_the_prior_is_a_quarter_of_kl():
+    mean, logvar = (1e-3 * values for values in random_gaussians(20, 3)[:2])
+    ratio = divergences.squared_hellinger_distance(mean, logvar) / divergences.kl_divergence(mean, logvar)
+    close(ratio, torch.full_like(ratio, 0.25), rtol=2e-3, atol=0)
+
+
 def test_gradient_of_the_hellinger_distance_keeps_its_digits_far_from_the_prior():
     """e^-J dJ, for J up to 40, where the distance itself is 1 to all digits of float32."""
     mean = torch.linspace(0.1, 18, 100).unsqueeze(-1).requires_grad_()
