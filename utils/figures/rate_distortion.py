@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 from matplotlib.transforms import Bbox
 
 from utils.figures.panels import finish, panels, plain_ticks
@@ -72,10 +72,12 @@ def weighed_objectives(group: RunGroup) -> Figure:
         color = look_of(loss).color
         axes.plot(*zip(*points.values()), "-", color=color, linewidth=0.9, zorder=2)
         axes.scatter(*zip(*points.values()), color=color, s=[8 + 9 * place for place in range(len(points))], zorder=3)
-    axes.set(xlabel="rate: KL(q‖p) (nats)", xscale="log", ylabel="distortion: reconstruction")
+    axes.set(xlabel="rate: KL(q‖p) (nats)", ylabel="distortion: reconstruction")
+    axes.set_xscale("symlog", linthresh=1, linscale=0.5)  # linear below 1 nat: what has collapsed is at 0
+    axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 3)))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid()
     axes.margins(0.08)
-    plain_ticks(axes.xaxis)
     figure.draw_without_rendering()  # what is where is known from now on
     for loss, points in lines.items():
         weight, look = weight_of(loss), look_of(loss)

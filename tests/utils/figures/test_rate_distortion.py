@@ -102,6 +102,7 @@ def test_every_objective_is_named_at_its_default_weight_and_a_line_over_its_weig
     (axes,) = weighed_objectives(group).axes
     lines = [np.array(line.get_xydata()) for line in axes.lines]
     assert [len(line) for line in lines] == [1, 3, 1, 1]
+    assert axes.get_xscale() == "symlog", "a rate of 0 has its place"
     named = {text.get_text(): text.xy for text in axes.texts if text.get_text()}
     assert list(named) == [look_of(loss).label for loss in ("KL", "betaH", "VR", "CatVAE")]
     by_weight = {run.config.loss_options["betaH_B"]: point_of([run]) for run in group.of("betaH")}
