@@ -27,6 +27,7 @@ EXPORTS = {  # what other programs are to read: the file, or the folder, of each
     "reconstructions": {"npz": "export-reconstructions.npz", "png": "export-reconstructions"},
     "onnx": {"onnx": "export-decoder.onnx"},
 }
+EXPORTED = tuple(name for formats in EXPORTS.values() for name in formats.values())
 EXPORTED_FOLDERS = ("images", "reconstructions")  # in the folder of an export that has pictures of both
 ANIMATION, FRAME = "training.gif", "frame-{:06}.png"  # with --gif: what it is made of, by epoch, stays for --resume
 FRAMES = "frame-[0-9][0-9][0-9][0-9][0-9][0-9].png"
@@ -132,11 +133,19 @@ class ResultsFolder:
 
     def clear(self) -> None:
         """Remove the files of a run; anything else in the folder is the user's and stays."""
-        exports = [name for formats in EXPORTS.values() for name in formats.values()]
-        found = [path.name for pattern in (ELSEWHERE, FRAMES) for path in self.path.glob(pattern)]
-        for name in (*FILES, ANIMATION, *exports, *found) if self.writes else ():
+        frames = [path.name for path in self.path.glob(FRAMES)]
+        for name in (*FILES, *EXPORTED, *self.made_of_model(), *frames) if self.writes else ():
             remove(self / name)
             remove(self / partial_name(name))
+
+    def made_of_model(self) -> list[str]:
+        """The names of pictures, pages and evaluations on other data, which go where the model does."""
+        return [*PICTURES, ANIMATION, *PAGES, *(path.name for path in self.path.glob(ELSEWHERE))]
+
+    def drop_made(self) -> None:
+        """Remove what was made of the model, but for exports."""
+        for name in self.made_of_model() if self.writes else ():
+            remove(self / name)
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises OSError if it is missing, or is a link or anything else than a file."""

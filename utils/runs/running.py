@@ -13,7 +13,7 @@ from utils.machine.environment import choose_device, keep_freed_memory
 from utils.machine.signals import EndedAtOnce
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate, evaluator, training_losses
-from utils.runs.folder import ANIMATION, CHECKPOINT, CONFIG, EVALUATION, FRAME, FRAMES, ResultsFolder
+from utils.runs.folder import ANIMATION, CHECKPOINT, CONFIG, EVALUATION, EXPORTED, FRAME, FRAMES, ResultsFolder
 from utils.runs.loading import load_splits, step_count
 from utils.runs.progress import GLANCE, Progress, show_aim, show_notes, show_plan, summarise
 from utils.runs.runtime import Evaluation, Interrupted, Runtime, choose_compiled, resume_command, run_environment
@@ -62,6 +62,7 @@ class Run:
         self.trainer = Trainer(self.model, self.loss, train.data.to(device), settings, reporter=self.progress)
         self.selection = Selection(config.keep, config.early_stopping)
         self.resumed = False
+        self.ended_with: int | None = None  # the epoch of the model, of a run that had ended and goes on
         self.unsaved: dict[str, Any] | None = None  # the state after an epoch that is in no checkpoint yet
         self.saved_at = monotonic()
 
@@ -78,6 +79,7 @@ class Run:
         if (epoch := self.trainer.epoch) > self.config.epochs:
             raise OptionError(f"--epochs {self.config.epochs}: {epoch} epochs are behind this run already")
         self.folder.drop_metrics_after(epoch)
+        self.ended_with = record["ended_after"] and record.get("kept_epoch", epoch)
         self.note_environment(record)
 
     def note_environment(self, record: dict[str, Any]) -> None:
@@ -108,11 +110,20 @@ class Run:
         """Make the folder this run's."""
         if not self.resumed:
             self.folder.clear()
+        elif self.ended_with:
+            self.forget_model_before()
         self.write_config(ended_after=None)
         if not self.resumed:
             self.keep_frame()
         if self.runtime.tensorboard:
             write_scalars(self.folder, self.folder.read_metrics(), afresh=True)
+
+    def forget_model_before(self) -> None:
+        """Remove what was made of the model that the run had ended with, but for exports, and say so."""
+        self.folder.drop_made()
+        kept = ", ".join(name for name in EXPORTED if (self.folder / name).exists())
+        still = f"; {kept} stay: --export with --overwrite makes them anew" if kept else ""
+        print(f"note: pictures, pages and evaluations on other data of the model of epoch {self.ended_with} go{still}")
 
     def after_batch(self) -> None:
         """Write a checkpoint within an epoch, if one is due by time."""

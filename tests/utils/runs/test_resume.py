@@ -16,7 +16,19 @@ from utils.machine.environment import environment
 from utils.machine.signals import EndedAtOnce
 from utils.runs.config import RunConfig
 from utils.runs.evaluate import evaluate_only
-from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, MODEL, ResultsError, ResultsFolder
+from utils.runs.folder import (
+    ANIMATION,
+    CHECKPOINT,
+    CONFIG,
+    EVALUATION,
+    EXPLORE,
+    FITTED_SAMPLES,
+    MODEL,
+    REPORT,
+    SAMPLES,
+    ResultsError,
+    ResultsFolder,
+)
 from utils.runs.run import resume, run
 from utils.runs.runtime import Interrupted
 from vae.losses import LOSSES
@@ -253,6 +265,22 @@ def test_more_epochs_go_on_from_the_end(runtime, ended):
     resume("exp", {"epochs": 3}, runtime)
     assert files_of(runtime)[MODEL] == files_of(runtime, "whole")[MODEL]
     assert json.loads(files_of(runtime)[CONFIG])["epochs"] == 3
+
+
+def test_what_was_made_of_a_model_goes_as_it_trains_on_and_exports_stay(runtime, capsys, ended):
+    ended(config())
+    folder = runtime.results_dir / "exp"
+    made = (FITTED_SAMPLES, SAMPLES, ANIMATION, EXPLORE, REPORT, "evaluation-on-mnist.json")
+    for name in (*made, "export-latents.npz", "mine.txt"):
+        (folder / name).write_text("of the model of epoch 2")
+    resume("exp", {"epochs": 2}, runtime)
+    assert {*made} <= files_of(runtime).keys(), "nothing has been done"
+    resume("exp", {"epochs": 3}, runtime)
+    assert not {*made} & files_of(runtime).keys()
+    assert {"export-latents.npz", "mine.txt"} <= files_of(runtime).keys()
+    told = capsys.readouterr().out
+    assert told.count("of the model of epoch 2 go; export-latents.npz stay: --export with --overwrite makes") == 1
+    assert "pictures among them" not in told
 
 
 def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys, ended):
