@@ -54,7 +54,7 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
     """Evaluate the model of a run that has ended on the test split of other data, and write that beside its own.
 
     The flags must equal the saved configuration, except importance samples, the test size and the noise. Raises what
-    `evaluate_only` does, and OptionError for data of another shape.
+    `evaluate_only` does, and OptionError for data of another shape. What was measured of the same before is kept.
     """
     changeable = ("importance_samples", "test_size", "noise")
     with opened(experiment, flags, changeable, replace(runtime, again=AGAIN)) as run:
@@ -66,7 +66,11 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
         judge = evaluator(run.model, run.loss, config)
         found = judge.evaluate(test.data, test.labels) | by_draws(run.model, config, test, runtime)
         data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
-        run.folder.write_json(elsewhere_name(test), {"data": data, "noise": config.noise, "test": found})
+        name, content = elsewhere_name(test, config), {"data": data, "noise": config.noise}
+        with contextlib.suppress(ResultsError):  # there is none, or it is damaged
+            before = run.folder.read_json(name)
+            found = before["test"] | found if before == {**content, "test": before["test"]} else found
+        run.folder.write_json(name, {**content, "test": found})
         summarise({"test": found}, run.folder.path)
         return {"test": found}
 
@@ -77,13 +81,14 @@ def check_shape_of(test: Dataset, dataset: str, shape: tuple[int, ...]) -> None:
         raise OptionError(f"--on {dataset}: images of shape {test.image_shape}, the run has {shape}")
 
 
-def elsewhere_name(test: Dataset) -> str:
-    """The file of the evaluation on other data, such as evaluation-on-fashion.json.
+def elsewhere_name(test: Dataset, config: RunConfig) -> str:
+    """The file of the evaluation on other data, such as evaluation-on-fashion.json; a size or noise has its own.
 
     Of data at a path it has a part of their hash too: other paths may come to the same name.
     """
-    name = f"{test.name}-{test.sha256[:8]}" if path_kind(test.name) else test.name
-    return ELSEWHERE.replace("*", re.sub(r"[^\w.+-]", "-", name))
+    parts = [test.name, *[test.sha256[:8]] * bool(path_kind(test.name))]
+    parts += [f"first-{config.test_size}"] * bool(config.test_size) + [f"noise-{config.noise:g}"] * bool(config.noise)
+    return ELSEWHERE.replace("*", re.sub(r"[^\w.+-]", "-", "-".join(parts)))
 
 
 def evaluator(model: VAE, loss: Objective, config: RunConfig) -> Evaluator:

@@ -67,6 +67,7 @@ EVIDENCE = {
 SPLIT = {"squared_error": float, "evidence?": EVIDENCE, ...: float}
 SYMPTOMS = {...: {"says": str, ...: LEAF}}
 EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": SYMPTOMS, ...: {...: (float, [float])}}
+ELSEWHERE_FORM = {"data": {"name": str, "sha256": str, "images": int, ...: LEAF}, "noise": float, "test": SPLIT}
 FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
 
 
@@ -154,14 +155,15 @@ class ResultsFolder:
     # JSON
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write config.json or evaluation.json."""
+        """Write config.json, evaluation.json or an evaluation on other data."""
         text = to_json(content)
         self.replace(name, lambda file: file.write(text))
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read config.json or evaluation.json. Raises ResultsError if it is missing or damaged."""
-        remedy = "--is-eval-only makes it anew" if name == EVALUATION else "restore it, or choose another name"
-        return read_json(self / name, remedy=remedy, check=lambda content: check_form(content, FORMS[name]))
+        """Read such a file. Raises ResultsError if it is missing or damaged."""
+        remedy = "restore it, or choose another name" if name == CONFIG else "--is-eval-only makes it anew"
+        form = FORMS.get(name, ELSEWHERE_FORM)
+        return read_json(self / name, remedy=remedy, check=lambda content: check_form(content, form))
 
     # Metrics
 

@@ -30,9 +30,9 @@ def written(folder, dataset="*"):
 
 def test_on_its_own_data_it_is_what_it_was(trained, runtime):
     before = files_of(runtime)
-    evaluate_elsewhere("exp", "digits", {}, runtime)
+    evaluate_elsewhere("exp", "digits", {"test_size": 10}, runtime)
     assert {name: content for name, content in files_of(runtime).items() if name in before} == before
-    found, own = written(trained, "digits"), json.loads((trained / EVALUATION).read_text())["test"]
+    found, own = written(trained, "digits-first-10"), json.loads((trained / EVALUATION).read_text())["test"]
     assert found["test"] == {name: own[name] for name in found["test"]}
     assert found["data"]["images"] == 10 and found["data"]["name"] == "digits"
 
@@ -41,15 +41,30 @@ def test_on_other_data_with_other_sizes_and_noise(trained, runtime, tmp_path):
     np.savez(tmp_path / "mine.npz", images=images_of((40, 32, 32)))
     dataset = f"npz:{tmp_path / 'mine.npz'}"
     evaluate_elsewhere("exp", dataset, {"test_size": 3, "importance_samples": 2}, runtime)
-    found = written(trained, "npz-mine.npz-????????")
+    found = written(trained, "npz-mine.npz-????????-first-3")
     (file,) = trained.glob(ELSEWHERE)
-    assert file.stem.endswith(found["data"]["sha256"][:8])
+    assert file.stem.endswith(f"{found['data']['sha256'][:8]}-first-3")
     assert found["data"]["images"] == 3 and found["noise"] == 0
     assert found["test"]["evidence"]["images"] == 3
     clean = found["test"]["squared_error"]
     evaluate_elsewhere("exp", dataset, {"test_size": 3, "noise": 0.5}, runtime)
-    assert written(trained)["noise"] == 0.5
-    assert written(trained)["test"]["squared_error"] != clean
+    noisy = written(trained, "*-first-3-noise-0.5")
+    assert noisy["noise"] == 0.5
+    assert noisy["test"]["squared_error"] != clean
+    assert written(trained, "*-first-3") == found, "neither takes the other's place"
+
+
+def test_what_was_measured_of_the_same_images_before_is_kept_and_nothing_else(trained, runtime):
+    evaluate_elsewhere("exp", "digits", {"importance_samples": 2}, runtime)
+    first = written(trained)
+    evaluate_elsewhere("exp", "digits", {}, runtime)
+    assert written(trained) == first and "evidence" in first["test"]
+    (file,) = trained.glob(ELSEWHERE)
+    other = {**first, "data": {**first["data"], "sha256": "0" * 64}}
+    for content in (json.dumps(other), "damaged"):
+        file.write_text(content)
+        evaluate_elsewhere("exp", "digits", {}, runtime)
+        assert "evidence" not in written(trained)["test"]
 
 
 @pytest.mark.parametrize("places", [("a/test.npz", "b/test.npz"), ("a/b.npz", "a-b.npz")])
