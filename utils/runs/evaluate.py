@@ -135,9 +135,9 @@ def evaluate(
     And a diagnosis, for which the training loss of each epoch has to be known.
     """
     judge = evaluator(model, loss, config)
+    evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
     if config.sampler:
         model.sampler = fit_mixture(model, splits["train"].data, seed=config.seed, noise=config.noise)
-    evaluation = {name: judge.evaluate(split.data, split.labels) for name, split in splits.items()}
     evaluation["test"] |= by_draws(model, config, splits["test"], runtime)
     if config.is_metrics:
         print("measuring disentanglement over all images of both splits: minutes on a CPU", flush=True)

@@ -116,6 +116,8 @@ def check_fits(config: RunConfig, splits: dict[str, Dataset]) -> None:
         raise OptionError(f"--is-metrics: --dataset {config.dataset} has no known factors to measure by: leave it out")
     if config.sampler:
         check_scikit_learn(config.sampler)
+        if len(splits["train"]) < 2:
+            raise OptionError(f"--sampler {config.sampler}: expected 2 training examples or more, to fit it to")
 
 
 def check_scikit_learn(sampler: str) -> None:

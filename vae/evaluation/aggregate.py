@@ -6,6 +6,8 @@ fitted afterwards samples from where the latents are (Ghosh et al. 2020, "From v
 autoencoders", arXiv:1903.12436). Fitting needs scikit-learn.
 """
 
+from warnings import catch_warnings
+
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
@@ -47,7 +49,7 @@ def fit_mixture(model: VAE, data: Tensor, *, seed: int, noise: float = 0.0) -> D
 
     Fitted to one draw of q(z|x) for each of the first 10,000 examples, images as bytes (N, C, H, W) or vectors (N, D).
     `noise` is added to what the encoder sees, as in training. Of fewer than ten examples, two at least, it has as many
-    Gaussians. The seed fixes the draws and where EM starts.
+    Gaussians. The seed fixes the draws and where EM starts. Raises NonFiniteError if none can be fitted.
     """
     from sklearn.mixture import GaussianMixture  # not a requirement
 
@@ -55,7 +57,11 @@ def fit_mixture(model: VAE, data: Tensor, *, seed: int, noise: float = 0.0) -> D
     with measuring(device, seed, Stream.EVALUATION):
         z = draw_aggregate(model, data[:MOST_FITTED], noise).cpu().double().numpy()
     components, state = min(COMPONENTS, len(z)), stream_seed(seed, Stream.EVALUATION) % 2**32
-    fitted = GaussianMixture(components, random_state=state).fit(z)
+    try:
+        with catch_warnings(action="ignore"):  # of latents that are all the same, say
+            fitted = GaussianMixture(components, random_state=state).fit(z)
+    except ValueError:
+        raise NonFiniteError("no Gaussians can be fitted to the latents, which are not finite or too large") from None
     weights, means, covariances = (
         torch.as_tensor(part, dtype=torch.float64) for part in (fitted.weights_, fitted.means_, fitted.covariances_)
     )

@@ -13,6 +13,7 @@ from utils.grids.ensembles import ensembles
 from utils.runs.evaluate import evaluate_only
 from utils.runs.folder import EVALUATION, FITTED_SAMPLES, MODEL
 from utils.runs.run import resume, run
+from vae.means import NonFiniteError
 from vae.options import OptionError
 
 pytestmark = pytest.mark.slow
@@ -80,6 +81,20 @@ def test_samples_of_what_is_fitted_to_latents_are_beside_those_of_the_prior(runt
     assert evaluate_only("plain", {"importance_samples": 10, "sampler": "gmm"}, drawing) == evaluation
     own, later = (runtime.results_dir / name / FITTED_SAMPLES for name in ("exp", "plain"))
     assert own.stat().st_size and own.read_bytes() == later.read_bytes()
+
+
+def test_a_sampler_is_fitted_to_two_training_examples_at_least(runtime):
+    pytest.importorskip("sklearn")
+    with pytest.raises(OptionError, match="^--sampler gmm: expected 2 training examples or more, to fit it to$"):
+        run(config(dataset="mixture2d", sampler="gmm", train_size=1), runtime)
+    assert not (runtime.results_dir / "exp").exists()
+    assert run(config(dataset="mixture2d", sampler="gmm", train_size=2), runtime)["test"]["loss"]
+
+
+def test_of_a_model_that_has_diverged_its_evaluation_says_so_before_a_sampler_is_fitted(runtime):
+    pytest.importorskip("sklearn")
+    with pytest.raises(NonFiniteError, match="^the evaluation's loss is not finite; .* a smaller --lr$"):
+        run(config(loss="AE", lr=1e30, batch_size=20, sampler="gmm", epochs=1), runtime)
 
 
 def test_a_sampler_that_is_not_installed_is_asked_for_in_one_line(runtime, monkeypatch):

@@ -87,6 +87,19 @@ def test_the_seed_fixes_it_and_the_random_stream_is_as_before(model, data):
 
 
 @needs_sklearn
+@pytest.mark.parametrize("largest", [math.inf, 1e20])
+def test_latents_that_no_mixture_can_be_fitted_to_are_an_error(largest, model, data):
+    data[0] = largest
+    with pytest.raises(NonFiniteError, match="no Gaussians can be fitted to the latents, which are not finite or too"):
+        fit_mixture(model, data, seed=1)
+
+
+@needs_sklearn
+def test_latents_that_are_all_the_same_have_their_density_too(model, data):
+    assert fit_mixture(model, data[:1].expand(20, 2), seed=1).mean.isfinite().all()
+
+
+@needs_sklearn
 def test_few_examples_have_few_components(model, data):
     assert fit_mixture(model, data[:3], seed=1).mixture_distribution.logits.shape == (3,)
 
