@@ -206,7 +206,7 @@ def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> Outcome:
     forget_run_before()
     try:
         if mode == "is_eval_only":
-            return outcome_of(evaluate_only(config.experiment, config.flags(), runtime))
+            return outcome_of(evaluate_only(config.experiment, flags_to_evaluate(config), runtime))
         if (runtime.results_dir / config.experiment / CONFIG).exists():  # one to be overwritten has been cleared
             return outcome_of(resume(config.experiment, config.flags(), runtime))
         return outcome_of(run(config, runtime, overwrite=mode == "overwrite"))
@@ -214,6 +214,12 @@ def attempt(config: RunConfig, runtime: Runtime, mode: str | None) -> Outcome:
         raise interruption.end from None
     except Exception as error:
         return outcome_of(error)
+
+
+def flags_to_evaluate(config: RunConfig) -> dict[str, Any]:
+    """The flags of a run that is evaluated anew: an evaluation option at its default is the saved run's own."""
+    usual = {name: RunConfig.options()[name].default for name in EVALUATION_OPTIONS}
+    return {name: value for name, value in config.flags().items() if name not in usual or value != usual[name]}
 
 
 def outcome_of(result: Evaluation | Exception) -> Outcome:

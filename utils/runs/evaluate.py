@@ -40,7 +40,7 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
         with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
             before = folder.read_json(EVALUATION)
             before.pop(DIAGNOSIS, None)
-            evaluation = {part: before.get(part, {}) | evaluation.get(part, {}) for part in before | evaluation}
+            evaluation = {part: added(before.get(part, {}), evaluation.get(part, {})) for part in before | evaluation}
         folder.write_json(EVALUATION, evaluation)
         if run.config.sampler and runtime.draw:  # the run has drawn the others itself
             figures = runtime.draw(run.model, splits, run.config, [])
@@ -69,10 +69,17 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
         name, content = elsewhere_name(test, config), {"data": data, "noise": config.noise}
         with contextlib.suppress(ResultsError):  # there is none, or it is damaged
             before = run.folder.read_json(name)
-            found = before["test"] | found if before == {**content, "test": before["test"]} else found
+            found = added(before["test"], found) if before == {**content, "test": before["test"]} else found
         run.folder.write_json(name, {**content, "test": found})
         summarise({"test": found}, run.folder.path)
         return {"test": found}
+
+
+def added(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What was measured of a split before with what is found now: of evidence too, where it is of as many draws."""
+    old, new = before.get("evidence", {}), found.get("evidence", {})
+    same = all(old.get(name) == new.get(name) for name in ("importance_samples", "images"))
+    return before | found | ({"evidence": old | new} if old and new and same else {})
 
 
 def check_shape_of(test: Dataset, dataset: str, shape: tuple[int, ...]) -> None:

@@ -396,6 +396,14 @@ def test_evaluation_alone_is_for_runs_that_have_ended(runtime):
     assert files(runtime, named="*") == before
 
 
+def test_evaluation_alone_measures_what_the_runs_do_by_themselves(runtime):
+    sweep("exp", grid(seed=[0, 1], importance_samples=3), runtime)
+    before = files(runtime, named="*")
+    (runtime.results_dir / "exp" / "seed-1" / EVALUATION).unlink()
+    sweep("exp", grid(seed=[0, 1]), runtime, mode="is_eval_only")
+    assert files(runtime, named="*") == before
+
+
 # As a process
 
 VECTORS = {"dataset": "mixture2d", "train_size": 300, "test_size": 50}

@@ -79,6 +79,9 @@ def test_samples_of_what_is_fitted_to_latents_are_beside_those_of_the_prior(runt
     assert fitted.keys() - plain["test"]["evidence"].keys() == {"sampler_sampling", "sampler_sampling_interval"}
     drawing = replace(runtime, draw=draw_run)
     assert evaluate_only("plain", {"importance_samples": 10, "sampler": "gmm"}, drawing) == evaluation
+    assert evaluate_only("plain", {}, runtime) == evaluation, "what the sampler was measured by is kept"
+    fewer = evaluate_only("plain", {"importance_samples": 5}, runtime)["test"]["evidence"]
+    assert "sampler_sampling" not in fewer, "it is of other draws"
     own, later = (runtime.results_dir / name / FITTED_SAMPLES for name in ("exp", "plain"))
     assert own.stat().st_size and own.read_bytes() == later.read_bytes()
 
