@@ -53,13 +53,14 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
 def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], runtime: Runtime) -> Evaluation:
     """Evaluate the model of a run that has ended on the test split of other data, and write that beside its own.
 
-    The flags must equal the saved configuration, except importance samples, the test size and the noise. Raises what
+    The flags must equal the saved configuration, except importance samples and the noise, and the test size, without
+    which all is taken: the run's own is of its own data. Raises what
     `evaluate_only` does, and OptionError for data of another shape. What was measured of the same before is kept.
     """
     changeable = ("importance_samples", "test_size", "noise")
     with opened(experiment, flags, changeable, replace(runtime, again=AGAIN)) as run:
         image_size = run.config.image_size if is_resized(dataset) else None
-        config = replace(run.config, dataset=dataset, image_size=image_size)
+        config = replace(run.config, dataset=dataset, image_size=image_size, test_size=flags.get("test_size"))
         with together():
             test = load_split(config, "test", runtime.data_dir, config.test_size)
             check_shape_of(test, dataset, tuple(run.record["data"]["image_shape"]))

@@ -37,6 +37,11 @@ def test_on_its_own_data_it_is_what_it_was(trained, runtime):
     assert found["data"]["images"] == 10 and found["data"]["name"] == "digits"
 
 
+def test_all_of_it_is_taken_whatever_the_size_of_the_runs_own(trained, runtime):
+    evaluate_elsewhere("exp", "digits", {}, runtime)
+    assert written(trained, "digits")["data"]["images"] == 360
+
+
 def test_on_other_data_with_other_sizes_and_noise(trained, runtime, tmp_path):
     np.savez(tmp_path / "mine.npz", images=images_of((40, 32, 32)))
     dataset = f"npz:{tmp_path / 'mine.npz'}"
