@@ -20,7 +20,7 @@ from vae.evaluation.evaluator import Evaluator
 from vae.evaluation.evidence import MOST_IMAGES, estimate_evidence
 from vae.losses import Objective
 from vae.models import VAE
-from vae.options import OptionError
+from vae.options import OptionError, flag_of
 
 AGAIN = "--is-eval-only evaluates again"  # where an evaluation could not be written
 
@@ -58,6 +58,8 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
     `evaluate_only` does, and OptionError for data of another shape. What was measured of the same before is kept.
     """
     changeable = ("importance_samples", "test_size", "noise")
+    if others := [name for name in EVALUATION_OPTIONS if flags.get(name) and name not in changeable]:
+        raise OptionError(f"{flag_of(others[0])} is for the run's own data: leave it out with --on {dataset}")
     with opened(experiment, flags, changeable, replace(runtime, again=AGAIN)) as run:
         image_size = run.config.image_size if is_resized(dataset) else None
         config = replace(run.config, dataset=dataset, image_size=image_size, test_size=flags.get("test_size"))

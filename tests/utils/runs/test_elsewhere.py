@@ -102,8 +102,14 @@ def test_data_of_another_shape_are_refused(trained, runtime):
         ("--on digits --is-eval-only --seed 1 2", "--on digits judges one run that has ended"),
         ("--on digit --is-eval-only", "--on digit: did you mean digits? choose from "),
         ("--on digits --is-eval-only --lr 1", "--lr 1.0: the saved run has 0.001; leave the flag out\n"),
-        ("--on digits --is-eval-only --is-metrics", "--is-metrics True: the saved run has False; leave the flag out\n"),
-        ("--on digits --is-eval-only --sampler gmm", "--sampler gmm: the saved run has None; leave the flag out\n"),
+        (
+            "--on digits --is-eval-only --is-metrics",
+            "--is-metrics is for the run's own data: leave it out with --on digits\n",
+        ),
+        (
+            "--on digits --is-eval-only --sampler gmm",
+            "--sampler is for the run's own data: leave it out with --on digits\n",
+        ),
         ("--is-eval-only --seed 7", "--seed 7: the saved run has 1234; leave the flag out\n"),
     ],
 )

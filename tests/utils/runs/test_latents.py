@@ -11,7 +11,7 @@ from small_runs import config, files_of
 from utils.figures.one_run import draw_run
 from utils.grids.ensembles import ensembles
 from utils.runs.evaluate import evaluate_only
-from utils.runs.folder import EVALUATION, FITTED_SAMPLES, MODEL
+from utils.runs.folder import EVALUATION, FITTED_SAMPLES, MODEL, SAMPLES
 from utils.runs.run import resume, run
 from vae.means import NonFiniteError
 from vae.options import OptionError
@@ -84,6 +84,18 @@ def test_samples_of_what_is_fitted_to_latents_are_beside_those_of_the_prior(runt
     assert "sampler_sampling" not in fewer, "it is of other draws"
     own, later = (runtime.results_dir / name / FITTED_SAMPLES for name in ("exp", "plain"))
     assert own.stat().st_size and own.read_bytes() == later.read_bytes()
+
+
+def test_vectors_are_drawn_by_a_sampler_too(runtime):
+    pytest.importorskip("sklearn")
+    flags = {"dataset": "mixture2d", "network": None, "train_size": 100, "test_size": 50, "latent_dim": 2}
+    drawing = replace(runtime, draw=draw_run)
+    run(config(**flags, sampler="gmm"), drawing)
+    run(config("plain", **flags), drawing)
+    files, plain = files_of(runtime), files_of(runtime, "plain")
+    assert files[SAMPLES] == plain[SAMPLES] != files[FITTED_SAMPLES]
+    evaluate_only("plain", {"sampler": "gmm"}, drawing)
+    assert files_of(runtime, "plain")[FITTED_SAMPLES] == files[FITTED_SAMPLES]
 
 
 def test_a_sampler_is_fitted_to_two_training_examples_at_least(runtime):

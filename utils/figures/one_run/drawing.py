@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib.figure import Figure
+from torch.distributions import Distribution
 
 from utils.datasets import Dataset, portable_name
 from utils.figures.charts import training_curves
@@ -48,8 +49,8 @@ def draw_run(
         LATENT: latent_map(model, posteriors, about=about),
         MARGINALS: marginals(model, posteriors, about=about),
     }
-    if model.sampler and splits["test"].vectors is None:
-        figures[FITTED_SAMPLES] = samples(model, splits["train"], about=about, source=model.sampler)
+    if model.sampler:
+        figures[FITTED_SAMPLES] = drawn_samples(model, splits, posteriors, about, model.sampler)
     return {**figures, CURVES: training_curves(metrics, about=about)} if metrics else figures
 
 
@@ -57,7 +58,7 @@ def image_figures(model: VAE, splits: dict[str, Dataset], posteriors: Posteriors
     """The pictures that show images."""
     figures = {
         RECONSTRUCTIONS: reconstructions(model, splits["test"], posteriors, about=about),
-        SAMPLES: samples(model, splits["train"], about=about),
+        SAMPLES: drawn_samples(model, splits, posteriors, about),
         TRAVERSALS: traversals(model, posteriors, about=about),
     }
     if isinstance(model, CategoricalVAE):
@@ -67,8 +68,17 @@ def image_figures(model: VAE, splits: dict[str, Dataset], posteriors: Posteriors
 
 def vector_figures(model: VAE, splits: dict[str, Dataset], posteriors: Posteriors, about: str) -> dict[str, Figure]:
     """The picture that shows vectors."""
+    return {SAMPLES: drawn_samples(model, splits, posteriors, about)}
+
+
+def drawn_samples(
+    model: VAE, splits: dict[str, Dataset], posteriors: Posteriors, about: str, source: Distribution | None = None
+) -> Figure:
+    """Samples of images or vectors, of latents that are drawn from the prior or from what was fitted to latents."""
+    if splits["test"].vectors is None:
+        return samples(model, splits["train"], about=about, source=source)
     vectors = splits["test"].vectors[: len(posteriors.mean)]
-    return {SAMPLES: vector_samples(model, vectors, posteriors.classes, about=about)}
+    return vector_samples(model, vectors, posteriors.classes, about=about, source=source)
 
 
 def run_title(config: RunConfig) -> str:

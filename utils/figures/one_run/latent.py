@@ -5,6 +5,7 @@ import torch
 from matplotlib.figure import Figure
 from scipy.stats import norm
 from torch import Tensor
+from torch.distributions import Distribution
 
 from utils.figures.charts import Plane, View, density_panels, latent_histogram, scatter_views
 from utils.figures.images import tile
@@ -75,13 +76,25 @@ def marginals(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
 
 
 @torch.inference_mode()
-def vector_samples(model: VAE, vectors: Tensor, classes: dict[str, np.ndarray], *, about: str) -> Figure:
-    """Vectors (N, D) by class beside as many samples of the model, x ~ p(x|z), z ~ p(z); two dimensions of each."""
-    drawn = to_numpy(model.likelihood.sample(model.decoder(model.prior.sample(len(vectors)))))
+def vector_samples(
+    model: VAE,
+    vectors: Tensor,
+    classes: dict[str, np.ndarray],
+    *,
+    about: str,
+    source: Distribution | None = None,
+) -> Figure:
+    """Vectors (N, D) by class beside as many samples of the model, x ~ p(x|z), z ~ p(z); two dimensions of each.
+
+    Or z is drawn from a source that was fitted to latents.
+    """
+    z = model.prior.sample(len(vectors)) if source is None else source.sample((len(vectors),))
+    drawn = to_numpy(model.likelihood.sample(model.decoder(z)))
+    origin = "samples of the model" if source is None else "samples, z from a fitted density"
     data, nothing, axes = to_numpy(vectors), np.empty((0, 2)), ("x₁", "x₂")
     views = [
         View(data[:, :2], nothing, axes, "test data"),
-        View(drawn[:, :2], nothing, axes, "samples of the model", classless=True),
+        View(drawn[:, :2], nothing, axes, origin, classless=True),
     ]
     return scatter_views(views, classes, title="Data and samples", about=about)
 
