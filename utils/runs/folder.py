@@ -143,10 +143,12 @@ class ResultsFolder:
         """The names of pictures, pages and evaluations on other data, which go where the model does."""
         return [*PICTURES, ANIMATION, *PAGES, *(path.name for path in self.path.glob(ELSEWHERE))]
 
-    def drop_made(self) -> None:
-        """Remove what was made of the model, but for exports."""
-        for name in self.made_of_model() if self.writes else ():
-            remove(self / name)
+    def drop_made(self) -> bool:
+        """Remove what was made of the model, but for exports; whether there was anything."""
+        found = [self / name for name in self.made_of_model() if (self / name).exists()] if self.writes else []
+        for path in found:
+            remove(path)
+        return bool(found)
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises OSError if it is missing, or is a link or anything else than a file."""

@@ -120,10 +120,11 @@ class Run:
 
     def forget_model_before(self) -> None:
         """Remove what was made of the model that the run had ended with, but for exports, and say so."""
-        self.folder.drop_made()
-        kept = ", ".join(name for name in EXPORTED if (self.folder / name).exists())
-        still = f"; {kept} stay: --export with --overwrite makes them anew" if kept else ""
-        print(f"note: pictures, pages and evaluations on other data of the model of epoch {self.ended_with} go{still}")
+        of_model = f"of the model of epoch {self.ended_with}"
+        if self.folder.drop_made():
+            print(f"note: pictures, pages and evaluations on other data {of_model} go")
+        if kept := [name for name in EXPORTED if (self.folder / name).exists()]:
+            print(f"note: {of_model} at the latest: {', '.join(kept)}; --export with --overwrite makes it anew")
 
     def after_batch(self) -> None:
         """Write a checkpoint within an epoch, if one is due by time."""

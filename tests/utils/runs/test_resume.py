@@ -279,8 +279,15 @@ def test_what_was_made_of_a_model_goes_as_it_trains_on_and_exports_stay(runtime,
     assert not {*made} & files_of(runtime).keys()
     assert {"export-latents.npz", "mine.txt"} <= files_of(runtime).keys()
     told = capsys.readouterr().out
-    assert told.count("of the model of epoch 2 go; export-latents.npz stay: --export with --overwrite makes") == 1
+    assert told.count("note: pictures, pages and evaluations on other data of the model of epoch 2 go\n") == 1
+    assert (
+        told.count("note: of the model of epoch 2 at the latest: export-latents.npz; --export with --overwrite makes")
+        == 1
+    )
     assert "pictures among them" not in told
+    resume("exp", {"epochs": 4}, runtime)
+    told = capsys.readouterr().out
+    assert "note: of the model of epoch 3 at the latest: export-latents.npz" in told and "pages" not in told
 
 
 def test_a_run_that_has_ended_is_left_as_it_is(runtime, capsys, ended):
