@@ -21,6 +21,7 @@ from vae.random import Stream
 from vae.training.settings import TrainingSettings
 
 IMAGES = 1000  # of the test split, that a model is looked at with
+ENOUGH_EXAMPLES = 10  # of the test split, to tell how latents, or errors, are spread
 ENOUGH_EPOCHS = 5  # to tell how a loss falls
 SATURATED = 1e-4  # from 0 or 1, where the gradient of a sigmoid has vanished
 
@@ -98,13 +99,18 @@ def look(model: VAE, data: Tensor) -> Outputs:
 # The values
 
 
-def active_share(run: DiagnosedRun) -> float:
-    """The share of latent dimensions that are active, 0 to 1."""
-    return run.evaluation["test"]["active_units"] / latent_dim(run)
+def active_share(run: DiagnosedRun) -> float | None:
+    """The share of latent dimensions that are active, 0 to 1; None for too few examples."""
+    return run.evaluation["test"]["active_units"] / latent_dim(run) if has_enough(run) else None
 
 
-def mismatch(run: DiagnosedRun) -> float:
-    """KL of a Gaussian with the aggregate posterior's moments from one with the prior's: nats a dimension."""
+def mismatch(run: DiagnosedRun) -> float | None:
+    """KL of a Gaussian with the aggregate posterior's moments from one with the prior's: nats a dimension.
+
+    None for too few examples.
+    """
+    if not has_enough(run):
+        return None
     prior_mean, prior_sd = run.model.prior.mean_and_sd()
     mean, variance = run.outputs.mean.mean(0), run.outputs.mean.var(0, correction=0) + run.outputs.logvar.exp().mean(0)
     ratio = variance / prior_sd.square()
@@ -124,9 +130,9 @@ def last_fall(run: DiagnosedRun) -> float | None:
 
 
 def generalisation(run: DiagnosedRun) -> float | None:
-    """The squared error on the test split, as a multiple of the training split's."""
+    """The squared error on the test split, as a multiple of the training split's; None for too few examples."""
     train, test = (run.evaluation[split]["squared_error"] for split in ("train", "test"))
-    return test / train if train > 0 else None
+    return test / train if train > 0 and has_enough(run) else None
 
 
 def learnt_from_bound(run: DiagnosedRun) -> float | None:
@@ -146,6 +152,11 @@ def saturation(run: DiagnosedRun) -> float | None:
         return None
     own, given = ((part.clamp(0, 1) - 0.5).abs() > 0.5 - SATURATED for part in (run.outputs.decoded, run.outputs.data))
     return own.float().mean().item() - given.float().mean().item()
+
+
+def has_enough(run: DiagnosedRun) -> bool:
+    """Whether the test examples are enough to judge by."""
+    return len(run.outputs.mean) >= ENOUGH_EXAMPLES
 
 
 # What sentences say
