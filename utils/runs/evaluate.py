@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from utils.datasets import Dataset, is_resized, load_dataset, path_kind
+from utils.datasets.notes import shape_note
 from utils.machine.bars import bar
 from utils.runs.config import EVALUATION_OPTIONS, RunConfig
 from utils.runs.folder import DIAGNOSIS, ELSEWHERE, EVALUATION, FITTED_SAMPLES, ResultsError, ResultsFolder
@@ -54,18 +55,23 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
     """Evaluate the model of a run that has ended on the test split of other data, and write that beside its own.
 
     The flags must equal the saved configuration, except importance samples and the noise, and the test size, without
-    which all is taken: the run's own is of its own data. Raises what
+    which all is taken: the run's own is of its own data. Pictures that are resized have the side of the run's images,
+    or the image size that is given. Raises what
     `evaluate_only` does, and OptionError for data of another shape. What was measured of the same before is kept.
     """
     changeable = ("importance_samples", "test_size", "noise")
     if others := [name for name in EVALUATION_OPTIONS if flags.get(name) and name not in changeable]:
         raise OptionError(f"{flag_of(others[0])} is for the run's own data: leave it out with --on {dataset}")
+    resized, side = is_resized(dataset), flags.get("image_size")
+    if resized:
+        flags = {name: value for name, value in flags.items() if name != "image_size"}
     with opened(experiment, flags, changeable, replace(runtime, again=AGAIN)) as run:
-        image_size = run.config.image_size if is_resized(dataset) else None
+        shape = tuple(run.record["data"]["image_shape"])
+        image_size = side or shape[-1] if resized and len(shape) > 1 else None
         config = replace(run.config, dataset=dataset, image_size=image_size, test_size=flags.get("test_size"))
         with together():
             test = load_split(config, "test", runtime.data_dir, config.test_size)
-            check_shape_of(test, dataset, tuple(run.record["data"]["image_shape"]))
+            check_shape_of(test, dataset, shape)
         judge = evaluator(run.model, run.loss, config)
         found = judge.evaluate(test.data, test.labels) | by_draws(run.model, config, test, runtime)
         data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
@@ -88,7 +94,8 @@ def added(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
 def check_shape_of(test: Dataset, dataset: str, shape: tuple[int, ...]) -> None:
     """Raise OptionError unless data that a run is evaluated on have the shape that it was trained with."""
     if tuple(test.image_shape) != shape:
-        raise OptionError(f"--on {dataset}: images of shape {test.image_shape}, the run has {shape}")
+        is_of, like = shape_note(test.image_shape), shape_note(shape)
+        raise OptionError(f"--on {dataset}: {is_of}, but the run is of {like}: choose data like that, or convert these")
 
 
 def elsewhere_name(test: Dataset, config: RunConfig) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mistakes import check_refused
 from own_data import images_of
@@ -91,8 +92,23 @@ def test_a_run_that_begins_anew_takes_it_away(trained, runtime):
 
 
 def test_data_of_another_shape_are_refused(trained, runtime):
-    with pytest.raises(OptionError, match=r"^--on dsprites: images of shape \(1, 64, 64\), the run has \(1, 32, 32\)$"):
+    said = "^--on dsprites: 64x64 grey, but the run is of 32x32 grey: choose data like that, or convert these$"
+    with pytest.raises(OptionError, match=said):
         evaluate_elsewhere("exp", "dsprites", {}, runtime)
+
+
+def test_pictures_are_resized_to_the_side_of_the_runs_images(trained, runtime, tmp_path):
+    for number in range(20):
+        Image.new("L", (80, 50), 10 * number).save(tmp_path / f"{number}.png")
+    evaluate_elsewhere("exp", f"folder:{tmp_path}", {}, runtime)
+    found = written(trained)
+    evaluate_elsewhere("exp", f"folder:{tmp_path}", {"image_size": 32}, runtime)
+    assert written(trained) == found
+    with pytest.raises(OptionError, match="^--on .*: 16x16 grey, but the run is of 32x32 grey: choose data like"):
+        evaluate_elsewhere("exp", f"folder:{tmp_path}", {"image_size": 16}, runtime)
+    Image.new("RGB", (80, 50), "red").save(tmp_path / "red.png")
+    with pytest.raises(OptionError, match="^--on .*: 32x32 colour, but the run is of 32x32 grey: choose data like"):
+        evaluate_elsewhere("exp", f"folder:{tmp_path}", {}, runtime)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +126,7 @@ def test_data_of_another_shape_are_refused(trained, runtime):
             "--on digits --is-eval-only --sampler gmm",
             "--sampler is for the run's own data: leave it out with --on digits\n",
         ),
+        ("--on digits --is-eval-only --image-size 32", "--image-size 32: the saved run has None; leave the flag out\n"),
         ("--is-eval-only --seed 7", "--seed 7: the saved run has 1234; leave the flag out\n"),
     ],
 )
