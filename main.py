@@ -29,9 +29,10 @@ from utils.grids.presets import as_list
 from utils.grids.sweep import sweep
 from utils.grids.tally import SweepFailed
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, explained, heed_cpu_limit, is_out_of_memory
-from utils.runs.config import RunConfig, check_dataset, settings_from
+from utils.runs.config import RunConfig, check_dataset, read_config, settings_from
 from utils.runs.evaluate import evaluate_elsewhere, evaluate_only
 from utils.runs.folder import ResultsError
+from utils.runs.loading import open_folder
 from utils.runs.run import resume, run
 from utils.runs.runtime import Animation, Drawing, Interrupted, Runtime, joined, take_devices
 from utils.runs.tensorboard import check_tensorboard
@@ -223,6 +224,10 @@ def carry_out(command: Command) -> None:
     experiment, settings, runtime, mode = command.experiment, command.settings, command.runtime, command.mode
     heed_cpu_limit()
     take_devices(runtime.device)
+    if command.explore and command.trains:
+        from utils.explore import check_explorable
+
+        check_explorable(configs_of(command))
     if runtime.tensorboard:
         check_tensorboard()
     if command.several:
@@ -234,8 +239,7 @@ def carry_out(command: Command) -> None:
             "ensemble": command.ensemble,
             "timed": bool(command.preset) and mode != "is_eval_only",
         }
-        configs = configurations(settings, command.preset, runtime.data_dir, command.scale or "paper")
-        sweep(experiment, configs, runtime, **way, mode=mode)
+        sweep(experiment, configs_of(command), runtime, **way, mode=mode)
     elif mode == "resume":
         resume(experiment, settings, runtime)
     elif command.export:
@@ -248,7 +252,18 @@ def carry_out(command: Command) -> None:
     elif mode == "is_eval_only":
         evaluate_only(experiment, settings, runtime)
     elif command.trains:
-        run(RunConfig.from_flags(experiment, settings, runtime.data_dir), runtime, overwrite=mode == "overwrite")
+        (config,) = configs_of(command)
+        run(config, runtime, overwrite=mode == "overwrite")
+
+
+def configs_of(command: Command) -> list[RunConfig]:
+    """The configurations of the runs that a command is for."""
+    experiment, settings, runtime = command.experiment, command.settings, command.runtime
+    if command.several:
+        return configurations(settings, command.preset, runtime.data_dir, command.scale or "paper")
+    if command.mode == "resume":
+        return [read_config(open_folder(experiment, runtime))[0]]
+    return [RunConfig.from_flags(experiment, settings, runtime.data_dir)]
 
 
 def write_pages(command: Command) -> None:

@@ -1,5 +1,5 @@
 """A page to play with: models of an experiment whose decoders run in the browser."""
 
-from utils.explore.explore import write_explorer
+from utils.explore.explore import check_explorable, write_explorer
 
-__all__ = ["write_explorer"]
+__all__ = ["check_explorable", "write_explorer"]

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import vae
-from utils.datasets import Dataset, portable_name
+from utils.datasets import Dataset, data_kind, portable_name
 from utils.datasets.record import check_same_data
 from utils.explore.comparison import (
     Configuration,
@@ -34,10 +34,14 @@ from utils.grids.saved import SavedRun, experiment_runs
 from utils.machine.console import counted
 from utils.pages import data_address, render
 from utils.results.labels import labels_of
-from utils.runs.folder import EXPLORE, experiment_folder
-from utils.runs.loading import load_split
+from utils.runs.config import RunConfig
+from utils.runs.folder import EXPLORE, ResultsError, experiment_folder
+from utils.runs.loading import LARGEST, load_split
 from vae.inputs import to_unit_interval
+from vae.models.likelihoods import LIKELIHOODS
+from vae.models.networks import NETWORKS
 from vae.random import Stream, seed_everything
+from vae.saved import build
 
 HERE = Path(__file__).parent
 IMAGES = 300  # of the test split
@@ -68,6 +72,22 @@ def write_explorer(
     page = page_of(experiment, groups, shown, test)
     folder.replace(EXPLORE, lambda file: file.write(page.encode()))
     print(f"{counted(len(shown), 'model')} to play with in {folder / EXPLORE}")
+
+
+def check_explorable(configs: Sequence[RunConfig]) -> None:
+    """Raise ResultsError for runs that are still to be trained, if the page will not know their decoders."""
+    kinds = [data_kind(config.dataset) or LIKELIHOODS[config.rec_dist].data for config in configs]
+    images = [config for config, kind in zip(configs, kinds) if kind == "images"]
+    if not images:
+        raise ResultsError(
+            f"--explore: --dataset {configs[0].dataset} has vectors, the page shows images: leave it out"
+        )
+    for config in {config.network: config for config in images}.values():
+        sides = range(config.image_size or 1, LARGEST + 1)
+        shapes = [(1, side, side) for side in sides if NETWORKS[config.network].takes((1, side, side))]
+        for shape in shapes[:1]:  # the data may be of another, which makes the same layers
+            model, _ = build(config, shape, dataset_size=1)
+            describe(model)
 
 
 def test_images(run: SavedRun, data_dir: Path, datasets: Sequence[str]) -> Dataset:

@@ -13,6 +13,7 @@ from torch import nn
 import main as command_line
 import vae
 from browser import opened
+from mistakes import check_refused
 from own_data import fill
 from small_runs import SMALL
 from utils.explore.comparison import configurations, every_quantity
@@ -341,6 +342,13 @@ def test_what_is_no_image_in_grey_or_colour_is_refused_in_one_line(shape, rec_di
     said = "the page shows grey or colour images of at most 64x64: choose another run"
     with pytest.raises(ResultsError, match=f"data of shape {re.escape(str(shape))}: {said}$"):
         describe(build_model(shape, 1, rec_dist))
+
+
+def test_a_run_that_the_page_will_not_know_is_refused_before_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = [word for name, value in FEW.items() for word in (f"--{name.replace('_', '-')}", value)]
+    command_line.main(["exp", *small, "-l", "KL", "-e", "1", "--network", "resnet", "--no-progress-bar"], draw=None)
+    check_refused("exp --resume -e 2 --explore", "main.py: --explore: the decoder has a layer ")
 
 
 def test_an_experiment_without_a_run_that_has_ended_is_refused(tmp_path, capsys):
