@@ -4,6 +4,7 @@ Importing it sets matplotlib's defaults, so that figures of runs, of notebooks a
 """
 
 import io
+import warnings
 from functools import cache
 from typing import NamedTuple
 from zlib import crc32
@@ -38,6 +39,7 @@ ORDERED = "viridis"
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
+warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)  # boxes stand for it
 matplotlib.rcParams.update(
     {
         "figure.dpi": DPI,

@@ -1,11 +1,15 @@
 """Each loss has a colour of its own, which all eyes can tell from the others."""
 
+import subprocess
+import sys
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 
+from utils.figures import style
 from utils.figures.style import FREE_COLORS, colors, colors_by_label, look_of, shades
 from vae.losses import LOSSES
 from vae.losses.base import Display, Loss
@@ -98,3 +102,11 @@ def test_labels_of_one_loss_are_in_shades_of_its_colour():
     assert found["KL lr = 1"] == look_of("KL").color and found["MMD"] == look_of("MMD").color
     assert len(set(found.values())) == 3
     assert shades("#000000", 1) == ["#000000"]
+
+
+def test_of_letters_that_the_font_lacks_nothing_is_said():
+    """In a process of its own: here every warning is an error, whatever filters the module sets."""
+    code = "from utils.figures import style; f = style.Figure(); f.suptitle('日本'); print(len(style.png(f)))"
+    root = Path(style.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and int(done.stdout) > 0
