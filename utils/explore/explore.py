@@ -83,9 +83,9 @@ def check_explorable(configs: Sequence[RunConfig]) -> None:
             f"--explore: --dataset {configs[0].dataset} has vectors, the page shows images: leave it out"
         )
     for config in {config.network: config for config in images}.values():
-        sides = range(config.image_size or 1, LARGEST + 1)
-        shapes = [(1, side, side) for side in sides if NETWORKS[config.network].takes((1, side, side))]
-        for shape in shapes[:1]:  # the data may be of another, which makes the same layers
+        shapes = ((1, side, side) for side in range(config.image_size or 1, LARGEST + 1))
+        shape = next(filter(NETWORKS[config.network].takes, shapes), None)
+        if shape:  # the data may be of another, for which the layers are of the same kinds
             model, _ = build(config, shape, dataset_size=1)
             describe(model)
 

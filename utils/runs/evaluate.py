@@ -56,8 +56,8 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
 
     The flags must equal the saved configuration, except importance samples and the noise, and the test size, without
     which all is taken: the run's own is of its own data. Pictures that are resized have the side of the run's images,
-    or the image size that is given. Raises what
-    `evaluate_only` does, and OptionError for data of another shape. What was measured of the same before is kept.
+    or the image size that is given. What was measured of the same before is kept. Raises what `evaluate_only` does, and
+    OptionError for data of another shape.
     """
     changeable = ("importance_samples", "test_size", "noise")
     if others := [name for name in EVALUATION_OPTIONS if flags.get(name) and name not in changeable]:
@@ -75,11 +75,12 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
         judge = evaluator(run.model, run.loss, config)
         found = judge.evaluate(test.data, test.labels) | by_draws(run.model, config, test, runtime)
         data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
-        name, content = elsewhere_name(test, config), {"data": data, "noise": config.noise}
+        name = elsewhere_name(test, config)
         with contextlib.suppress(ResultsError):  # there is none, or it is damaged
             before = run.folder.read_json(name)
-            found = added(before["test"], found) if before == {**content, "test": before["test"]} else found
-        run.folder.write_json(name, {**content, "test": found})
+            same = all(before["data"][part] == data[part] for part in ("sha256", "images"))
+            found = added(before["test"], found) if same and before["noise"] == config.noise else found
+        run.folder.write_json(name, {"data": data, "noise": config.noise, "test": found})
         summarise({"test": found}, run.folder.path)
         return {"test": found}
 
@@ -99,11 +100,12 @@ def check_shape_of(test: Dataset, dataset: str, shape: tuple[int, ...]) -> None:
 
 
 def elsewhere_name(test: Dataset, config: RunConfig) -> str:
-    """The file of the evaluation on other data, such as evaluation-on-fashion.json; a size or noise has its own.
+    """The file of the evaluation on other data, such as evaluation-on-fashion.json; sizes and noise have their own.
 
     Of data at a path it has a part of their hash too: other paths may come to the same name.
     """
     parts = [test.name, *[test.sha256[:8]] * bool(path_kind(test.name))]
+    parts += [f"image-size-{config.image_size}"] * (config.image_size not in (None, test.image_shape[-1]))
     parts += [f"first-{config.test_size}"] * bool(config.test_size) + [f"noise-{config.noise:g}"] * bool(config.noise)
     return ELSEWHERE.replace("*", re.sub(r"[^\w.+-]", "-", "-".join(parts)))
 

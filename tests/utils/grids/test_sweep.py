@@ -434,7 +434,7 @@ def test_one_run_is_not_told_as_several(runtime, capsys, monkeypatch):
 
 
 def test_runs_that_failed_are_named_also_where_a_page_of_the_others_cannot_be(runtime, capsys):
-    flags = "-d mixture2d --train-size 50 --test-size 20 --no-cuda -l KL --seed 1 2 --lr 1e30 -e 1 --explore".split()
+    flags = "-d digits --train-size 50 --test-size 20 --no-cuda -l KL --seed 1 2 --lr 1e30 -e 1 --explore".split()
     with pytest.raises(SystemExit) as end:
         command_line.main(["exp", *flags, "--results-dir", str(runtime.results_dir)], draw=None)
     assert (end.value.code, capsys.readouterr().err) == (1, "main.py: 2 of 2 runs failed: seed-1, seed-2\n")

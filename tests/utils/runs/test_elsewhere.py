@@ -111,6 +111,17 @@ def test_pictures_are_resized_to_the_side_of_the_runs_images(trained, runtime, t
         evaluate_elsewhere("exp", f"folder:{tmp_path}", {}, runtime)
 
 
+def test_pictures_of_a_size_that_is_padded_have_a_file_of_their_own(runtime, tmp_path):
+    run(config(dataset="digits", loss="KL", network="burgess", epochs=1), runtime)
+    for number in range(20):
+        Image.new("L", (80, 50), 10 * number).save(tmp_path / f"{number}.png")
+    for flags in ({}, {"image_size": 28}):
+        evaluate_elsewhere("exp", f"folder:{tmp_path}", flags, runtime)
+    one, other = sorted((runtime.results_dir / "exp").glob(ELSEWHERE), key=lambda path: len(path.name))
+    assert other.name == one.name.replace(".json", "-image-size-28.json")
+    assert json.loads(one.read_text())["test"] != json.loads(other.read_text())["test"]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
