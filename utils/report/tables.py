@@ -13,7 +13,7 @@ from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.results.cells import estimate_text
-from utils.results.groups import REPEATED, Estimate, by_configuration, difference, estimate
+from utils.results.groups import REPEATED, Estimate, by_configuration, difference, estimate, least_error
 from utils.results.labels import (
     INCIDENTAL,
     flag_label,
@@ -206,7 +206,7 @@ class Table:
 
     def best(self, dataset: str) -> Replicates | None:
         """Those with the least test squared error on a data set; None if no run has ended."""
-        return least_error([cell.replicates for cell in self.column(dataset) if cell.replicates], "test")
+        return best_of([cell.replicates for cell in self.column(dataset) if cell.replicates], "test")
 
 
 def tables(found: Sequence[Replicates]) -> list[Table]:
@@ -266,7 +266,7 @@ def best_row(family: Sequence[Replicates], datasets: list[str], split: str) -> R
     config, option = family[0].config, family[0].option
     cells = {}
     for dataset in datasets:
-        best = least_error([one for one in family if one.config.dataset == dataset], split)
+        best = best_of([one for one in family if one.config.dataset == dataset], split)
         numbers = published_over(replace(config, dataset=dataset), option)
         errors = {v: n.value if split == "test" else n.train for v, n in numbers.items()}
         errors = {value: error for value, error in errors.items() if error is not None}
@@ -275,13 +275,7 @@ def best_row(family: Sequence[Replicates], datasets: list[str], split: str) -> R
     return Row(config.loss, f"{family[0].family()}, best {symbol_of(option)} on {split}", cells, chosen_on=split)
 
 
-def least_error(found: Sequence[Replicates], split: str) -> Replicates | None:
-    """Those with the least mean squared error on a split, over the seeds that all have if any; None if none has ended.
-
-    Over all seeds of each, one might be chosen for its seeds.
-    """
+def best_of(found: Sequence[Replicates], split: str) -> Replicates | None:
+    """Those with the least squared error on a split, see `least_error`; None if none has ended."""
     ended = [one for one in found if one.ended]
-    values = [one.estimate(split).values for one in ended]
-    shared = set.intersection(*map(set, values)) if values else set()
-    errors = [statistics.fmean(own[seed] for seed in shared or own) for own in values]
-    return ended[errors.index(min(errors))] if ended else None
+    return ended[least_error([one.ended for one in ended], split)] if ended else None

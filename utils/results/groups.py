@@ -191,16 +191,28 @@ def by_dataset(groups: Sequence[RunGroup]) -> dict[str, list[RunGroup]]:
 def with_best(groups: Sequence[RunGroup]) -> list[RunGroup]:
     """Of the values of a loss's swept option, such as alpha, the one with the least squared error on training images.
 
-    It is the least mean over seeds, in each family of a loss. The runs with losses that sweep nothing are all there.
+    It is the one of `least_error`, in each family of a loss. The runs with losses that sweep nothing are all there.
     """
 
     def best(series: Series) -> list[SavedRun]:
-        return min(series.values(), key=lambda runs: fmean(evaluated(runs, "squared_error", "train")))
+        models = list(series.values())
+        return models[least_error(models, "train")]
 
     return [
         replace(group, runs=[run for x in group.losses for family in group.families(x) for run in best(family.series)])
         for group in groups
     ]
+
+
+def least_error(models: Sequence[Sequence[SavedRun]], split: str) -> int:
+    """The place of the runs with the least mean squared error on a split, over the seeds that all have if any.
+
+    Over all seeds of each, one might be chosen for its seeds.
+    """
+    errors = [values(runs, "squared_error", split) for runs in models]
+    shared = set.intersection(*map(set, errors))
+    means = [fmean(own[seed] for seed in shared or own) for own in errors]
+    return means.index(min(means))
 
 
 def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> list[Any]:

@@ -114,3 +114,14 @@ def test_the_best_weight_of_beta_vae_is_chosen_alike(copied):
         evaluation["train"]["squared_error"] = error
         path.write_text(json.dumps(evaluation))
     assert list(only(with_best(read_groups(folder, "beta"))).series("betaH")) == [4.0]
+
+
+def test_the_best_is_chosen_on_the_seeds_that_all_have(copied):
+    folder = copied("beta")
+    half, four = (folder / f"dataset-digits_rec-dist-gaussian_loss-betaH_betaH-B-{beta}" for beta in (0.5, 4))
+    shutil.copytree(four, folder / "another")
+    change(folder / "another", seed=7)
+    for run, error in ((half, 7.0), (four, 6.0), (folder / "another", 9.0)):
+        train = json.loads((run / EVALUATION).read_text())["train"]
+        change(run, EVALUATION, train={**train, "squared_error": error})
+    assert list(only(with_best(read_groups(folder, "beta"))).series("betaH")) == [4.0], "by 6 < 7, not by (6 + 9) / 2"
