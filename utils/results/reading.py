@@ -139,12 +139,19 @@ def with_evidence(groups: Sequence[RunGroup]) -> list[RunGroup]:
 
 
 def keep(groups: Sequence[RunGroup], condition: Callable[[SavedRun], bool], what: str, remedy: str) -> list[RunGroup]:
-    """The runs that meet a condition; prints which do not, what they lack, and how the command above helps."""
+    """The runs that meet a condition; prints which do not, what they lack, and how the command above helps.
+
+    Models of which some seeds only lack it are told apart from those of which all do.
+    """
     kept = []
     for group in groups:
         runs = [run for run in group.runs if condition(run)]
-        if others := [run.config for run in group.runs if run not in runs]:
-            print(f"{group.name}: no {what}: {names(others, [run.config for run in group.runs])}")
+        others = [run.config for run in group.runs if run not in runs]
+        there = [identity(run.config, group) for run in runs]
+        for of_seeds, partly in (("", False), (" of some seeds", True)):
+            if lacking := [config for config in others if (identity(config, group) in there) == partly]:
+                print(f"{group.name}: no {what}{of_seeds}: {names(lacking, [run.config for run in group.runs])}")
+        if others:
             print(f"    the command above makes it {remedy}")
         if runs:
             kept.append(replace(group, runs=runs))

@@ -177,6 +177,18 @@ def test_runs_without_models_are_left_out(copied, capsys):
     assert with_models(groups) == []
 
 
+def test_models_that_some_seeds_lack_are_told_apart(copied, capsys):
+    folder = copied("beta")
+    half, four = (folder / f"dataset-digits_rec-dist-gaussian_loss-betaH_betaH-B-{beta}" for beta in (0.5, 4))
+    shutil.copytree(four, folder / "another")
+    change(folder / "another", seed=7)
+    for run in (half, folder / "another"):
+        (run / MODEL).unlink()
+    assert only(with_models(read_groups(folder, "beta"))).seeds == [1234]
+    said = f"no {MODEL}: betaH (β = 0.5)\ndigits, gaussian: no {MODEL} of some seeds: betaH (β = 4)\n    the command"
+    assert said in capsys.readouterr().out
+
+
 def test_a_data_set_that_is_not_there_is_left_out(reference, capsys, monkeypatch):
     def load_split(*_):
         raise DatasetError("there is no such file")
