@@ -74,9 +74,17 @@ def test_the_ways_of_waiting_are_those_of_the_report():
     for way, row in ways.items():
         alone, beside = (f"{row[name]:.0f} | {row[name] / usual[name]:.2f}" for name in ("alone", "beside"))
         assert f"| {alone} | {beside} | {row['beside'] / usual['alone']:.2f} |" in TEXT, way
+    rounds = {way: [one[way]["beside"] for one in report("contended")["rounds"]] for way in ways}
+    factors = {way: max(own) / min(own) for way, own in rounds.items()}
+    less, more = factors.pop("spin 30000"), factors.pop("spin 100000")
+    assert f"two longest spins differed by factors of {less:.1f} and {more:.1f}" in FLOWING
+    assert max(factors.values()) < 1.25 and "the others by less than a quarter" in FLOWING
 
 
 def test_the_share_of_a_quick_grid_that_is_training_is_that_of_the_report():
     quick = report("jobs-quick")
     assert f"{quick['runs']} runs take {quick['seconds']:.0f} s" in FLOWING
     assert f"of which {quick['training_share']:.0%}".replace("%", " %") in FLOWING
+    images = quick["runs"] * 10_000 * 6  # as `--scale quick` has them
+    speed = images / (quick["seconds"] * quick["jobs"] * quick["training_share"])
+    assert f"cores train {round(speed, -1):,.0f} images/s" in FLOWING

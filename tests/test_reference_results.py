@@ -6,12 +6,21 @@ from typing import Any
 import pytest
 
 from reference_runs import REFERENCE, evaluation, of_table
+from utils.grids.saved import saved_runs
 from utils.report.reference import BLOCKS, PAGES, ROOT, filled
+from utils.results.groups import Model, grouped
 from utils.runs.folder import METRICS
 
 TEXT = (REFERENCE / "README.md").read_text(encoding="utf-8")
 FLOWING = " ".join(TEXT.split())
 COLUMNS = {"b": ("mnist", "bernoulli"), "g": ("mnist", "gaussian"), "f": ("fashion", "gaussian")}
+EVIDENCE_TOLD = (("GJS", 0.1), ("GJS", 0.3), ("dGJS", 0.3), ("dGJS", 0.9))  # with three seeds
+
+
+def notebook_text(name: str) -> str:
+    """The first cell of a notebook."""
+    notebook = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    return " ".join("".join(notebook["cells"][0]["source"]).split())
 
 
 def result(column: str, run: str, split: str = "test") -> dict[str, Any]:
@@ -56,6 +65,13 @@ def test_the_errors_of_two_networks_are_those_of_the_runs():
         burgess, resnet = (run["test"]["squared_error"] for run in runs)
         assert f"| {name} | {burgess:.2f} | {resnet:.2f} |" in page
         assert resnet < burgess
+        seconds = []
+        for network in ("burgess", "resnet"):
+            lines = (
+                (REFERENCE / "networks-fashion" / f"loss-{loss}_network-{network}" / METRICS).read_text().splitlines()
+            )
+            seconds.append(sum(json.loads(line)["seconds"] for line in lines))
+        assert f"`resnet` took {seconds[1] / seconds[0]:.1f} times as long" in " ".join(page.split())
 
 
 def test_the_sums_that_the_notebook_of_rate_and_distortion_tells_are_those_of_the_runs():
@@ -65,11 +81,21 @@ def test_the_sums_that_the_notebook_of_rate_and_distortion_tells_are_those_of_th
         last = json.loads((REFERENCE / folder / (name + run) / METRICS).read_text(encoding="utf-8").splitlines()[-1])
         while_training = last["reconstruction"] + last["divergence"]
         found.append((-evaluation(folder, name + run)["test"]["elbo"], while_training))
-    notebook = json.loads((REFERENCE.parent.parent / "notebooks" / "rate_distortion.ipynb").read_text(encoding="utf-8"))
-    text = " ".join("".join(notebook["cells"][0]["source"]).split())
+    text = notebook_text("rate_distortion")
     (test, training), (kl_test, kl_training) = found
     assert f"{test:.1f} against {kl_test:.1f}; while training, with z sampled, it is {training:.1f}" in text
     assert f"{training:.1f} against {kl_training:.1f}" in text
+
+
+def test_the_differences_in_evidence_that_the_notebook_tells_are_those_of_the_runs():
+    group = next(own for own in grouped(saved_runs(REFERENCE / "table1")) if own.name == "mnist, bernoulli")
+    kl = Model("KL")
+    told = [group.difference(Model(loss, {"GJS_A": alpha}), kl, "evidence") for loss, alpha in EVIDENCE_TOLD]
+    assert {one.count for one in told} == {3}
+    first, second, third, fourth = (f"{one.mean:+.2f} ± {one.half_width:.2f}" for one in told)
+    text = notebook_text("generative")
+    assert f"JS^G is lower by {first[1:]} and {second[1:]}, the dual differs by {third} and {fourth}" in text
+    assert first[0] == second[0] == "-"
 
 
 def test_the_table_beside_the_authors_code_is_the_benchmarks(capsys, monkeypatch):
