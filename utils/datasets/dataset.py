@@ -51,7 +51,7 @@ class Dataset:
     def __post_init__(self):
         """Raise DatasetError for images or vectors of another type, which all that draws them would take for theirs."""
         what, expected = ("images", torch.uint8) if self.vectors is None else ("vectors", torch.float32)
-        if self.data.dtype != expected:
+        if self.data is not None and self.data.dtype != expected:
             raise DatasetError(f"{self.name}: the {what} are {self.data.dtype}; expected {expected}")
 
     def __len__(self) -> int:

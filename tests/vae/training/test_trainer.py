@@ -145,18 +145,10 @@ def test_images_of_another_type_than_the_networks_are_refused(dtype):
         make_trainer(images=torch.ones(20, 1, 32, 32, dtype=dtype))
 
 
-@pytest.mark.parametrize("shape", [(0, 1, 32, 32), (1, 32, 32), (32,)])
+@pytest.mark.parametrize("shape", [(1, 32, 32), (32,)])
 def test_what_is_neither_images_nor_vectors_is_refused(shape):
     with pytest.raises(ValueError, match=r"^data of shape \(.*\): expected images \(N, C, H, W\), or vectors \(N, D\)"):
         make_trainer(images=torch.zeros(shape, dtype=torch.uint8))
-
-
-def test_bytes_are_for_networks_in_float32():
-    model, data = make_trainer().model.double(), torch.zeros(4, 1, 32, 32, dtype=torch.uint8)
-    with pytest.raises(
-        ValueError, match=r"^data are torch.uint8: expected torch.float64: take data.to\(torch.float64\)$"
-    ):
-        model.reconstruct(data)
 
 
 @pytest.mark.parametrize(
