@@ -25,11 +25,10 @@ from utils.datasets import DatasetError
 from utils.flags import UsageError, build_parser
 from utils.grids.executors import find_executor
 from utils.grids.grid import configurations
-from utils.grids.presets import as_list
 from utils.grids.sweep import sweep
 from utils.grids.tally import SweepFailed
 from utils.machine.environment import OUT_OF_MEMORY, MachineError, explained, heed_cpu_limit, is_out_of_memory
-from utils.runs.config import RunConfig, check_dataset, read_config, settings_from
+from utils.runs.config import RunConfig, as_list, check_dataset, read_config, settings_from
 from utils.runs.evaluate import evaluate_elsewhere, evaluate_only
 from utils.runs.folder import ResultsError
 from utils.runs.loading import open_folder

@@ -1,6 +1,7 @@
 """What results/reference/README.md says of the reference runs is what their files say."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -10,11 +11,18 @@ from utils.grids.saved import saved_runs
 from utils.report.reference import BLOCKS, PAGES, ROOT, filled
 from utils.results.groups import Model, grouped
 from utils.runs.folder import METRICS
+from vae.evaluation.evaluator import rate
 
 TEXT = (REFERENCE / "README.md").read_text(encoding="utf-8")
 FLOWING = " ".join(TEXT.split())
 COLUMNS = {"b": ("mnist", "bernoulli"), "g": ("mnist", "gaussian"), "f": ("fashion", "gaussian")}
 EVIDENCE_TOLD = (("GJS", 0.1), ("GJS", 0.3), ("dGJS", 0.3), ("dGJS", 0.9))  # with three seeds
+
+# Runs of the zoo at default weights: those whose evidence is near the best, and those of the aggregate posterior.
+NEAR = ("CS_CS-B-1", "KL", "dGJS_GJS-B-1", "tGJS", "tdGJS", "Renyi_renyi-B-1")
+AGGREGATE = ("MMD_MMD-B-500", "SW_SW-B-100", "WAE_WAE-B-200")
+SAME = ("squared_error", "elbo", "aggregate_distance")
+ZOO_EVALUATIONS = sorted((REFERENCE / "zoo").glob("dataset-mnist_*/evaluation.json"))
 
 
 def notebook_text(name: str) -> str:
@@ -105,3 +113,40 @@ def test_the_table_beside_the_authors_code_is_the_benchmarks(capsys, monkeypatch
     reference.print_table(REFERENCE)
     table = capsys.readouterr().out
     assert len(table.splitlines()) == 2 + len(reference.AUTHORS) and table in TEXT
+
+
+def zoo(run: str) -> dict[str, Any]:
+    """The test split's evaluation of a run of the zoo on MNIST, such as "GJS_GJS-B-1"."""
+    loss, _, weight = run.partition("_")
+    name = f"dataset-mnist_rec-dist-gaussian_loss-{loss}_seed-1" + (f"_{weight}" if weight else "")
+    return evaluation("zoo", name)["test"]
+
+
+def test_what_the_zoo_shows_is_what_its_runs_have():
+    text = notebook_text("zoo")
+    log_p = {path.parent.name: json.loads(path.read_text())["test"]["evidence"]["mean"] for path in ZOO_EVALUATIONS}
+    best = sorted(log_p, key=log_p.get, reverse=True)[:2]
+    assert {name.split("loss-")[1] for name in best} == {"IWAE_seed-1", "VR_seed-1"}
+    assert {f"{log_p[name]:.1f}" for name in best} == {"-612.4"} and "`IWAE` and `VR`, −612.4 nats" in text
+    evidence = {run: max(log_p.values()) - zoo(run)["evidence"]["mean"] for run in (*NEAR, *AGGREGATE)}
+    assert max(evidence[run] for run in NEAR) < 1.1 and "are within 1.1 of that" in text
+    assert max(evidence[run] for run in AGGREGATE) < 2 and "`MMD`, `SW` and `WAE` within 2" in text
+    ended = [json.loads(path.read_text())["test"] for path in ZOO_EVALUATIONS]
+    collapsed = [one["evidence"]["mean"] for one in ended if one["active_units"] == 0]
+    assert f"−{-max(collapsed):.0f} to −{-min(collapsed):.0f}" == "−635 to −639"
+    assert "−635 to −639, `AE` −636" in text and f"{zoo('AE')['evidence']['mean']:.0f}" == "-636"
+    usual = rate(zoo("KL"))
+    assert {round(rate(zoo(run)) / usual) for run in AGGREGATE} == {4, 5, 6} and "four to six times" in text
+    assert {f"{zoo(run)['aggregate_distance']:.2f}" for run in AGGREGATE} == {"0.05", "0.07", "0.08"}
+    near = [f"{zoo(run)['aggregate_distance']:.2f}" for run in ("GJS_GJS-B-1", "dGJS_GJS-B-1")]
+    assert near == ["0.75", "0.07"] and "0.75 against 0.07 at λ = 1" in text
+    for loss, flag, bound in (("JS", "JS-B", math.log(2)), ("Hellinger", "hellinger-B", 1)):
+        assert zoo(f"{loss}_{flag}-6.25")["divergence"] == pytest.approx(bound, rel=1e-5)
+        assert zoo(f"{loss}_{flag}-100")["divergence"] < 1e-4
+    assert "twice the error of the others that have collapsed, 106 at z = posterior mean" in text
+    assert f"{zoo('W2_W2-B-4')['squared_error']:.0f}" == "106" and zoo("W2_W2-B-4")["active_units"] == 0
+    metrics = REFERENCE / "zoo" / "dataset-mnist_rec-dist-gaussian_loss-W2_seed-1_W2-B-4" / METRICS
+    assert f"was {json.loads(metrics.read_text().splitlines()[-1])['reconstruction']:.0f}." in text
+    for weight in ("0.25", "1", "4"):
+        own, other = zoo(f"dGJS_GJS-B-{weight}"), zoo(f"Bhattacharyya_bhattacharyya-B-{weight}")
+        assert [own[name] for name in SAME] == pytest.approx([other[name] for name in SAME], rel=1e-3)

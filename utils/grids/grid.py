@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from utils.datasets import portable_name
-from utils.grids.presets import as_list, preset_grids
-from utils.runs.config import COMPOSED, RunConfig, flags_in_order, used_flags
+from utils.grids.presets import preset_grids
+from utils.runs.config import COMPOSED, RunConfig, as_list, flags_in_order, used_flags
 from vae.options import OptionError
 
 

@@ -112,7 +112,7 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
 
 
 def duration(forecast: Forecast, runtime: Runtime, jobs: int, *, elsewhere: bool) -> str:
-    """How long the runs take on this machine, in words; empty if they are not on its CPU, one by one, or one fails."""
+    """How long the runs take on this machine, in words; empty if not on its CPU, one by one, or if the first fails."""
     if elsewhere or choose_device(runtime.device).type != "cpu":
         return ""
     try:

@@ -250,8 +250,8 @@ def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
         raise ResultsError(f"--config {path}: expected the {CONFIG} of a run, such as results/NAME/{CONFIG}")
     saved, _ = read_config(ResultsFolder(path.parent))
     if (kind := path_kind(saved.dataset)) and "dataset" not in given:
-        own = f"its data, {saved.dataset}, may lie elsewhere from here"
-        raise OptionError(f"--config {path}: {own}: say where with --dataset {kind}:PATH")
+        cut = f"of the path of its data, {saved.dataset}, there may be the last part only"
+        raise OptionError(f"--config {path}: {cut}: add --dataset {kind}:PATH")
     left_out = set()
     for part, registry in COMPOSED.items():
         names = as_list(given.get(part, []))
@@ -259,7 +259,7 @@ def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
             left_out |= getattr(saved, f"{part}_options").keys()
     if settles_latent_dim(saved.loss) or all(map(settles_latent_dim, as_list(given.get("loss", saved.loss)))):
         left_out.add("latent_dim")
-    if given.get("prior", saved.prior) != saved.prior:
+    if saved.prior not in as_list(given.get("prior", saved.prior)):
         left_out.add("prior_components")
     return {name: value for name, value in saved.flags().items() if name not in left_out} | given
 

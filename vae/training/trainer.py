@@ -45,8 +45,8 @@ class Trainer:
         settings: see TrainingSettings.
         reporter: is told of the progress within an epoch.
 
-    Raises ValueError for data that are neither bytes nor of the model's own type, for images with numbers outside of
-    [0, 1], and for a model that the loss is not for; training, for noise on vectors.
+    Raises ValueError for data of another shape, or that are neither bytes nor of the model's own type, for images with
+    numbers outside of [0, 1], and for a model that the loss is not for; training, for noise on vectors.
     """
 
     def __init__(

@@ -160,13 +160,14 @@ def test_another_prior_has_its_own_number_of_components(runtime):
     file = runtime.results_dir / "old" / CONFIG
     assert RunConfig.from_flags("same", settings_from(file, {"prior": "vamp"})).prior_components == 3
     assert RunConfig.from_flags("other", settings_from(file, {"prior": "standard"})).prior_components is None
+    assert settings_from(file, {"prior": ["vamp", "mixture"]})["prior_components"] == 3
 
 
 def test_data_at_a_path_are_not_taken_from_wherever_their_name_leads(runtime, tmp_path):
     np.savez(tmp_path / "mine.npz", images=np.arange(4 * 32 * 32, dtype="uint8").reshape(4, 32, 32))
     run(config("old", loss="KL", dataset=f"npz:{tmp_path / 'mine.npz'}", epochs=1, train_size=2, test_size=1), runtime)
     file = runtime.results_dir / "old" / CONFIG
-    with pytest.raises(OptionError, match="its data, npz:mine.npz, .*: say where with --dataset npz:PATH$"):
+    with pytest.raises(OptionError, match="of its data, npz:mine.npz, .*: add --dataset npz:PATH$"):
         settings_from(file, {})
     assert settings_from(file, {"dataset": "npz:elsewhere.npz"})["dataset"] == "npz:elsewhere.npz"
 

@@ -61,7 +61,7 @@ class Mixture(Prior):
 def gaussian_mixture(logits: Tensor, mean: Tensor, logvar: Tensor) -> Distribution:
     """Of K diagonal Gaussians: logits (..., K), means and log-variances (..., K, latent_dim).
 
-    A standard deviation is at least what its square takes: 1e-19 in float32. Below, a density at the mean were 0/0.
+    A standard deviation is at least what its square takes: 1e-19 in float32. Below, a density at the mean would be 0/0.
     """
     scale = (0.5 * logvar).exp().clamp(min=torch.finfo(logvar.dtype).tiny ** 0.5)
     gaussians = Independent(Normal(mean, scale, validate_args=False), 1)
