@@ -14,14 +14,13 @@ too; for the others it should do nothing else. Linux only.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 from typing import Any
 
 import torch
-from measuring import HERE, pythae_python, watch, write_report
+from measuring import DATA_DIR, HERE, pythae_python, watch, write_report
 from training import DATA_LOADER, KINDS
 
 PYTHAE = "pythae"
@@ -79,7 +78,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1, help="epochs measured, after one that warms up (default: 1)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of ours (default: all)")
     parser.add_argument("--no-scaling", action="store_true", help="only the table of one configuration")
-    parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST lies")
+    parser.add_argument("--data-dir", default=DATA_DIR, help="where MNIST lies")
     arguments = parser.parse_args()
     settings = {"data_dir": arguments.data_dir, "images": arguments.images, "epochs": arguments.epochs}
     settings |= {"batch_size": 64, "latent_dim": 10, "size": 32}

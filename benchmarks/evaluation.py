@@ -11,7 +11,6 @@ of Table 1. Writes results/benchmarks/evaluation.json.
 import argparse
 import contextlib
 import io
-import os
 import shutil
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import write_report
+from measuring import DATA_DIR, write_report
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -125,7 +124,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="images of dSprites (default: all 737,280)")
     parser.add_argument("--evidence-images", type=int, default=40, help="images of MNIST (default: 40)")
     parser.add_argument("--samples", type=int, default=1000, help="draws of z for an image's evidence (default: 1000)")
-    parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST lies")
+    parser.add_argument("--data-dir", default=DATA_DIR, help="where MNIST lies")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from measuring import REPORTS, machine
+from measuring import DATA_DIR, REPORTS, machine
 
 # The sections, with the share of the time that each may take; the last one has all that is left.
 SHARES = {"checks": 0.2, "compiled": 0.2, "speed": 0.3, "table1": 1.0}
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu (default: cuda)")
     parser.add_argument("--sections", nargs="+", choices=SHARES, default=SHARES, help="only these (default: all)")
     parser.add_argument("--tiny", action="store_true", help="a few images and runs, to try the kit")
-    parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST and Fashion lie")
+    parser.add_argument("--data-dir", default=DATA_DIR, help="where MNIST and Fashion lie")
     parser.add_argument("--out", type=Path, default=REPORTS, help="where the report goes (default: results/benchmarks)")
     return parser
 

@@ -15,14 +15,13 @@ Run it on a machine that does nothing else.
 """
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
-from measuring import our_command, watch, write_report
+from measuring import DATA_DIR, our_command, watch, write_report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -47,7 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (default: 3)")
     parser.add_argument("--images", type=int, default=12_800, help="images of an epoch (default: 12800)")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of a run (default: 4)")
-    parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST lies")
+    parser.add_argument("--data-dir", default=DATA_DIR, help="where MNIST lies")
     parser.add_argument("--quick", action="store_true", help="the share of a quick grid that is training")
     parser.add_argument("--runs", type=int, default=24, help="runs of the quick grid, an even number (default: 24)")
     arguments = parser.parse_args()

@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 MAIN = HERE.parent / "main.py"
 REPORTS = HERE.parent / "results" / "benchmarks"
 PYTHAE_ENVIRONMENT = HERE / ".venv-pythae"
+DATA_DIR = os.environ.get("VAE_DATA") or "data"  # where data sets lie, where no --data-dir tells
 SAMPLE_SECONDS = 0.05  # between looks at the memory
 
 

@@ -11,11 +11,10 @@ medians, and writes them to results/benchmarks/one_epoch.json. Run it on a machi
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 
-from measuring import HERE, our_command, pythae_python, watch, write_report
+from measuring import DATA_DIR, HERE, our_command, pythae_python, watch, write_report
 
 
 def whole_command(data_dir: str) -> tuple[float, float]:
@@ -36,7 +35,7 @@ def main() -> None:
     """Measure in turn, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (default: 3)")
-    parser.add_argument("--data-dir", default=os.environ.get("VAE_DATA", "data"), help="where MNIST lies")
+    parser.add_argument("--data-dir", default=DATA_DIR, help="where MNIST lies")
     arguments = parser.parse_args()
     rounds = []
     for number in range(1, arguments.rounds + 1):
