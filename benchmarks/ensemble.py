@@ -67,7 +67,7 @@ def seconds(work, device: torch.device) -> float:
 
 
 def best_rates(device: torch.device) -> tuple[float, float]:
-    """FLOP/s of a large matrix product and byte/s of a large copy, the best of five each."""
+    """FLOP/s of a large matrix product and byte/s of a large copy, the best of six each."""
     torch.backends.cuda.matmul.allow_tf32 = True
     size = 8192 if device.type == "cuda" else 1024
     matrix = torch.randn(size, size, device=device)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An epoch of training, in every way this project has, beside a plain DataLoader loop and pythae.
 
-    python benchmarks/epoch.py [--rounds N] [--images N] [--no-scaling]
+    python benchmarks/epoch.py [--rounds N] [--images N] [--epochs N] [--kinds KIND ...] [--no-scaling] [--data-dir DIR]
 
 The same networks, batches and images (MNIST, squared error) for all. Each measurement is a process of its own; rounds
 alternate, each with its own seed; the table holds medians over rounds, as seconds of an epoch without evaluation, and

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the long evaluations cost, and which part of each costs most: evidence, disentanglement, the report of a grid.
 
-    python benchmarks/evaluation.py [--images N] [--evidence-images N] [--samples K]
+    python benchmarks/evaluation.py [--images N] [--evidence-images N] [--samples K] [--data-dir DIR]
 
 All in CPU time of one thread, with untrained models, on which the time does not depend: the evidence of MNIST's test
 images with K draws each; disentanglement over all of dSprites, or its first N images; the report of the reference runs

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A grid of runs by `--jobs`: six runs one after another on all cores, against as many at a time as there are cores.
 
-    python benchmarks/jobs.py [--rounds N] [--images N] [--epochs N]
-    python benchmarks/jobs.py --quick [--runs N]
+    python benchmarks/jobs.py [--rounds N] [--images N] [--epochs N] [--data-dir DIR]
+    python benchmarks/jobs.py --quick [--runs N] [--data-dir DIR]
 
 Timed is the whole command, from its start to its end: imports, training, evaluation and pictures of six runs on MNIST,
 with squared error as the likelihood; at least two are at work at a time. Rounds alternate. Prints every round, the

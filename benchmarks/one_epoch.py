@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One epoch of MNIST: this project's whole command against pythae's epoch alone, on the same machine in turn.
 
-    python benchmarks/one_epoch.py [--rounds N]
+    python benchmarks/one_epoch.py [--rounds N] [--data-dir DIR]
 
 Ours is timed from the command to its end: start, data, one epoch, evaluation of both splits, pictures, everything
 written; of pythae only the training counts. The networks and the batch size are the same. pythae is installed on the

@@ -4,7 +4,8 @@
     python benchmarks/reference.py --table                     the table, from the results in results/reference
     python benchmarks/reference.py --results-dir results/mine  the same runs again, then their table
 
-Runs train two at a time with one thread each. One that was interrupted is resumed, one that has ended is left as it is.
+Runs train two at a time, or as many as --jobs says, with one thread each. One that was interrupted is resumed, one that
+has ended is left as it is.
 """
 
 import argparse

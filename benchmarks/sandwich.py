@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How near the importance-weighted evidence of trained models comes to the truth: bounds from both sides.
 
-    python benchmarks/sandwich.py RUN... [--images N] [--steps N] [--chains N] [--importance-samples K] [--device NAME]
+    python benchmarks/sandwich.py RUN... [--images N] [--steps N] [--chains N] [--importance-samples K] [--seed N]
+        [--device NAME]
 
 Each RUN is the folder of a run that has ended. Its model makes images of its own, for which annealed importance
 sampling from the prior is a lower bound of log p(x), and from the z that they were made of an upper bound (Grosse et

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether a run survives whatever befalls it: ended at random moments, and at every single operation on a file.
 
-    python benchmarks/soak.py [--kills N] [--steps kill full] [--every N] [--quick] [--output FILE]
+    python benchmarks/soak.py [--kills N] [--steps kill full] [--every N] [--quick] [--seed N] [--output FILE]
 
 The yardstick is a run that nothing befalls. Then
 

@@ -101,7 +101,7 @@ def add_up(tensor: Tensor) -> Tensor:
 def exchange(collective: Callable[..., Any], *arguments: Any) -> None:
     """Carry out a collective of torch.distributed.
 
-    Raises RankLost if another rank has gone or cannot be reached, and OutOfMemoryError if the want is this rank's own.
+    Raises RankLost if another rank has gone or cannot be reached, and OutOfMemoryError if this rank's memory is full.
     """
     try:
         collective(*arguments)

@@ -6,7 +6,7 @@ A record of several is a dataclass on top of `Settings`, with one line for each:
 """
 
 import difflib
-import math
+import sys
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
@@ -88,7 +88,7 @@ class Option:
         if self.choices and value not in self.choices:
             raise OptionError(f"{self.flag} {value}: expected {self.expected}")
         if self.kind in (int, float) and not (
-            math.isfinite(value)
+            abs(value) <= sys.float_info.max  # not so of infinity and nan
             and (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)
             and (self.above is None or value > self.above)
@@ -100,7 +100,7 @@ class Option:
         """The value that a text stands for. Raises OptionError, in one line, if it stands for none."""
         try:
             return self.check(self.kind(text))
-        except (ValueError, OverflowError):
+        except ValueError:
             raise OptionError(f"{self.flag} {text}: expected {self.expected}") from None
 
 

@@ -21,7 +21,7 @@ def load_tensors_of(module: nn.Module, state: dict[str, Any]) -> None:
 def load_averages(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Take over what Adam has gathered of the gradients, and nothing else: its settings stay as they are.
 
-    Raises LookupError, TypeError or ValueError if it is another's.
+    Raises AttributeError, LookupError, TypeError or ValueError if it is another's.
     """
     own = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -19,7 +19,7 @@ PARTS = {
 def tested_part(parts: Collection[str]) -> str | None:
     """Which part of a set that is split already is for testing: "val" only where there is no "test"; None if neither.
 
-    Beside "test", "val" is in neither split: what was set aside to choose by is no more for training than for testing.
+    Beside "test", "val" is in neither split: it is there to choose by, not to train on or to test on.
     """
     return next((part for part in ("test", "val") if part in parts), None)
 

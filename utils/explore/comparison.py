@@ -35,7 +35,7 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
         "summary": loss.summary,
         "color": color,
         "squared_error": estimate_text(estimate(own, "squared_error")),
-        "kl": estimate_text(rate_estimate(own)),
+        "kl": estimate_text(nats) if (nats := rate_estimate(own)) else "–",
         "used": f"{used} of {own[0].config.latent_dim}",
     }
 
@@ -68,8 +68,11 @@ def two_in_words(groups: Sequence[Configuration], names: Sequence[str]) -> str:
     """What two configurations of the same data came to beside each other, in words; nothing of more, or of one."""
     if len(groups) != 2 or len({(own[0].config.dataset, own[0].config.test_size) for own in groups}) > 1:
         return ""
-    both = [(estimate(own, "squared_error").mean, rate_estimate(own).mean, name) for own, name in zip(groups, names)]
-    (error, nats, better), (other_error, other_nats, other) = sorted(both)
+    rates = [rate_estimate(own) for own in groups]
+    if not all(rates):  # of older evaluations
+        return ""
+    errors = [estimate(own, "squared_error").mean for own in groups]
+    (error, better, nats), (other_error, other, other_nats) = sorted(zip(errors, names, (one.mean for one in rates)))
     closer = f"{better} reconstructs closer than {other}: a squared error of {error:.4g} against {other_error:.4g}"
     caution = "That says nothing of its samples"
     if any(len(own) == 1 for own in groups):

@@ -225,9 +225,8 @@ function interpolate(share) {
 
 function drawFromPrior() {
   const own = drawn++ % (panels[0].model.draws.length / panels[0].model.size);
-  const shared = row(panels[0].model.draws, panels[0].model.size, own);
-  for (const panel of panels) panel.z.set(panel.model.size === shared.length ? shared : row(panel.model.draws, panel.model.size, own));
-  forget(`z is draw ${drawn} from the prior, the same for every model that has as many dimensions.`);
+  for (const panel of panels) panel.z.set(row(panel.model.draws, panel.model.size, own));
+  forget(`z is draw ${drawn} from each model's prior, the same for models with the same prior.`);
 }
 
 function forget(text) {

@@ -166,7 +166,7 @@ def learning_paths(groups: Sequence[RunGroup], loss: str) -> Figure:
     A line is a run, a dot one of its epochs, the star its last. The reconstruction is that of a sampled z.
     """
     figure, (row,) = panels(groups, rows=1)
-    epochs = max((group.settings["epochs"] for group in groups), default=1)
+    epochs = max(group.settings["epochs"] for group in groups)
     colors = ScalarMappable(Normalize(1, max(2, epochs)), colormaps["viridis"])
     for axes, group in zip(row, groups):
         for run in group.of(loss):

@@ -44,10 +44,11 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def explained(error: Exception) -> str:
-    """What an error says, in a line for people; of the system's own that a file cannot be used."""
+    """What an error says, in a line for people; an OSError says which file cannot be used, and why."""
     if not isinstance(error, OSError):
         return str(error)
-    return f"{error.filename or 'a file'} cannot be used ({error.strerror}): check its place and your permissions"
+    name, reason = error.filename or "a file", error.strerror or error
+    return f"{name} cannot be used ({reason}): check its place and your permissions"
 
 
 def memory_bytes() -> float:

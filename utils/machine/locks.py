@@ -1,9 +1,8 @@
 """Folders that stay only if something comes into them, and locks that end with their process and leave no file."""
 
-import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -15,14 +14,47 @@ except ImportError:  # Windows: two processes are not kept apart there
 @contextmanager
 def made(folder: Path) -> Iterator[None]:
     """Make a folder, and those above it, if need be; those of them that are empty in the end go again."""
-    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    new = make(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         yield
     finally:
-        with contextlib.suppress(OSError):  # which stops at the first that is not empty
-            for place in new:
-                place.rmdir()
+        remove_empty(new)
+
+
+@contextmanager
+def held(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder, which is made as `made` does, and goes again before others get the lock.
+
+    With wait=False, raises BlockingIOError where another process holds it.
+    """
+    with ExitStack() as stack:
+        same = False
+        while not same:  # whoever held it before has removed it
+            stack.close()
+            new = make(folder)
+            with suppress(FileNotFoundError):
+                same = stack.enter_context(locked(folder, wait=wait))
+        stack.callback(remove_empty, new)
+        yield
+
+
+def make(folder: Path) -> list[Path]:
+    """Make a folder, and those above it, if need be; gives those that are new, from the lowest on."""
+    above = [place for place in folder.parents if not place.exists()]
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        if folder.exists() and not folder.is_dir():
+            raise
+        return []
+    return [folder, *above]
+
+
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders, of which each lies in the next, up to the first that is not empty."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 @contextmanager

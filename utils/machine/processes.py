@@ -57,6 +57,7 @@ def side_by_side(
                 except (EOFError, OSError):  # nothing, or half of it
                     result = None
                     worker.process.join()
+                    connection.close()
                 yield task, result
     finally:
         workers = [*idle, *(worker for _, worker in running.values())]
@@ -64,6 +65,7 @@ def side_by_side(
             worker.process.terminate()
         for worker in workers:
             worker.process.join()
+            worker.connection.close()
 
 
 class Worker(NamedTuple):

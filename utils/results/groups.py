@@ -247,6 +247,7 @@ def estimate(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> Es
     return Estimate(found) if found else None
 
 
-def rate_estimate(runs: Sequence[SavedRun]) -> Estimate:
-    """KL(q‖p) of the test images, in nats, over the seeds of such runs."""
-    return Estimate({run.config.seed: rate(run.evaluation["test"]) for run in runs})
+def rate_estimate(runs: Sequence[SavedRun]) -> Estimate | None:
+    """KL(q‖p) of the test images, in nats, over the seeds of such runs; None if it is known of none."""
+    found = {run.config.seed: nats for run in runs if (nats := rate(run.evaluation["test"])) is not None}
+    return Estimate(found) if found else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from utils.machine.forms import check_form
-from utils.machine.locks import locked, made
+from utils.machine.locks import held
 from vae.saved import CONFIG, MODEL, ResultsError, load_tensors, read_json, read_regular, regular, to_bytes, to_json
 
 METRICS, EVALUATION = "metrics.jsonl", "evaluation.json"
@@ -118,8 +118,7 @@ class ResultsFolder:
             self.check_place()
         with ExitStack() as stack:
             try:
-                stack.enter_context(made(self.path))
-                stack.enter_context(locked(self.path, wait=False))
+                stack.enter_context(held(self.path, wait=False))
             except BlockingIOError:
                 raise ResultsError(f"another process is at work in {self.path}: wait for it, or stop it") from None
             except OSError as error:
@@ -274,7 +273,8 @@ class ResultsFolder:
     def replacing(self, name: str) -> Iterator[Path]:
         """The path at which the block is to make a file or a folder, which then gets its own name.
 
-        Raises ResultsError if it cannot be written; what stood there before is then untouched.
+        Raises ResultsError if it cannot be written; a file that stood there before is then untouched. A folder is
+        removed first, once the new one is whole.
         """
         partial = self / partial_name(name)
         with self.writing(name):

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from time import monotonic
 from typing import Any
@@ -194,23 +194,27 @@ class Run:
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Save the last whole epoch where the block is broken off, and say in every error what is saved.
+        """Save the last whole epoch where the block is broken off, however that comes about.
 
-        In place of a KeyboardInterrupt there is an Interrupted.
+        A lost rank, a number that is not finite and an interruption say what is saved. In place of a KeyboardInterrupt
+        there is an Interrupted.
         """
         try:
             yield
-        except RankLost as end:
-            self.save(self.unsaved)
-            raise RankLost(f"{end}; {self.what_is_saved()}, {self.way_on()}") from None
         except KeyboardInterrupt as end:
             try:
                 self.save(self.unsaved)
             except EndedAtOnce as second:
                 raise Interrupted(f"{second}, at once; {self.what_is_saved()}, {self.way_on()}", second) from None
             raise Interrupted(f"{str(end) or 'interrupted'}; {self.what_is_saved()}, {self.way_on()}", end) from None
-        except NonFiniteError as error:
-            raise NonFiniteError(f"{error}; {self.what_is_saved()}: {remedy_of(error)}", error.step) from None
+        except Exception as error:
+            with suppress(Exception):  # the first error is the one to tell of
+                self.save(self.unsaved)
+            if isinstance(error, RankLost):
+                raise RankLost(f"{error}; {self.what_is_saved()}, {self.way_on()}") from None
+            if isinstance(error, NonFiniteError):
+                raise NonFiniteError(f"{error}; {self.what_is_saved()}: {remedy_of(error)}", error.step) from None
+            raise
 
     def save(self, state: dict[str, Any] | None) -> None:
         """Write a checkpoint of a state, if there is one to save."""
@@ -229,7 +233,7 @@ class Run:
         return f"the checkpoint holds {' and '.join(filter(None, (epochs, part)))}"
 
     def way_on(self) -> str:
-        """What is lost, and the command that goes on with the run; one that has not got so far is begun again."""
+        """What is lost, and the command that goes on with the run, or begins it again where it has no config.json."""
         if not (self.folder / CONFIG).exists():
             return "and nothing else of this run: the same command begins it again"
         again = resume_command(self.folder.path, self.runtime, self.config.dataset)

@@ -75,7 +75,7 @@ def arithmetic_js_estimate(
             not checked, and the gradient with respect to it needs them inside (0, 1).
         noise: standard normal, (K, ..., latent_dim): K draws for each q, or (K, 1, ..., latent_dim) to share them.
 
-    Raises: ValueError for alpha outside [0, 1], shapes that do not broadcast.
+    Raises: ValueError for alpha outside [0, 1], shapes that do not broadcast, noise without K.
 
     Source: Lin 1991 (the divergence); Kingma and Welling 2014 (reparameterisation).
     """

@@ -31,7 +31,8 @@ def aggregate_distance(model: VAE, data: Tensor, *, seed: int, noise: float = 0.
     0 where both are the same, else more. It has no kernel or scale to choose, and takes any prior. It is estimated
     without bias, and so at times a little below 0, from a draw of q(z|x) for each of the first 5,000 examples, two at
     least, images as bytes (N, C, H, W) or vectors (N, D), and from as many draws of the prior. The seed fixes them.
-    `noise` is added to what the encoder sees, as in training. Raises NonFiniteError if it is not finite.
+    `noise` is added to what the encoder sees, as in training. Raises NonFiniteError if it is not finite, and
+    ValueError for a single example, or data that the model does not take.
     Source: Szekely and Rizzo 2013.
     """
     device = next(model.parameters()).device

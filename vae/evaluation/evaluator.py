@@ -63,13 +63,11 @@ class Evaluator:
             whatever the likelihood.
         elbo: -reconstruction - KL(q||p), for every loss. With z at the posterior mean and the reconstruction's
             constants left out, it compares runs of one likelihood, and is no bound of what `estimate_evidence` gives.
-        active_units: latent dimensions whose posterior mean varies by more than 0.01 over the examples.
+        active_units: latent dimensions whose posterior mean has a variance above 0.01 over the examples.
         Of a model with classes also class_marginal_entropy and used_classes and, given the examples' labels (N,), -1
         for none, clustering_accuracy and normalised_mutual_information of the most probable classes.
-        Raises NonFiniteError if one of them is not finite; ValueError for data as the Trainer does, and for none.
+        Raises NonFiniteError if one of them is not finite; ValueError for data as the Trainer does.
         """
-        if not len(data):
-            raise ValueError("no data to evaluate: expected one example at least")
         check_data(data, self.model)
         means, variances, logits = Means(), Variances(), []
         with self.prepared() as device:
@@ -97,7 +95,8 @@ class Evaluator:
 
         A part is the data, as above, and the factors, int64, (N, K), of some of the examples; they are looked at one
         after the other. All parts should have every combination of the factors once. Of a model with classes the
-        posterior is the most probable class's. Raises NonFiniteError if a posterior is not finite.
+        posterior is the most probable class's. Raises NonFiniteError if a posterior is not finite, and ValueError if no
+        factor varies.
         """
         posteriors, factors = [], []
         with self.prepared() as device:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
 from vae.evaluation.measuring import measuring
-from vae.inputs import add_noise, to_network
+from vae.inputs import add_noise, check_data, to_network
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.random import Stream, stream_seed
@@ -75,8 +75,9 @@ def estimate_evidence(
     importance_samples, images (how many examples), binarised (true or false).
 
     The seed fixes all other draws; `advance` is told of images as they are done. Raises NonFiniteError if the mean is
-    not finite.
+    not finite, ValueError for data as the Trainer does.
     """
+    check_data(data, model)
     device = next(model.parameters()).device
     estimates, from_prior, from_sampler, binarised = [], [], [], False
     with measuring(device, seed, Stream.EVIDENCE):
@@ -185,8 +186,8 @@ def importance_log_weights(
 def draw(parts: Sequence[Distribution], draws: int, shares: Sequence[float]) -> tuple[Tensor, Sequence[float]]:
     """Draws from the parts of a proposal (draws, N, latent_dim), and the shares with which r is their mixture.
 
-    Each part has about its share, and r is the mixture that was dealt. Without a draw of each part, r would lack it
-    where it is needed as a defence: then each draw of each image falls to any part, and r is the whole mixture.
+    Each part gets about its share of the draws, and r is the mixture that was dealt. Where some part would get none, r
+    would lack it as a defence. Then chance chooses the part, for each draw of each image, and r is the whole mixture.
     """
     counts = [round(upto * draws) - round(before * draws) for before, upto in pairwise(accumulate(shares, initial=0.0))]
     if all(counts):

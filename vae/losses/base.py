@@ -2,8 +2,7 @@
 
 An objective is a class in a file of its own, under `@register("name")`: a `Loss` with its options and its `penalty`,
 or an `Objective` with `terms` of its own where it is no reconstruction and a penalty. The registry gives it its flags,
-its help, its colour in the figures and its tests. A `display`, and what it says to have `swept` or that it `learns`,
-tell tables and figures more.
+its help, its colour in the figures and its tests. Tables and figures also use its `display`, `swept` and `learns`.
 """
 
 from abc import ABC, abstractmethod

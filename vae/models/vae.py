@@ -105,7 +105,7 @@ class VAE(nn.Module):
     def reconstruct(self, images: Tensor) -> Tensor:
         """The mean images at z = posterior mean of images (N, C, H, W), bytes or in [0, 1]: floats in [0, 1].
 
-        Raises ValueError for other images.
+        Raises ValueError for other images, and for none.
         """
         check_data(images, self)
         device = next(self.parameters()).device

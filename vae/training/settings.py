@@ -42,5 +42,5 @@ class TrainingSettings(Settings):
     compile: bool | None = setting(None, "train by torch.compile (default: where it pays for itself)")
 
     def free_to_differ(self) -> set[str]:
-        """In what runs that are trained as one with this one may differ from it: they take their steps together."""
+        """The settings in which runs that are trained as one may differ: all others are of the steps they share."""
         return {"seed"} | ({"epochs"} if self.lr_schedule == "constant" else set())

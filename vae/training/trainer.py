@@ -45,8 +45,8 @@ class Trainer:
         settings: see TrainingSettings.
         reporter: is told of the progress within an epoch.
 
-    Raises ValueError for data of another shape, or that are neither bytes nor of the model's own type, for images with
-    numbers outside of [0, 1], and for a model that the loss is not for; training, for noise on vectors.
+    Raises ValueError for no data, for data of another shape, or that are neither bytes nor of the model's own type, for
+    images with numbers outside of [0, 1], and for a model that the loss is not for; training, for noise on vectors.
     """
 
     def __init__(
@@ -117,6 +117,9 @@ class Trainer:
                     means.check(self.epoch + 1, self.step)
                 self.reporter.advance(len(images))
             self.check_finite(means)
+        except BaseException:  # Ctrl-C in a notebook, where training may go on from here
+            position.leave()
+            raise
         finally:
             self.reporter.end_epoch()
         return self.end_epoch(means, means.batches, position.seconds)
@@ -160,7 +163,9 @@ class Trainer:
         return state | ({"position": self.position.state_dict()} if within else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from such a state. Raises LookupError, RuntimeError, TypeError or ValueError if it is of another.
+        """Go on from such a state.
+
+        Raises AttributeError, LookupError, RuntimeError, TypeError or ValueError if it is of another.
 
         What is not trained, the learning rate say, is as the settings have it, whatever the state says.
         """

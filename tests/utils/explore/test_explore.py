@@ -16,7 +16,7 @@ from browser import opened
 from mistakes import check_refused
 from own_data import fill
 from small_runs import SMALL
-from utils.explore.comparison import configurations, every_quantity
+from utils.explore.comparison import configurations, every_quantity, summary_of, two_in_words
 from utils.explore.decoders import describe
 from utils.grids.saved import read_run
 from utils.pages import raised
@@ -104,6 +104,9 @@ def test_people_move_pick_draw_and_interpolate(folder):
         browser.find_element("id", "draw").click()
         first, second = z()
         assert first == second, "both decode the same draw"
+        browser.execute_script("panels[1].model.draws.fill(7)")  # of another prior
+        browser.find_element("id", "draw").click()
+        assert z()[0] not in (first, [7, 7, 7]) and z()[1] == [7, 7, 7], "each decodes a draw of its own prior"
         slider = browser.find_element("css selector", ".panel .slider input")
         index = browser.execute_script("return panels[0].sliders[0].index")
         slider.send_keys("\ue010")  # the End key
@@ -173,6 +176,15 @@ def test_what_two_models_came_to_is_said_in_words(folder):
         f"Its z tells {more} of an image: {nats:.3g} nats against {other_nats:.3g}. "
         "That says nothing of its samples, and another seed may differ."
     )
+
+
+def test_an_older_evaluation_without_elbo_says_nothing_of_nats(folder):
+    runs = [read_run(folder / run) for run in ("loss-KL", "loss-dGJS")]
+    del runs[1].evaluation["test"]["elbo"]
+    groups = configurations(runs)
+    kl, other = (summary_of(own, name, "red")["kl"] for own, name in zip(groups, NAMES))
+    assert float(kl) > 0 and other == "–"
+    assert two_in_words(groups, NAMES) == ""
 
 
 def test_runs_from_several_places_are_compared_with_their_differences(folder, capsys):

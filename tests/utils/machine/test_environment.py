@@ -7,7 +7,7 @@ import torch
 
 from utils.machine import environment
 from utils.machine.compilation import broken_for_compile
-from utils.machine.environment import MachineError, choose_device, is_out_of_memory
+from utils.machine.environment import MachineError, choose_device, explained, is_out_of_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -38,6 +38,11 @@ def test_a_device_that_is_not_there_is_told_with_how_many_there_are(count, told,
 )
 def test_a_want_of_memory_is_told_from_other_errors(error, expected):
     assert is_out_of_memory(error) == expected
+
+
+def test_an_error_of_a_file_says_which_and_why():
+    assert explained(OSError(28, "No space left", "results")).startswith("results cannot be used (No space left): ")
+    assert explained(OSError("boom")).startswith("a file cannot be used (boom): ")
 
 
 def test_the_instructions_of_the_cpu_are_recorded(monkeypatch):

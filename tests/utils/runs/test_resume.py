@@ -213,6 +213,26 @@ def test_an_interruption_saves_the_last_whole_epoch_and_says_so(runtime, monkeyp
     assert checkpoint["epoch"] == saved
 
 
+@pytest.mark.parametrize("error", [NonFiniteError("nan"), OSError("boom"), MemoryError(), ResultsError("disk")])
+def test_whatever_breaks_a_run_off_the_last_whole_epoch_is_saved(runtime, monkeypatch, error):
+    break_training(monkeypatch, error, at_step=5)
+    with pytest.raises(type(error)) as found:
+        run(config(loss="tGJS"), replace(runtime, checkpoint_every=10))
+    assert str(found.value).startswith(str(error))
+    assert torch.load(runtime.results_dir / "exp" / CHECKPOINT, weights_only=True)["epoch"] == 1
+
+
+def test_where_nothing_can_be_saved_the_first_error_is_told(runtime, monkeypatch):
+    break_training(monkeypatch, MemoryError("the first"), at_step=5)
+
+    def full(folder, state):
+        raise ResultsError("the disk is full")
+
+    monkeypatch.setattr(ResultsFolder, "save_checkpoint", full)
+    with pytest.raises(MemoryError, match="^the first$"):
+        run(config(loss="tGJS"), replace(runtime, checkpoint_every=10))
+
+
 def test_weights_of_fewer_epochs_do_not_pass_for_a_longer_run(runtime, monkeypatch, ended):
     ended(config(loss="tGJS"))
     break_training(monkeypatch, KeyboardInterrupt(), at_step=2)

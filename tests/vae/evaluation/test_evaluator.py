@@ -37,7 +37,7 @@ def test_images_out_of_their_range_are_refused_whatever_is_made_of_them(images):
 
 def test_no_data_are_refused(images):
     for none in (images[:0], images[:0].float()):
-        with pytest.raises(ValueError, match="^no data to evaluate: expected one example at least$"):
+        with pytest.raises(ValueError, match="^there are no data: expected one example at least$"):
             Evaluator(*make(), batch_size=8, seed=1).evaluate(none)
 
 

@@ -192,3 +192,8 @@ def test_precision_of_a_mixture_is_that_of_the_component_that_is_near():
     with torch.no_grad():
         found = narrow.precision(torch.tensor([[0.0], [10.0]], dtype=torch.float64))
     torch.testing.assert_close(found, torch.tensor([[1.0], [math.e]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("prior", [StandardNormal(2), GaussianMixture(3, 2, network=False), SubspaceMixture(3, 2, 1.0)])
+def test_draws_have_the_type_of_the_prior(prior):
+    assert prior.double().sample(4).dtype == torch.float64

@@ -53,6 +53,31 @@ def test_going_on_from_between_two_batches_gives_the_same_bits(loss):
         assert all(value.equal(weights(rest)[name]) for name, value in weights(whole).items())
 
 
+@pytest.mark.parametrize("at", [8, 20])
+def test_an_epoch_that_was_broken_off_goes_on_in_the_same_process_to_the_same_bits(at):
+    whole, broken = make_trainer(noise=0.1), make_trainer(noise=0.1)
+    records = list(whole.train(2))
+
+    class Stopping(Remembering):
+        def advance(self, images):
+            super().advance(images)
+            if sum(self.seen[-1]) == at and len(self.seen) == 2:
+                raise KeyboardInterrupt
+
+    broken.reporter = Stopping()
+    found = [broken.train_epoch()]
+    with pytest.raises(KeyboardInterrupt):
+        broken.train_epoch()
+    state = copy.deepcopy(broken.state_dict())
+    torch.rand(7)  # the global random stream has moved on meanwhile
+    assert broken.state_dict()["position"]["random"]["cpu"].equal(state["position"]["random"]["cpu"])
+    assert broken.state_dict()["position"]["seconds"] == state["position"]["seconds"]
+    found += broken.train(2)
+    assert [untimed(record) for record in found] == [untimed(record) for record in records]
+    assert found[-1]["seconds"] > state["position"]["seconds"]
+    assert all(value.equal(weights(broken)[name]) for name, value in weights(whole).items())
+
+
 def test_a_state_between_epochs_has_no_position_and_another_one_takes_it_away():
     trainer = make_trainer()
     saving = Saving(trainer)

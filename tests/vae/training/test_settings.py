@@ -34,6 +34,8 @@ def test_a_setting_is_one_line_from_which_its_option_comes():
         ({"schedule": None}, "--schedule None: expected one of constant, cosine"),
         ({"lr": 0.0}, r"--lr 0.0: expected a number \(above 0\)"),
         ({"batch_size": 2.5}, r"--batch-size 2.5: expected a whole number \(1 to 1,000,000\)"),
+        ({"lr": 10**400}, "--lr 10{400}: expected a number"),
+        ({"lr": float("nan")}, "--lr nan: expected a number"),
         ({"seed": True}, r"--seed True: expected a whole number \(0 or more\)"),
     ],
 )

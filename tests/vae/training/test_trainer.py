@@ -145,6 +145,11 @@ def test_images_of_another_type_than_the_networks_are_refused(dtype):
         make_trainer(images=torch.ones(20, 1, 32, 32, dtype=dtype))
 
 
+def test_no_images_are_refused():
+    with pytest.raises(ValueError, match="^there are no data: expected one example at least$"):
+        make_trainer(images=torch.zeros(0, 1, 32, 32))
+
+
 @pytest.mark.parametrize("shape", [(1, 32, 32), (32,)])
 def test_what_is_neither_images_nor_vectors_is_refused(shape):
     with pytest.raises(ValueError, match=r"^data of shape \(.*\): expected images \(N, C, H, W\), or vectors \(N, D\)"):

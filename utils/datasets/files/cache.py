@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from utils.machine.locks import locked, made
+from utils.machine.locks import held
 
 Arrays = dict[str, np.ndarray]
 Splits = dict[str, Arrays]  # arrays by their names, by split
@@ -146,6 +146,5 @@ def _lock(folder: Path) -> Iterator[None]:
     """Hold the lock of the folder of a cache, where one can be had; a folder that stays empty goes again."""
     with ExitStack() as stack:
         with suppress(OSError):  # which _write will tell of
-            stack.enter_context(made(folder))
-            stack.enter_context(locked(folder))
+            stack.enter_context(held(folder))
         yield

@@ -23,7 +23,7 @@ class StandardNormal(Mixture):
 
     def sample(self, count: int) -> Tensor:
         """Draw `count` latents from the global random stream: (count, latent_dim)."""
-        return torch.randn(count, self.latent_dim, device=self.mean.device)
+        return torch.randn(count, self.latent_dim, device=self.mean.device, dtype=self.mean.dtype)
 
     def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...)."""
