@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 import main as command_line
+from registries import set_free
 from utils.datasets.sources.mnist import SOURCES
 from utils.figures.one_run import draw_run
 from utils.flags import build_parser
 from utils.runs.config import RunConfig
 from utils.runs.folder import CLASSES, CONFIG, EVALUATION, EVENTS, FILES, FITTED_SAMPLES, INTERPOLATIONS, PAGES
-from vae.losses import LOSSES
+from vae.losses import LOSSES, register
+from vae.options import Option
 
 MAIN = Path(command_line.__file__)
 SMALL = "--train-size 40 --test-size 10 --batch-size 8 --no-progress-bar --no-cuda".split()
@@ -58,6 +60,21 @@ def test_help_names_every_loss_and_every_option(capsys):
             if option.limits
         )
     assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("taken", ["noise", "jobs", "width", "progress_bar", "draw", "dataset_size", "experiment"])
+def test_an_option_of_an_own_loss_with_the_name_of_another_flag_is_named(monkeypatch, taken):
+    set_free(monkeypatch, LOSSES, "own")
+    register("own")(type("OwnLoss", (LOSSES["KL"],), {"options": (Option(taken, 1.0, "100 % mine"),)}))
+    first, second = ("OwnLoss", "ResidualNetwork") if taken == "width" else ("the program", "OwnLoss")
+    with pytest.raises(TypeError, match=f"^{second}: an option of {first} is called {taken} too: rename this one$"):
+        build_parser()
+
+
+def test_the_help_of_an_option_may_have_a_percent_sign(monkeypatch, capsys):
+    set_free(monkeypatch, LOSSES, "own")
+    register("own")(type("OwnLoss", (LOSSES["KL"],), {"options": (Option("own_B", 1.0, "100 % mine"),)}))
+    assert "100 % mine" in run_here(["--help"], capsys)[1]
 
 
 @pytest.mark.slow

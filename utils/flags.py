@@ -73,6 +73,9 @@ INSTEAD = {  # of what there is nothing like
     "verbose": "each epoch has a line, and a bar within it",
 }
 
+# What the program calls what no flag is for.
+OF_THE_PROGRAM = {"animation", "dataset_size", "draw", "mode", "runtime", "settings"}
+
 
 class UsageError(Exception):
     """A command line that cannot be read; the message is one line."""
@@ -130,12 +133,23 @@ def build_parser(groups: dict[str, type[Settings]] = GROUPS) -> Parser:
     parser.add_argument("experiment", help="name of the folder under results/ that the run writes")
     for title, settings in groups.items():
         add_options(parser.add_argument_group(title), settings.options().values())
-    add_entries(parser, "training objectives", LOSSES)
-    add_entries(parser, "networks", NETWORKS)
     add_several(parser)
     add_folder(parser)
     add_machine(parser)
+    users = dict.fromkeys((*(action.dest for action in parser._actions), *OF_THE_PROGRAM), "the program")
+    for title, registry in (("training objectives", LOSSES), ("networks", NETWORKS)):
+        check_names(registry, users)
+        add_entries(parser, title, registry)
+        users |= {option.name: entry.__name__ for entry in registry.values() for option in entry.options}
     return parser
+
+
+def check_names(registry: Registry, users: dict[str, str]) -> None:
+    """Raise TypeError for an option with a name that is in use, by whom `users` tells."""
+    for entry in registry.values():
+        for option in entry.options:
+            if user := users.get(option.name):
+                raise TypeError(f"{entry.__name__}: an option of {user} is called {option.name} too: rename this one")
 
 
 def add_entries(parser: Parser, title: str, registry: Registry) -> None:
@@ -266,7 +280,7 @@ def help_of(option: Option) -> str:
     choices = dataset_choices() if option.name == "dataset" else None
     remarks = [option.limits] if option.limits else []
     remarks += [f"default: {option.default}"] if option.default is not None else []
-    text = f"{option.help}: {', '.join(choices)}" if choices else option.help
+    text = (f"{option.help}: {', '.join(choices)}" if choices else option.help).replace("%", "%%")
     return text + (f" ({'; '.join(remarks)})" if remarks else "")
 
 

@@ -36,8 +36,11 @@ class Means:
     def add(self, terms: dict[str, Tensor], size: int) -> None:
         """Count a batch of `size` examples with these terms, all scalars or all vectors of the same length.
 
-        Every batch must bring the same terms.
+        Raises ValueError for other terms than those of the batches before.
         """
+        if self.names and list(terms) != self.names:
+            own, before = ", ".join(terms), ", ".join(self.names)
+            raise ValueError(f"the terms of a batch are {own}, those of batches before {before}: expected the same")
         row = torch.stack([term.detach() for term in terms.values()]).double()
         if not self.names:
             self.names = list(terms)

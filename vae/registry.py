@@ -41,11 +41,13 @@ class Registry(dict[str, Entry]):
         def add(entry: Entry) -> Entry:
             for taken in {name, *aliases} & {*self, *self.aliases}:
                 raise TypeError(f"{entry.__name__}: the name {taken} is taken")
-            known = {option.name: option for other in self for option in self.options_of(other)}
-            for option in getattr(entry, "options", ()):
-                if known.get(option.name, option) != option:
+            known = {option.name: (option, other) for other in self for option in self.options_of(other)}
+            for option in options_in(entry):
+                same, other = known.get(option.name, (option, None))
+                if same != option:
                     raise TypeError(
-                        f"{entry.__name__}: {option.flag} differs from that of another {self.noun}: share the Option"
+                        f"{entry.__name__}: {option.flag} differs from that of the {self.noun} {other}: share the "
+                        "Option, or give one another name"
                     )
             self[name] = entry
             self.aliases.update(dict.fromkeys(aliases, name))
@@ -79,7 +81,7 @@ class Registry(dict[str, Entry]):
 
     def options_of(self, name: str) -> tuple[Option, ...]:
         """The options of an entry."""
-        return getattr(self[name], "options", ())
+        return options_in(self[name])
 
     def resolve_options(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         """Every option of an entry, by name, with its default where none is given.
@@ -92,6 +94,14 @@ class Registry(dict[str, Entry]):
             used = f"it belongs to {', '.join(users)}" if users else f"no {self.noun} has it"
             raise OptionError(f"{flag_of(unknown)} is not an option of {self.flag} {name}: {used}")
         return {key: option.check(given.get(key, option.default)) for key, option in options.items()}
+
+
+def options_in(entry: Any) -> tuple[Option, ...]:
+    """The options of a class or function. Raises TypeError for what is no tuple of them."""
+    options = getattr(entry, "options", ())
+    if not isinstance(options, tuple) or not all(isinstance(option, Option) for option in options):
+        raise TypeError(f"{entry.__name__}: its options are {options!r}: expected a tuple, such as (Option(...),)")
+    return options
 
 
 def import_files(package: str) -> None:

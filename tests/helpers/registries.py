@@ -9,6 +9,7 @@ OUR_LOSSES = (
     "AE KL rKL betaH Jeffreys GJS dGJS tGJS tdGJS eGJS JS Renyi Bhattacharyya Hellinger chi2 W2 SW MMD energy InfoVAE "
     "WAE DIP IWAE VR CS CatVAE InfoCatVAE betaB factor btcvae"
 ).split()
+OUR_PRIORS = "standard mixture vamp".split()
 
 
 def set_free(monkeypatch, registry, name):

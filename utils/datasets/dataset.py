@@ -49,10 +49,20 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
-        """Raise DatasetError for images or vectors of another type, which all that draws them would take for theirs."""
-        what, expected = ("images", torch.uint8) if self.vectors is None else ("vectors", torch.float32)
-        if self.data is not None and self.data.dtype != expected:
+        """Raise DatasetError for data of another type or shape, and where not every example has a label or factors."""
+        if self.data is None:
+            return
+        what, expected, shape = ("images", torch.uint8, "(N, C, H, W)")
+        if self.vectors is not None:
+            what, expected, shape = ("vectors", torch.float32, "(N, D)")
+        if self.data.dtype != expected:
             raise DatasetError(f"{self.name}: the {what} are {self.data.dtype}; expected {expected}")
+        if len(self.data.shape) != shape.count(",") + 1:
+            raise DatasetError(f"{self.name}: the {what} have the shape {tuple(self.data.shape)}; expected {shape}")
+        for name in ("labels", "factors"):
+            of_each = getattr(self, name)
+            if of_each is not None and len(of_each) != len(self):
+                raise DatasetError(f"{self.name}: {len(of_each)} {name} of {len(self)} {what}; expected as many")
 
     def __len__(self) -> int:
         return len(self.data)
@@ -72,6 +82,10 @@ class Dataset:
         images = torch.nn.functional.pad(self.images, (before, after, before, after))
         note = f"{self.name}: padded with zeros to {side}x{side}, a size that the network takes"
         return replace(self, images=images, notes=(*self.notes, note))
+
+    def first(self, count: int) -> "Dataset":
+        """The split with so many of its examples, or with all."""
+        return self._part(0, min(count, len(self)), self.split)
 
     def held_out(self, count: int, name: str) -> tuple["Dataset", "Dataset"]:
         """The split without its last examples, and these as a split of that name."""

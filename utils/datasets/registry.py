@@ -167,10 +167,14 @@ def load_dataset(
     try:
         if kind := path_kind(name):
             of_pictures = {"side": side, "cache": data_dir / CACHE} if is_resized(name) else {}
-            return _PLACED[kind].loader(portable_name(name), split, _located(name, data_dir), size, **of_pictures)
-        return _NAMED[name].loader(name, split, data_dir, size)
+            found = _PLACED[kind].loader(portable_name(name), split, _located(name, data_dir), size, **of_pictures)
+        else:
+            found = _NAMED[name].loader(name, split, data_dir, size)
     except OSError as error:
         raise DatasetError(f"{name} cannot be read: {error}") from error
+    if size is not None and len(found) != size:
+        raise DatasetError(f"{name}: its loader gave {len(found):,} {split} examples, where {size:,} were asked for")
+    return found
 
 
 def _expanded(path: str | Path) -> Path:

@@ -54,7 +54,8 @@ def describe(model: VAE) -> dict[str, Any]:
     """
     shape = image_shape(model)
     found = Description()
-    for layer in model.decoder.layers:
+    layers = model.decoder.layers
+    for layer in layers if isinstance(layers, nn.Sequential) else [layers]:
         add_layer(found, layer)
     mean = mean_of(model.likelihood)
     return {"layers": found.layers, "weights": found.text, "mean": mean, "shape": [shape[1], shape[2], shape[0]]}

@@ -4,6 +4,7 @@ import math
 import os
 import platform
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from utils.machine.console import counted
 from utils.machine.limits import cpu_limit, memory_limit
 
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("main.py", "utils", "vae")
 OUT_OF_MEMORY = "there is not enough memory for this: a smaller --batch-size, --latent-dim or --train-size takes less"
 
 
@@ -88,12 +91,22 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """The revision of this code, with "-dirty" where it differs from it; None outside a git checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    root = Path(__file__).resolve().parents[2]
-    own = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent)}  # none that this code merely lies in
+    """The revision of this code; None outside a git checkout.
+
+    Where the code differs from it, by a file that is new too, "-dirty-" and a digest of the difference come after it.
+    """
     try:
-        answer = subprocess.run(command, cwd=root, env=own, capture_output=True, text=True, check=True)
+        revision = git("rev-parse", "HEAD").decode().strip()
+        changes = sha256(git("diff", "HEAD", "--", *CODE))
+        new = git("ls-files", "--others", "--exclude-standard", "-z", "--", *CODE).split(b"\0")[:-1]
+        for name in map(os.fsdecode, new):
+            changes.update(os.fsencode(name) + (ROOT / name).read_bytes())
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+    return revision if changes.digest() == sha256().digest() else f"{revision}-dirty-{changes.hexdigest()[:8]}"
+
+
+def git(*command: str) -> bytes:
+    """What git answers of the checkout that this code is, and of none that it merely lies in."""
+    own = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
+    return subprocess.run(["git", *command], cwd=ROOT, env=own, capture_output=True, check=True).stdout

@@ -77,9 +77,7 @@ def try_out(config: RunConfig, runtime: Runtime, folder: ResultsFolder, splits: 
 
     What fails at once is to fail before the run that it replaces is cleared.
     """
-    train = splits["train"]
-    batch = train.data[: config.batch_size]
-    few = {**splits, "train": replace(train, **{"images" if train.vectors is None else "vectors": batch})}
+    few = {**splits, "train": splits["train"].first(config.batch_size)}
     quiet = replace(runtime, progress_bar=False, checkpoint_minutes=None)
     trial = Run(config, quiet, ResultsFolder(folder.path, writes=False), few, compiled=False)
     try:

@@ -16,7 +16,7 @@ from vae.evaluation.clustering import (
 )
 from vae.evaluation.disentanglement import disentanglement_scores
 from vae.evaluation.measuring import measuring
-from vae.inputs import add_noise, check_data, to_network
+from vae.inputs import add_noise, check_examples, to_network
 from vae.losses import Objective
 from vae.means import Means, NonFiniteError, Variances
 from vae.models import VAE
@@ -68,7 +68,7 @@ class Evaluator:
         for none, clustering_accuracy and normalised_mutual_information of the most probable classes.
         Raises NonFiniteError if one of them is not finite; ValueError for data as the Trainer does.
         """
-        check_data(data, self.model)
+        check_examples(data, self.model)
         means, variances, logits = Means(), Variances(), []
         with self.prepared() as device:
             for start in range(0, len(data), self.batch_size):

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
 from vae.evaluation.measuring import measuring
-from vae.inputs import add_noise, check_data, to_network
+from vae.inputs import add_noise, check_examples, to_network
 from vae.means import NonFiniteError
 from vae.models import VAE
 from vae.random import Stream, stream_seed
@@ -77,7 +77,7 @@ def estimate_evidence(
     The seed fixes all other draws; `advance` is told of images as they are done. Raises NonFiniteError if the mean is
     not finite, ValueError for data as the Trainer does.
     """
-    check_data(data, model)
+    check_examples(data, model)
     device = next(model.parameters()).device
     estimates, from_prior, from_sampler, binarised = [], [], [], False
     with measuring(device, seed, Stream.EVIDENCE):

@@ -23,6 +23,13 @@ LOSSES: Registry[type["Objective"]] = Registry(
     refused={"VAE": "is ambiguous: AE has no regulariser (the paper's authors call it VAE), KL is the usual VAE"},
 )
 
+# What the results hold beside an objective's extras.
+RESERVED = frozenset(
+    "loss reconstruction divergence epoch step split seconds images_per_second squared_error elbo active_units "
+    "class_marginal_entropy used_classes clustering_accuracy normalised_mutual_information evidence "
+    "aggregate_distance".split()
+)
+
 
 @dataclass(frozen=True)
 class Penalty:
@@ -43,7 +50,12 @@ class LossTerms:
     extras: dict[str, Tensor] = field(default_factory=dict)  # the penalty's
 
     def named(self) -> dict[str, Tensor]:
-        """All terms by the names that the results carry; the total is called `loss`."""
+        """All terms by the names that the results carry; the total is called `loss`.
+
+        Raises ValueError for an extra with the name of something else in the results.
+        """
+        for name in RESERVED & self.extras.keys():
+            raise ValueError(f"the results have another {name}: give this extra of the objective another name")
         return {
             "loss": self.total,
             "reconstruction": self.reconstruction,
@@ -159,9 +171,13 @@ class Objective(nn.Module, ABC):
         """The parameters that are trained with the model's: all, unless some have an optimiser of their own."""
         return self.parameters()
 
-    def after_step(self) -> None:
-        """Called after each optimiser step, for constraints on what the objective learns; it counts the steps."""
+    def step_taken(self) -> None:
+        """Called by the trainer after each optimiser step."""
+        self.after_step()
         self.steps += 1
+
+    def after_step(self) -> None:
+        """What is to be done after each optimiser step, such as to keep within bounds what the objective learns."""
 
 
 class Loss(Objective):
@@ -169,17 +185,29 @@ class Loss(Objective):
 
     def __init__(self, **sizes: int):
         super().__init__(**sizes)
-        self.weight = 1.0
+        vars(self).setdefault("weight", 1.0)  # unless a subclass has set it before
 
     def terms(self, model: VAE, images: Tensor, output: VAEOutput) -> LossTerms:
         """The terms of a batch whose pass through the model is known."""
         reconstruction = model.reconstruction_error(output, images).mean()
         penalty = self.penalty(model, output)
+        self.check_penalty(penalty)
         value = self.grown(self.warmup) * penalty.value if self.warmup else penalty.value
         # Detached, because a gradient that nobody asks for is computed all the same where the terms are compiled, and
         # 0 * inf in it would be the parameters' end.
         extras = {name: extra.detach() for name, extra in penalty.extras.items()}
         return LossTerms(reconstruction + value, reconstruction, penalty.divergence, extras)
+
+    def check_penalty(self, penalty: Any) -> None:
+        """Raise TypeError unless it is a Penalty of scalars."""
+        name = type(self).__name__
+        if not isinstance(penalty, Penalty):
+            given = type(penalty).__name__
+            raise TypeError(f"{name}.penalty returned a {given}: expected self.weighted(...), or a Penalty")
+        for part, value in {"value": penalty.value, "divergence": penalty.divergence, **penalty.extras}.items():
+            if not isinstance(value, Tensor) or value.ndim:
+                given = f"has the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"is {value!r}"
+                raise TypeError(f"{name}.penalty: its {part} {given}: expected a scalar tensor, a mean over the batch")
 
     @abstractmethod
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:

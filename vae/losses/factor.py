@@ -73,7 +73,6 @@ class FactorLoss(AnnealedLoss):
         return ()
 
     def after_step(self) -> None:
-        super().after_step()
         if self.latents is not None:
             self.optimizer.zero_grad()
             self.discriminator_error(*self.latents).backward()

@@ -97,7 +97,6 @@ class LearntGeometricJSLoss(GeometricJSLoss):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        super().after_step()
         self.alpha.clamp_(0, 1)
 
 

@@ -133,10 +133,12 @@ def build_categorical_model(
 ) -> CategoricalVAE:
     """The categorical VAE with a class for each of the prior's; the rest is as for `build_model`."""
     built = build_network(image_shape, network, **network_options)
-    return CategoricalVAE(
+    model = CategoricalVAE(
         CategoricalEncoder(built, prior.classes, prior.latent_dim),
         Decoder(built, prior.latent_dim),
         prior,
         build_likelihood(rec_dist, image_shape),
         single_decode=single_decode,
     )
+    model.data_shape = tuple(image_shape)
+    return model

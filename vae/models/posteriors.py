@@ -46,4 +46,6 @@ def build_model(
     make_encoder, model = POSTERIORS[posterior]
     built = build_network(image_shape, network, **network_options)
     encoder, decoder = make_encoder(built, latent_dim), Decoder(built, latent_dim)
-    return model(encoder, decoder, prior(latent_dim, encoder), build_likelihood(rec_dist, image_shape))
+    whole = model(encoder, decoder, prior(latent_dim, encoder), build_likelihood(rec_dist, image_shape))
+    whole.data_shape = tuple(image_shape)
+    return whole

@@ -50,6 +50,7 @@ class VAE(nn.Module):
     What is said of images (N, C, H, W) holds for vectors (N, D) too.
     """
 
+    data_shape: tuple[int, ...] | None = None  # of an example, where it is known
     diagonal: ClassVar[bool] = True  # False: the posterior is more than a mean and a log-variance for each dimension
     mixed_precision: bool = False  # see run
     sampler: Distribution | None = None  # another source of latents than the prior, where one has been fitted
@@ -94,18 +95,27 @@ class VAE(nn.Module):
         return gather(self.likelihood.mean(self.run(self.decoder, share(z))), len(z))
 
     def reconstruction_error(self, output: VAEOutput, images: Tensor) -> Tensor:
-        """The likelihood's term of each image: (N,)."""
-        return gather(self.likelihood.reconstruction_error(output.decoded, share(images)), len(images))
+        """The likelihood's term of each image: (N,).
+
+        Raises ValueError for images in another shape than what is decoded, and for a likelihood that gives other terms.
+        """
+        own = share(images)
+        check_shape("what the decoder gives", output.decoded, own.shape)
+        errors = self.likelihood.reconstruction_error(output.decoded, own)
+        check_shape(f"what {type(self.likelihood).__name__}.reconstruction_error gives", errors, own.shape[:1])
+        return gather(errors, len(images))
 
     def kl_divergence(self, output: VAEOutput) -> Tensor:
-        """KL(q(z|x)||p(z)) of each image, in nats: (N,)."""
-        return self.prior.kl_divergence(output.mean, output.logvar)
+        """KL(q(z|x)||p(z)) of each image, in nats: (N,). Raises ValueError for a prior that gives another shape."""
+        divergence = self.prior.kl_divergence(output.mean, output.logvar)
+        check_shape(f"what {type(self.prior).__name__}.kl_divergence gives", divergence, output.mean.shape[:-1])
+        return divergence
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
         """The mean images at z = posterior mean of images (N, C, H, W), bytes or in [0, 1]: floats in [0, 1].
 
-        Raises ValueError for other images, and for none.
+        Raises ValueError for other images.
         """
         check_data(images, self)
         device = next(self.parameters()).device
@@ -130,6 +140,12 @@ class VAE(nn.Module):
             return whole
         finally:
             self.train(was_training)
+
+
+def check_shape(what: str, tensor: Tensor, shape: torch.Size) -> None:
+    """Raise ValueError if a tensor has another shape, which broadcasting might hide."""
+    if tensor.shape != shape:
+        raise ValueError(f"{what} has the shape {tuple(tensor.shape)}: expected {tuple(shape)}")
 
 
 def sample_posterior(mean: Tensor, logvar: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ class Ensemble:
         inputs, eps = self.draw(images)
         terms = self.take_step(images, inputs, eps, full=chosen.shape[1] == self.settings.batch_size)
         for group, own in zip(self.groups, terms):
-            group.objective.whole.loss.after_step()
+            group.objective.whole.loss.step_taken()
             group.means.add(own, chosen.shape[1])
 
     def draw(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vae.inputs import add_noise, check_data, to_network
+from vae.inputs import add_noise, check_examples, to_network
 from vae.losses import Objective
 from vae.means import Means, NonFiniteError
 from vae.models import VAE
@@ -58,7 +58,7 @@ class Trainer:
         *,
         reporter: Reporter | None = None,
     ):
-        check_data(data, model)
+        check_examples(data, model)
         loss.check_model(model)
         self.model, self.loss, self.data, self.settings = model, loss, data, settings
         self.reporter = reporter or Reporter()
@@ -111,7 +111,7 @@ class Trainer:
                 images = to_network(self.data.index_select(0, chosen))
                 inputs = add_noise(images, self.settings.noise)
                 terms = self.take_step(images, inputs, full=len(images) == batch_size)
-                self.loss.after_step()
+                self.loss.step_taken()
                 means.add(terms, len(images))
                 if means.batches % CHECK_EVERY == 0:
                     means.check(self.epoch + 1, self.step)

@@ -8,6 +8,7 @@ from registries import OUR_DATASETS
 from utils.datasets import Dataset, DatasetError, dataset_choices, dataset_names, load_dataset, registry
 
 ROOT = Path(utils.__file__).parent.parent
+BYTES = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
 
 
 def test_names_are_the_registered_ones():
@@ -55,6 +56,14 @@ def test_registering_a_loader_is_all_a_new_data_set_needs(monkeypatch, tmp_path)
     assert dataset.image_shape == (1, 8, 8)
 
 
+def test_a_loader_that_does_not_heed_the_size_is_told_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(registry, "_NAMED", dict(registry._NAMED))
+    registry.register("few")(lambda name, split, data_dir, size: Dataset(name, split, "made up", "0" * 64, BYTES))
+    assert len(load_dataset("few", "test", tmp_path, 2)) == 2
+    with pytest.raises(DatasetError, match="^few: its loader gave 2 test examples, where 1,300 were asked for$"):
+        load_dataset("few", "test", tmp_path, 1300)
+
+
 def test_a_name_that_is_taken_is_refused_to_another_data_set():
     for register, name in ((registry.register, "mnist"), (registry.register_path, "npz")):
         with pytest.raises(TypeError, match=f"there is a data set '{name}' already: give this one another name"):
@@ -70,8 +79,12 @@ def test_errors_are_one_line_whatever_they_quote():
     [
         ({"images": torch.zeros(2, 1, 8, 8)}, "mine: the images are torch.float32; expected torch.uint8"),
         ({"vectors": torch.zeros(2, 3).double()}, "mine: the vectors are torch.float64; expected torch.float32"),
+        ({"images": BYTES[0]}, r"mine: the images have the shape \(1, 8, 8\); expected \(N, C, H, W\)"),
+        ({"vectors": torch.zeros(2)}, r"mine: the vectors have the shape \(2,\); expected \(N, D\)"),
+        ({"images": BYTES, "labels": torch.zeros(3)}, "mine: 3 labels of 2 images; expected as many"),
+        ({"images": BYTES, "factors": torch.zeros(1, 4)}, "mine: 1 factors of 2 images; expected as many"),
     ],
 )
-def test_a_loader_that_gives_another_type_is_told_so(data, said):
+def test_a_loader_that_gives_something_else_is_told_so(data, said):
     with pytest.raises(DatasetError, match=f"^{said}$"):
         Dataset("mine", "train", "made up", "0" * 64, **data)

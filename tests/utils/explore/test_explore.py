@@ -338,6 +338,13 @@ def test_a_decoder_with_another_layer_is_refused_in_one_line():
         describe(model)
 
 
+def test_a_decoder_that_is_no_sequence_of_layers_is_refused_in_one_line():
+    model = build_model((1, 32, 32), latent_dim=2)
+    model.decoder.layers = Bernoulli()
+    with pytest.raises(ResultsError, match="a layer Bernoulli, which the page does not know"):
+        describe(model)
+
+
 def test_a_likelihood_with_another_mean_is_refused_in_one_line():
     class Clipped(Bernoulli):
         def mean(self, output):

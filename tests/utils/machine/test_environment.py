@@ -57,10 +57,30 @@ def test_the_revision_is_that_of_the_code_and_of_no_repository_that_it_merely_li
     revisions = []
     for root in (tmp_path, tmp_path / "vendored"):
         (root / "utils" / "machine").mkdir(parents=True)
-        monkeypatch.setattr(environment, "__file__", str(root / "utils" / "machine" / "environment.py"))
+        monkeypatch.setattr(environment, "ROOT", root)
         revisions.append(environment.git_revision())
     assert len(revisions[0]) == 40
     assert revisions[1] is None
+
+
+def test_code_that_differs_from_its_revision_is_told_from_other_code_that_does(tmp_path, monkeypatch):
+    git = ["git", "-c", "user.name=me", "-c", "user.email=me@here"]
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "vae" / "kl.py").write_text("one")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    clean = environment.git_revision()
+    (tmp_path / "notes.txt").write_text("not the code")
+    assert environment.git_revision() == clean
+    found = []
+    for name, text in (("kl.py", "two"), ("own.py", "4"), ("own.py", "44"), ("kl.py", "one")):
+        (tmp_path / "vae" / name).write_text(text)
+        found.append(environment.git_revision())
+        assert found[-1] == environment.git_revision()
+    assert len({clean, *found}) == 5 and all(one.startswith(f"{clean}-dirty-") for one in found)
+    (tmp_path / "vae" / "own.py").unlink()
+    assert environment.git_revision() == clean
 
 
 @pytest.mark.parametrize("reason", ["'getpwuid(): uid not found: 4242'", "[Errno 13] Permission denied: '/.cache'"])

@@ -216,6 +216,7 @@ def small_model(loss, rec_dist):
     model = LOSSES[loss].build_model((1, 32, 32), 2, rec_dist, options)
     model.encoder = SmallEncoder((2,), (2, 2), (2, 2)) if loss == "CatVAE" else SmallEncoder((2,), (2,))
     model.decoder = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Unflatten(-1, (1, 4, 4)))
+    model.data_shape = (1, 4, 4)
     nn.init.normal_(model.decoder[0].weight)
     nn.init.normal_(model.decoder[2].weight)
     with torch.no_grad():

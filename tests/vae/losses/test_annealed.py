@@ -45,7 +45,7 @@ def test_annealing_goes_by_steps_and_evaluation_is_by_the_final_form(name):
     shares = []
     for _ in range(6):
         shares.append(loss.annealed().item())
-        loss.after_step()
+        loss.step_taken()
     assert shares == [0, 0.25, 0.5, 0.75, 1, 1]
     assert make(name, reg_anneal=4).eval().annealed().item() == 1
     assert make(name, reg_anneal=0).annealed().item() == 1
@@ -61,7 +61,7 @@ def test_capacity_grows_and_its_distance_counts(model, images):
         assert terms.extras["capacity"].item() == pytest.approx(capacity)
         assert terms.divergence.item() == pytest.approx(kl, rel=1e-6)
         assert (terms.total - terms.reconstruction).item() == pytest.approx(7 * abs(kl - capacity), rel=1e-4)
-        loss.after_step()
+        loss.step_taken()
 
 
 def test_evaluation_is_by_the_last_capacity(model, images):
@@ -121,7 +121,7 @@ def test_terms_are_those_of_a_loop_over_images_and_add_up_to_kl():
 @pytest.mark.parametrize("reg_anneal", [0, 4])
 def test_each_term_has_its_own_weight_and_the_last_is_annealed(reg_anneal, model, images):
     loss = make("btcvae", btcvae_A=2.0, btcvae_B=3.0, btcvae_G=5.0, reg_anneal=reg_anneal)
-    loss.after_step()
+    loss.step_taken()
     terms = loss(model, images)
     information, correlation, dimensions = (
         terms.extras[name].item() for name in ("mutual_information", "total_correlation", "dimension_kl")
@@ -205,7 +205,7 @@ def test_the_discriminator_is_trained_to_tell_z_from_permuted_z():
     assert before == pytest.approx(math.log(2), abs=0.05)
     for _ in range(10):
         loss.latents = (z, other)
-        loss.after_step()
+        loss.step_taken()
     assert loss.discriminator_error(z, other).item() < before - 0.02
 
 
@@ -222,7 +222,7 @@ def test_a_trained_discriminator_estimates_the_total_correlation(monkeypatch):
         for _ in range(250):
             z, other = torch.randn(2, 512, 2) @ root
             loss.latents = (z, permute_coordinates(other))
-            loss.after_step()
+            loss.step_taken()
     z = torch.randn(20_000, 2) @ root
     with torch.no_grad():
         output = VAEOutput(z, torch.zeros_like(z), z, None)
@@ -233,7 +233,7 @@ def test_a_trained_discriminator_estimates_the_total_correlation(monkeypatch):
 @pytest.mark.parametrize("reg_anneal", [0, 4])
 def test_the_regulariser_is_kl_and_the_weighted_total_correlation(reg_anneal, model, images):
     loss = make("factor", factor_G=50.0, reg_anneal=reg_anneal)
-    loss.after_step()
+    loss.step_taken()
     terms = loss(model, images)
     expected = kl_divergence(*model.encode(images[:4])).mean().item()
     expected += (50 / 4 if reg_anneal else 50) * terms.extras["total_correlation"].item()
@@ -249,24 +249,24 @@ def test_a_step_trains_all_of_the_discriminator_on_the_other_half_and_evaluation
     torch.manual_seed(0)
     assert loss(model, images).reconstruction.equal(expected)
     terms.total.backward()
-    loss.after_step()
+    loss.step_taken()
     assert all(not parameter.equal(old) for parameter, old in zip(loss.parameters(), before))
     assert list(loss.trained_parameters()) == []
     before = [parameter.clone() for parameter in loss.parameters()]
     loss.eval()
     loss(model, images)
-    loss.after_step()
+    loss.step_taken()
     assert all(parameter.equal(old) for parameter, old in zip(loss.parameters(), before))
 
 
 def test_the_discriminators_optimiser_is_saved_with_it(model, images, tmp_path):
     loss, other = make("factor"), make("factor")
     loss(model, images)
-    loss.after_step()
+    loss.step_taken()
     torch.save(loss.state_dict(), tmp_path / "loss.pt")
     other.load_state_dict(torch.load(tmp_path / "loss.pt", weights_only=True))
     for each in (loss, other):
         torch.manual_seed(5)
         each(model, images)
-        each.after_step()
+        each.step_taken()
     assert all(ours.equal(theirs) for ours, theirs in zip(loss.parameters(), other.parameters()))

@@ -20,7 +20,7 @@ from vae.divergences import (
     squared_hellinger_distance,
     squared_wasserstein_distance,
 )
-from vae.losses import LOSSES, build_loss, register
+from vae.losses import LOSSES, Loss, build_loss, register
 from vae.losses.bounds import SampledBound
 from vae.models import VAEOutput, build_model
 from vae.options import Option
@@ -64,6 +64,7 @@ def test_total_is_reconstruction_plus_penalty(name, images):
         assert torch.isfinite(value), key
     if isinstance(loss, SampledBound):
         assert terms.divergence.equal(terms.total - terms.reconstruction)
+    if not isinstance(loss, Loss):
         return
     torch.manual_seed(2)
     penalty = loss.penalty(model, output)
@@ -111,7 +112,7 @@ def check_finite(loss, model, images, *, bfloat16=False):
     assert terms.divergence.dtype == torch.float32
     for parameter in (*model.parameters(), *loss.trained_parameters()):
         assert parameter.grad is None or torch.isfinite(parameter.grad).all()
-    loss.after_step()
+    loss.step_taken()
     assert all(torch.isfinite(parameter).all() for parameter in loss.parameters())
 
 
@@ -172,7 +173,7 @@ def test_training_lowers_it(name, images):
         optimizer.zero_grad()
         terms_of(loss, model, images).total.backward()
         optimizer.step()
-        loss.after_step()
+        loss.step_taken()
     assert terms_of(loss, model, images).total.item() < before
 
 
@@ -186,7 +187,8 @@ def test_what_it_learns_comes_back_from_a_state_dict(name, images):
     other.load_state_dict(loss.state_dict())
     after = terms_of(other, model, images).total
     assert after.equal(terms_of(loss, model, images).total)
-    assert after.equal(before) == (not list(loss.parameters()))
+    if name in OUR_LOSSES:  # of another, half of a parameter may be the same
+        assert after.equal(before) == (not list(loss.parameters()))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -345,7 +347,7 @@ def test_learnt_alpha_stays_in_its_interval_and_is_saved(name, model, images):
         optimizer = torch.optim.SGD(loss.parameters(), lr=2.0)
         loss.alpha.grad = torch.tensor(direction)
         optimizer.step()
-        loss.after_step()
+        loss.step_taken()
         assert loss.alpha.item() == end
         terms = terms_of(loss, model, images)
         assert terms.extras["alpha"].item() == end
@@ -388,7 +390,7 @@ def test_a_name_or_an_option_that_is_taken_is_refused():
         register("KL")(Other)
     with pytest.raises(TypeError, match="the name fwdKL is taken"):
         register("fwdKL")(Other)
-    with pytest.raises(TypeError, match="--GJS-A differs from that of another loss"):
+    with pytest.raises(TypeError, match="--GJS-A differs from that of the loss .*GJS: share"):
         register("new")(Other)
     assert "new" not in LOSSES
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from registries import OUR_LOSSES
+from registries import OUR_LOSSES, OUR_PRIORS
 from vae.evaluation.evaluator import Evaluator
 from vae.losses import LOSSES
 from vae.models.priors import PRIORS
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 WITH_PRIOR = [
     (name, prior)
     for name in OUR_LOSSES
-    for prior in PRIORS
+    for prior in OUR_PRIORS
     if prior != "standard" and LOSSES[name].priors and issubclass(PRIORS[prior], LOSSES[name].priors)
 ]
 FULL = [name for name in OUR_LOSSES if LOSSES[name].full_covariance]
@@ -58,7 +58,7 @@ def check_trains(model, loss, images):
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
             assert parameter.grad.abs().sum() > 0, name
         optimizer.step()
-        loss.after_step()
+        loss.step_taken()
     assert total() < before
 
 

@@ -53,7 +53,7 @@ def test_every_likelihood_offers_what_is_asked_of_it_in_these_shapes(name, outpu
         assert likelihood.sample(output).shape == output.shape
 
 
-@pytest.mark.parametrize("name", FOR_IMAGES)
+@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "gaussian-sigma", "laplace", "continuous-bernoulli"])
 def test_samples_of_images_have_the_moments_of_the_density(name):
     torch.manual_seed(0)
     likelihood, output = build_likelihood(name, (1, 4, 4)), torch.tensor([-2.0, 0.5, 0.0, 1e-4]).repeat(50_000, 1)

@@ -205,7 +205,7 @@ def test_a_learnt_alpha_stays_in_its_bounds():
     (group,) = Ensemble([make_trainer("tGJS") for _ in range(3)]).groups
     loss = group.objective.whole.loss
     loss.alpha.data = torch.tensor([-0.1, 0.3, 1.1])
-    loss.after_step()
+    loss.step_taken()
     assert loss.alpha.tolist() == pytest.approx([0, 0.3, 1])
 
 

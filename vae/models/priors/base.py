@@ -50,8 +50,12 @@ class Prior(nn.Module, ABC):
         return self.distribution().log_prob(z)
 
     def sample(self, count: int) -> Tensor:
-        """Draw `count` latents from the global random stream: (count, latent_dim)."""
-        return self.distribution().sample((count,))
+        """Draw `count` latents from the global random stream: (count, latent_dim).
+
+        Reparameterised where the distribution can be, so that a prior that is learnt learns from what is drawn of it.
+        """
+        distribution = self.distribution()
+        return (distribution.rsample if distribution.has_rsample else distribution.sample)((count,))
 
     def kl_divergence(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """KL(q||p) of q = N(mean, diag exp logvar) in nats: (..., latent_dim) to (...).

@@ -57,6 +57,14 @@ def test_one_of_ones_own_comes_last_and_changes_no_other(monkeypatch):
     assert 5 <= after["a_score"] <= 6
 
 
+@pytest.mark.parametrize("found", [{"sap": 5.0}, {"a": torch.ones(())}, {"a": float("nan")}, {"a": [1.0, None]}])
+def test_one_of_ones_own_that_gives_no_numbers_or_the_score_of_another_is_named(found, monkeypatch):
+    set_free(monkeypatch, METRICS, "a")
+    METRICS.register("a")(lambda mean, logvar, factors: found)
+    with pytest.raises(TypeError, match="^the metric a gives .*: expected finite floats, by a name of its own$"):
+        scores()
+
+
 def test_factors_of_one_value_are_refused():
     with pytest.raises(ValueError, match="no factor has two values"):
         disentanglement_scores(torch.randn(8, 2), torch.zeros(8, 2), torch.ones(8, 1, dtype=torch.int64))
