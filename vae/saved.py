@@ -25,6 +25,7 @@ from vae.losses import LOSSES, Objective, build_loss
 from vae.models import VAE
 from vae.models.priors import PRIORS
 from vae.models.settings import ModelSettings
+from vae.options import OptionError
 from vae.states import load_tensors_of
 from vae.training.settings import TrainingSettings
 
@@ -73,13 +74,19 @@ def load(
     return model.to(device).eval(), loss.to(device).eval(), config
 
 
+def of_another_version(path: Path, error: Exception) -> ResultsError:
+    """What is said of a config.json that no model can be built of, for that reason."""
+    reason = str(error) if isinstance(error, OptionError) else repr(error)
+    return ResultsError(f"{path} is not a configuration of this version ({reason})")
+
+
 def build_saved(config: SavedConfig, path: Path) -> tuple[VAE, Objective]:
     """The model and the loss of a config.json, untrained. Raises ResultsError if it is of no run that has ended."""
     try:
         ended_after = config["ended_after"]
         model, loss = build(config, tuple(config.data.image_shape), config.data.train_images)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ResultsError(f"{path} is not a configuration of this version ({error!r})") from None
+        raise of_another_version(path, error) from None
     if ended_after is None:
         raise ResultsError(f"{path.parent} has not ended: --resume goes on with it")
     return model, loss

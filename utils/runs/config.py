@@ -17,6 +17,7 @@ from vae.models.priors import PRIORS
 from vae.models.settings import COUNTING, ModelSettings
 from vae.options import OptionError, Settings, flag_of, nearest, setting
 from vae.registry import Registry
+from vae.saved import of_another_version
 from vae.training.settings import TrainingSettings
 
 # The settings that name something with options of its own: those of `loss` are in `loss_options`, and so on.
@@ -237,7 +238,7 @@ def read_config(folder: ResultsFolder) -> tuple[RunConfig, dict[str, Any]]:
     try:
         return RunConfig.from_record(record), record
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ResultsError) as error:
-        raise ResultsError(f"{folder / CONFIG} is not a configuration of this version ({error!r})") from None
+        raise of_another_version(folder / CONFIG, error) from None
 
 
 def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
