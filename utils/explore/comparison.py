@@ -1,6 +1,7 @@
 """What the page says of configurations beside each other: their numbers over seeds, settings and curves."""
 
 from collections.abc import Iterator, Sequence
+from math import floor, log10
 
 from utils.figures.charts import overlaid_curves
 from utils.figures.style import colors_by_label, png
@@ -11,6 +12,7 @@ from utils.results.cells import estimate_text
 from utils.results.groups import REPEATED, by_configuration, estimate, rate_estimate
 from utils.results.labels import symbol_of, table_order, term_name
 from utils.runs.folder import ResultsError
+from vae.evaluation.statistics import Estimate
 from vae.losses import LOSSES
 from vae.options import flag_of
 
@@ -46,13 +48,16 @@ def every_quantity(groups: Sequence[Configuration]) -> dict[str, list[str]]:
     for part, path in dict.fromkeys(place for own in groups for run in own for place in quantities_in(run)):
         estimates = [estimate(own, path, part) for own in groups]
         name = " ".join(map(term_name, path.split()))
-        found[name] = [estimate_text(one, digits=four_digits(one.mean)) if one else "–" for one in estimates]
+        found[name] = [estimate_text(one, digits=four_digits(one)) if one else "–" for one in estimates]
     return found
 
 
-def four_digits(value: float) -> int:
-    """How many digits behind the point make four in all, where there are so many: none of a whole number."""
-    return 0 if float(value).is_integer() else max(0, 4 - len(f"{abs(value):.0f}"))
+def four_digits(found: Estimate) -> int:
+    """How many digits behind the point make four in all, and two of a number below 0.1; none of counts."""
+    size = abs(found.mean)
+    if all(type(value) is int for value in found.values.values()):
+        return 0
+    return 1 - floor(log10(size)) if 0 < size < 0.1 else max(0, 4 - len(f"{size:.0f}"))
 
 
 def quantities_in(run: SavedRun) -> Iterator[tuple[str, str]]:

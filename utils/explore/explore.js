@@ -14,7 +14,7 @@ for (const model of content.models) {
 const row = (values, size, number) => values.subarray(number * size, (number + 1) * size);
 const labels = content.labels ?? [];
 const isLabelled = (number) => labels[number] >= 0;
-const colorOf = (label) => content.colors[label % content.colors.length];
+const colorOf = (label) => content.colors[label];
 
 // Half of the page: a model with a latent of its own.
 class Panel {
@@ -43,8 +43,8 @@ class Panel {
     find(".about").textContent = about;
     this.section.style.setProperty("--model", color);
     this.axes = [dimensions[0], dimensions[Math.min(1, dimensions.length - 1)]];
-    find(".map figcaption").textContent = `Posterior means of test images by z${this.axes[0].index + 1} and `
-      + `z${this.axes[1].index + 1}, which have the most KL. The cross is z; a click picks an image.`;
+    const shown = dimensions.length > 1 ? `z${this.axes[0].index + 1} and z${this.axes[1].index + 1}, which have the most KL` : "z1";
+    find(".map figcaption").textContent = `Posterior means of test images by ${shown}. The cross is z; a click picks an image.`;
     this.sliders = [];
     for (const used of [true, false]) {
       const own = dimensions.filter((dimension) => dimension.used === used);
@@ -108,12 +108,14 @@ class Panel {
     const pen = this.map.getContext("2d"), style = getComputedStyle(document.documentElement);
     pen.clearRect(0, 0, this.map.width, this.map.height);
     this.drawScales(pen, style);
+    [pen.strokeStyle, pen.lineWidth] = [style.getPropertyValue("--soft"), 1];  // for colours as dark as the page
     for (let number = 0; number < content.count; number++) {
       const [x, y] = this.place(this.mean(number));
       pen.fillStyle = isLabelled(number) ? colorOf(labels[number]) : this.model.color;
       pen.beginPath();
       pen.arc(x, y, 5, 0, 7);
       pen.fill();
+      pen.stroke();
     }
     pen.strokeStyle = style.getPropertyValue("--ink");
     pen.lineWidth = 3;
@@ -164,7 +166,7 @@ function paint(canvas, values, height, width, channels) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const pen = canvas.getContext("2d"), pixels = pen.createImageData(width, height);
   for (let cell = 0; cell < height * width; cell++) {
-    for (let color = 0; color < 3; color++) pixels.data[4 * cell + color] = 255 * values[cell * channels + (color % channels)] + 0.5;
+    for (let color = 0; color < 3; color++) pixels.data[4 * cell + color] = 255 * values[cell * channels + (color % channels)];  // which rounds
     pixels.data[4 * cell + 3] = 255;
   }
   pen.putImageData(pixels, 0, 0);
@@ -226,7 +228,7 @@ function interpolate(share) {
 function drawFromPrior() {
   const own = drawn++ % (panels[0].model.draws.length / panels[0].model.size);
   for (const panel of panels) panel.z.set(row(panel.model.draws, panel.model.size, own));
-  forget(`z is draw ${drawn} from each model's prior, the same for models with the same prior.`);
+  forget(`z is draw ${own + 1} from each model's prior, the same for models with the same prior.`);
 }
 
 function forget(text) {
@@ -253,7 +255,7 @@ const classes = [...new Set(labels)].filter((label) => label >= 0).sort((a, b) =
 if (classes.length) {
   const legend = document.getElementById("legend");
   legend.append(`Colours on the maps, ${content.labelName}: `);
-  for (const label of classes.slice(0, content.colors.length)) {
+  for (const label of classes) {
     const entry = document.createElement("span");
     entry.textContent = label;
     entry.style.setProperty("--class", colorOf(label));

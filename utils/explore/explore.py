@@ -29,7 +29,7 @@ from utils.explore.decoders import describe, to_text
 from utils.figures.images import tile
 from utils.figures.one_run import run_title
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors, to_numpy
-from utils.figures.style import CLASS_COLORS
+from utils.figures.style import class_colors
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.machine.console import counted
 from utils.pages import data_address, render
@@ -185,5 +185,5 @@ def describe_data(test: Dataset) -> dict[str, Any]:
         "count": len(images),
         "labels": labels[: len(images)].tolist() if labels is not None else None,
         "labelName": name,
-        "colors": CLASS_COLORS,
+        "colors": class_colors(int(labels.max()) + 1) if labels is not None else [],
     }

@@ -1,6 +1,6 @@
 """Charts of arrays: curves of training, clouds of points, histograms. Nothing here knows of models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,16 +17,18 @@ from utils.figures.style import (
     SOFT,
     SPLIT_COLORS,
     TITLE_SIZE,
+    class_colors,
     latent_name,
     text_width,
 )
-from utils.results.labels import term_name
+from utils.results.labels import term_name, without_mathematics
 from utils.runs.folder import BOOKKEEPING
 
 OVERLAID = ("squared_error", "reconstruction", "divergence")  # terms in which runs are compared
 PRIOR_COLOR = "#d3d9e2"
 MARGIN = 10  # at the left of a heading, in points
 FEW_CLASSES = 4  # of a factor, that a small panel has room to name
+NO_LABEL = "no label"
 AGGREGATE_COLOR = "#0072b2"
 HOW_EVALUATED = {"train": "train, z sampled", "test": "test, z = posterior mean"}
 HOW_EVALUATED["validation"] = "validation, z = posterior mean"
@@ -102,22 +104,24 @@ def training_curves(metrics: Sequence[dict[str, float]], *, about: str) -> Figur
 
 def overlaid_curves(metrics: dict[str, Sequence[dict[str, float]]], colors: dict[str, str]) -> Figure:
     """The terms that several runs have in common against the epoch, a line for each run by its name: of test, or of
-    train where test was not recorded.
+    train unless test was recorded for all.
     """
-    lines = {name: [r for r in records if r["split"] == "test"] or list(records) for name, records in metrics.items()}
+    recorded = all(any(record["split"] == "test" for record in records) for records in metrics.values())
+    split = "test" if recorded else "train"
+    lines = {name: [r for r in records if r["split"] == split] for name, records in metrics.items()}
     terms = [set().union(*map(set, records)) - set(BOOKKEEPING) for records in lines.values() if records]
     names = [name for name in OVERLAID if terms and all(name in own for own in terms)]
     figure = Figure(figsize=(3.1 * max(1, len(names)) + 1.6, 2.7), dpi=DPI, layout="constrained")
     for axes, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names):
         for label, records in lines.items():
             points = [(record["epoch"], record[name]) for record in records if name in record]
-            axes.plot(*zip(*points), ".-", color=colors[label], label=label)
+            axes.plot(*zip(*points), ".-", color=colors[label], label=without_mathematics(label))
         axes.set_title(term_name(name), loc="left")
         axes.set_xlabel("epoch")
         axes.grid()
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center")
+    figure.legend(handles, labels, loc="outside right center", title=HOW_EVALUATED[split])
     return figure
 
 
@@ -162,6 +166,8 @@ def scatter_views(
         draw_plane(grid[0, -1], plane)
     if len(kinds) == 1:
         handles, labels = grid.flat[0].get_legend_handles_labels()
+        if on_a_scale(grid[0, 0]):
+            note_classes(grid[0, 0])
         if handles:
             legend = figure.legend(handles, labels, loc="outside right center", handletextpad=0.2)
             for handle in legend.legend_handles:
@@ -175,20 +181,29 @@ def draw_cloud(axes: Axes, view: View, labels: np.ndarray | None, *, most: int) 
     size = float(np.clip(6000 / max(1, len(view.points)), 2, 14))
     if len(view.behind):
         axes.scatter(*view.behind.T, s=size, color=PRIOR_COLOR, linewidths=0, label="prior p(z)", rasterized=True)
-    if labels is not None and len(np.unique(labels)) > most:
-        axes.scatter(*view.points.T, s=size, c=labels, cmap=ORDERED, linewidths=0, rasterized=True)
+    if labels is not None and len(np.unique(labels[labels >= 0])) > most:
+        known = labels >= 0
+        if not known.all():
+            axes.scatter(*view.points[~known].T, s=size, color=SOFT, linewidths=0, label=NO_LABEL, rasterized=True)
+        axes.scatter(*view.points[known].T, s=size, c=labels[known], cmap=ORDERED, linewidths=0, rasterized=True)
     else:
-        for number, (name, members) in enumerate(by_class(labels, len(view.points), view.what).items()):
-            color = SOFT if labels is None else CLASS_COLORS[number]
+        classes = by_class(labels, len(view.points), view.what)
+        for (name, members), color in zip(classes.items(), colors_of(classes)):
+            color = SOFT if labels is None else color
             look = {"color": color, "alpha": 0.75, "linewidths": 0, "rasterized": True}
             axes.scatter(*view.points[members].T, s=size, label=name, **look)
     axes.set(xlabel=view.axes[0], ylabel=view.axes[1])
     axes.set_aspect("equal", adjustable="datalim")
 
 
+def on_a_scale(axes: Axes) -> bool:
+    """Whether the points of a cloud are coloured on a scale."""
+    return axes.collections[-1].get_array() is not None
+
+
 def note_classes(axes: Axes) -> None:
     """In a corner, what the colours of a cloud mean: its few classes, or that they are in order."""
-    if axes.collections[-1].get_array() is not None:
+    if on_a_scale(axes):
         place = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
         axes.text(1, 1.02, "least dark, most light", **place, fontsize=6.5, color=SOFT)
         return
@@ -226,7 +241,7 @@ def latent_histogram(
     axes = figure.subplots()
     edges = np.histogram_bin_edges(np.concatenate([z, prior]), bins=60)
     classes = by_class(labels, len(z), what)
-    colors = [CLASS_COLORS[number % len(CLASS_COLORS)] for number in range(len(classes))]
+    colors = colors_of(classes)
     axes.hist([z[members] for members in classes.values()], edges, stacked=True, label=list(classes), color=colors)
     axes.hist(prior, edges, histtype="step", color=INK, label="prior p(z)")
     axes.set_xlabel("z")
@@ -262,8 +277,15 @@ def density_panels(panels: dict[str, tuple[np.ndarray, np.ndarray]], *, title: s
     return figure
 
 
+def colors_of(classes: Iterable[str | None]) -> list[str]:
+    """The colours of classes by their names, of which that without a label is grey."""
+    names = list(classes)
+    own = iter(class_colors(len([name for name in names if name != NO_LABEL])))
+    return [SOFT if name == NO_LABEL else next(own) for name in names]
+
+
 def by_class(labels: np.ndarray | None, count: int, what: str | None) -> dict[str | None, np.ndarray]:
     """Which of `count` points belong to each class, by its name; all of them to `what` if there are no labels."""
     if labels is None:
         return {what: np.ones(count, dtype=bool)}
-    return {f"class {label}" if label >= 0 else "no label": labels == label for label in np.unique(labels)}
+    return {f"class {label}" if label >= 0 else NO_LABEL: labels == label for label in np.unique(labels)}

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import matplotlib
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
@@ -32,7 +33,7 @@ SQUARED_ERROR = "squared error per image"
 # chosen ones by 0.06 or more in Oklab; the nearest two that the paper's losses have differ by 0.076.
 FREE_COLORS = ("#b4c3a5", "#3c2d00", "#2d0f78", "#005a87", "#875a5a")
 
-# Of classes without an order, ten of them; more have the colours of ORDERED.
+# Of ten classes without an order, see class_colors.
 CLASS_COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8c6d31", "#6a3d9a")
 CLASS_COLORS += ("#4d4d4d", "#b5cf6b")
 ORDERED = "viridis"
@@ -110,6 +111,13 @@ def colors() -> dict[str, str]:
         own = free[start:] + free[:start]
         found[name] = next((color for color in own if color not in found.values()), own[0])
     return found
+
+
+def class_colors(count: int) -> list[str]:
+    """The colours of so many classes: of up to ten, such as differ most; of more, a scale from dark to light."""
+    if count <= len(CLASS_COLORS):
+        return list(CLASS_COLORS[:count])
+    return [to_hex(color) for color in colormaps[ORDERED](np.linspace(0, 1, count))]
 
 
 def shades(color: str, count: int) -> list[str]:

@@ -6,7 +6,7 @@ import sysconfig
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from warnings import catch_warnings
+from warnings import catch_warnings, simplefilter
 
 import torch
 
@@ -67,7 +67,8 @@ def missing_for_compile(device: torch.device) -> str | None:
 def broken_for_compile(device: torch.device) -> str | None:
     """What torch.compile finds and cannot use, told by a small trial; None if all works."""
     try:
-        with catch_warnings(action="ignore"):  # what PyTorch says of its own imports is no failure, with -W error too
+        with catch_warnings():
+            simplefilter("ignore")  # what PyTorch says of its own imports is no failure, with -W error too
             torch.compile(torch.neg)(torch.zeros(1, device=device))
     except Exception as error:  # of any kind: compilers and their drivers fail in many ways
         reason = str(error).removeprefix("backend='inductor' raised:").strip()  # of PyTorch before 2.7

@@ -19,7 +19,7 @@ for (const table of document.querySelectorAll(".numbers")) {
   const body = table.tBodies[0], original = [...body.rows];
   for (const head of table.tHead.rows[table.tHead.rows.length - 1].cells) {
     const column = head.cellIndex + (table.tHead.rows.length - 1);
-    const value = (row) => parseFloat(row.cells[column].textContent);
+    const value = (row) => parseFloat(row.cells[column].textContent.replace("[", ""));
     if (original.every((row) => Number.isNaN(value(row)))) continue;
     const button = document.createElement("button");
     button.type = "button";

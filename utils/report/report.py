@@ -18,7 +18,7 @@ from utils.machine.console import counted
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import page
 from utils.report.tables import BASELINE, EVIDENCE, SPLITS, Cell, Replicates, Row, Table, families
-from utils.results.labels import symbol_of
+from utils.results.labels import symbol_of, without_mathematics
 from utils.results.paper_numbers import REMARKS
 from utils.runs.folder import CSV, REPORT, TABLE, experiment_folder
 
@@ -63,7 +63,7 @@ def swept_figures(findings: Findings) -> dict[str, Figure]:
             cells = [row.cells[dataset] for row in table.rows if row.chosen_on is None]
             ended = [cell.replicates for cell in cells if cell.replicates and cell.replicates.ended]
             name = run_name({"dataset": dataset, "rec_dist": table.rec_dist})
-            title = f"{dataset}, trained with {table.rec_dist}".replace("$", r"\$")  # no mathematics
+            title = without_mathematics(f"{dataset}, trained with {table.rec_dist}")
             by_option = families(ended)
             for option in dict.fromkeys(family[0].option for family in by_option):
                 curves = [family for family in by_option if family[0].option == option]
@@ -107,7 +107,8 @@ def by_split(family: list[Replicates], flag: str, quantity: str, splits: tuple[s
 def spelled(option: str) -> str:
     """An option in the name of a file: alpha for α, else its flag."""
     symbol = symbol_of(option)
-    return symbol if symbol.isascii() else unicodedata.name(symbol).split()[-1].lower()
+    greek = len(symbol) == 1 and not symbol.isascii()
+    return unicodedata.name(symbol).split()[-1].lower() if greek else option.replace("_", "-")
 
 
 # Tables

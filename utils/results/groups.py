@@ -9,7 +9,7 @@ from utils.datasets import Dataset
 from utils.grids.commands import default_flags
 from utils.grids.saved import SavedRun
 from utils.machine.console import counted
-from utils.results.labels import INCIDENTAL, flag_label, in_order, swept_option
+from utils.results.labels import INCIDENTAL, flag_label, in_order, swept_option, without_mathematics
 from utils.runs.config import RunConfig
 from vae.evaluation.evaluator import rate
 from vae.evaluation.statistics import Estimate, paired_difference
@@ -87,7 +87,7 @@ class RunGroup:
         seeds = f"{fewest} to {most} seeds" if fewest < most else counted(most, "seed")
         if len(self.seeds) == 1:
             seeds = f"seed {self.seeds[0]}"
-        return f"{self.name}: {counted(self.settings['epochs'], 'epoch')}, {seeds}"
+        return without_mathematics(f"{self.name}: {counted(self.settings['epochs'], 'epoch')}, {seeds}")
 
     @property
     def losses(self) -> list[str]:
@@ -99,7 +99,7 @@ class RunGroup:
         return [run for run in self.runs if run.config.loss == loss]
 
     def of_model(self, model: Model) -> list[SavedRun]:
-        """The runs of a model, one a seed."""
+        """The runs of a model."""
         return [run for run in self.of(model.loss) if run.config.loss_options.items() >= model.options.items()]
 
     def values(self, model: Model, quantity: str = "squared_error", split: str = "test") -> dict[int, float]:
@@ -221,7 +221,7 @@ def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> l
 
 
 def values(runs: Iterable[SavedRun], quantity: str, split: str = "test") -> dict[int, float]:
-    """A quantity in the evaluations of runs by seed, of those that have it.
+    """A quantity in the evaluations of runs by seed, of those that have it; of several with a seed, of the first.
 
     Such as "squared_error", or "evidence prior_sampling" within another; of the evidence alone, its mean.
     """
@@ -231,7 +231,8 @@ def values(runs: Iterable[SavedRun], quantity: str, split: str = "test") -> dict
         for name in quantity.split():
             value = value.get(name) if value else None
         value = value["mean"] if isinstance(value, dict) else value
-        found |= {} if value is None else {run.config.seed: value}
+        if value is not None:
+            found.setdefault(run.config.seed, value)
     return dict(sorted(found.items()))
 
 

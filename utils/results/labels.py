@@ -31,6 +31,11 @@ def learnt_option(loss: str) -> str | None:
     return LOSSES[LOSSES[loss].learns].swept if LOSSES[loss].learns else None
 
 
+def without_mathematics(text: str) -> str:
+    """A text that figures are to show as it is: matplotlib takes what is between dollar signs for a formula."""
+    return text.replace("$", r"\$")
+
+
 def symbol_of(flag: str) -> str:
     """What a setting or an option is called in short: α, or by the name of its flag."""
     options = (option for registry in COMPOSED.values() for entry in registry.values() for option in entry.options)

@@ -6,7 +6,7 @@ fitted afterwards samples from where the latents are (Ghosh et al. 2020, "From v
 autoencoders", arXiv:1903.12436). Fitting needs scikit-learn.
 """
 
-from warnings import catch_warnings
+from warnings import catch_warnings, simplefilter
 
 import torch
 from torch import Tensor
@@ -59,7 +59,8 @@ def fit_mixture(model: VAE, data: Tensor, *, seed: int, noise: float = 0.0) -> D
         z = draw_aggregate(model, data[:MOST_FITTED], noise).cpu().double().numpy()
     components, state = min(COMPONENTS, len(z)), stream_seed(seed, Stream.EVALUATION) % 2**32
     try:
-        with catch_warnings(action="ignore"):  # of latents that are all the same, say
+        with catch_warnings():
+            simplefilter("ignore")  # of latents that are all the same, say
             fitted = GaussianMixture(components, random_state=state).fit(z)
     except ValueError:
         raise NonFiniteError("no Gaussians can be fitted to the latents, which are not finite or too large") from None

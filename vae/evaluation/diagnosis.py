@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vae.evaluation.measuring import measuring
-from vae.inputs import to_network, to_unit_interval
+from vae.inputs import add_noise, to_network, to_unit_interval
 from vae.losses import LOSSES, Objective
 from vae.models import VAE
 from vae.models.likelihoods import LIKELIHOODS
@@ -78,7 +78,7 @@ def diagnose(
         losses: the training loss of each epoch.
     """
     with torch.no_grad(), measuring(next(model.parameters()).device, settings.seed, Stream.PICTURES):
-        run = DiagnosedRun(model, loss, settings, evaluation, losses, look(model, data))
+        run = DiagnosedRun(model, loss, settings, evaluation, losses, look(model, data, settings.noise))
         values = {name: symptom.value(run) for name, symptom in SYMPTOMS.items()}
     found = {}
     for name, symptom in SYMPTOMS.items():
@@ -88,10 +88,10 @@ def diagnose(
     return found
 
 
-def look(model: VAE, data: Tensor) -> Outputs:
-    """What the model makes of the first test data."""
+def look(model: VAE, data: Tensor, noise: float) -> Outputs:
+    """What the model makes of the first test data, with noise as in training."""
     data = data[:IMAGES].to(next(model.parameters()).device)
-    mean, logvar = model.encode(to_network(data))
+    mean, logvar = model.encode(add_noise(to_network(data), noise))
     shown = to_unit_interval(data) if data.dtype == torch.uint8 else data
     return Outputs(mean, logvar, shown, model.decode(mean))
 
@@ -239,8 +239,8 @@ SYMPTOMS = {
         0.1,
         True,
         lambda run, share: (
-            f"{100 * share:.3g} % more pixels of reconstructions than of images are black or white to four digits, "
-            f"where nothing is learnt any more: a smaller --lr, or --rec-dist {learning_on()}"
+            f"of all pixels, {100 * share:.3g} % more are black or white to four digits in reconstructions than in "
+            f"images, where nothing is learnt any more: a smaller --lr, or --rec-dist {learning_on()}"
         ),
     ),
 }

@@ -18,6 +18,7 @@ from own_data import fill
 from small_runs import SMALL
 from utils.explore.comparison import configurations, every_quantity, summary_of, two_in_words
 from utils.explore.decoders import describe
+from utils.figures.style import class_colors
 from utils.grids.saved import read_run
 from utils.pages import raised
 from utils.results.cells import estimate_text
@@ -157,9 +158,9 @@ def test_the_evidence_has_a_row_for_each_of_its_numbers(tmp_path):
     assert of_interest == {
         "evidence mean": ["-98.50"],
         "evidence images": ["1000"],
-        "evidence effective sample size": ["9"],
+        "evidence effective sample size": ["9.000"],
         "evidence importance samples": ["100"],
-        "evidence prior sampling": ["-190"],
+        "evidence prior sampling": ["-190.0"],
         "aggregate distance": ["0.012"],
         "mig": ["0.250"],
     }
@@ -283,10 +284,11 @@ RECORDED = """
 def test_an_image_without_a_label_has_the_colour_of_the_model_and_no_class(labels, legend, folder, tmp_path):
     text = (folder / EXPLORE).read_text()
     content = json.loads(re.search(r'id="content">(.*?)</script>', text, re.DOTALL)[1])
-    model, colors = content["models"][0]["color"], content["colors"]
+    model, colors = content["models"][0]["color"], class_colors(max(labels) + 1)
     others = [-1] * (content["count"] - len(labels))
     page = tmp_path / EXPLORE
-    page.write_text(re.sub(r'"labels": \[.*?\]', f'"labels": {labels + others}', text))
+    text = re.sub(r'"labels": \[.*?\]', f'"labels": {labels + others}', text)
+    page.write_text(re.sub(r'"colors": \[.*?\]', f'"colors": {json.dumps(colors)}', text))
     with opened(page) as browser:
         assert [entry.text for entry in browser.find_elements("css selector", "#legend span")] == legend
         assert bool(browser.find_element("id", "legend").text) == bool(legend)
@@ -294,7 +296,7 @@ def test_an_image_without_a_label_has_the_colour_of_the_model_and_no_class(label
         used = browser.execute_script(RECORDED)
     for number, label in enumerate(labels):
         assert shown[number] == f"test image {number + 1}" + (f", class {label}" if label >= 0 else "")
-        assert used[number] == (colors[label % len(colors)] if label >= 0 else model).lower()
+        assert used[number] == (colors[label] if label >= 0 else model).lower()
 
 
 def test_dimensions_are_sorted_by_their_kl_and_the_unused_are_folded_away(folder):
@@ -338,10 +340,21 @@ def test_a_decoder_with_another_layer_is_refused_in_one_line():
         describe(model)
 
 
+class Whole(nn.Module):
+    """Layers in a module of one's own."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.inner = layers
+
+    def forward(self, z):
+        return self.inner(z)
+
+
 def test_a_decoder_that_is_no_sequence_of_layers_is_refused_in_one_line():
     model = build_model((1, 32, 32), latent_dim=2)
-    model.decoder.layers = Bernoulli()
-    with pytest.raises(ResultsError, match="a layer Bernoulli, which the page does not know"):
+    model.decoder.layers = Whole(model.decoder.layers)
+    with pytest.raises(ResultsError, match="a layer Whole, which the page does not know"):
         describe(model)
 
 

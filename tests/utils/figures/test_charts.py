@@ -1,8 +1,18 @@
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
-from utils.figures.charts import Plane, View, density_panels, latent_histogram, scatter_views, training_curves
-from utils.figures.style import DPI, SPLIT_COLORS
+from utils.figures.charts import (
+    HOW_EVALUATED,
+    Plane,
+    View,
+    density_panels,
+    latent_histogram,
+    overlaid_curves,
+    scatter_views,
+    training_curves,
+)
+from utils.figures.style import CLASS_COLORS, DPI, SOFT, SPLIT_COLORS, class_colors
 
 
 def records(split, epochs=3, **values):
@@ -71,6 +81,38 @@ def test_several_factors_have_a_column_each_and_those_of_many_values_a_scale():
     assert [text.get_text() for text in axes[0, 0].get_legend().get_texts()] == ["0", "1", "2"]
 
 
+def test_more_than_ten_classes_are_on_a_scale_that_is_told_and_those_without_a_label_are_not_on_it():
+    rng = np.random.default_rng(0)
+    points, labels = rng.random((24, 2)), np.arange(24) % 12
+    view = View(points, np.empty((0, 2)), ("x", "y"))
+    figure = scatter_views([view], {"class": np.r_[labels[:22], -1, -1]}, title="")
+    (axes,) = figure.axes
+    without, scale = axes.collections
+    assert np.array_equal(scale.get_array(), labels[:22]) and np.array_equal(scale.get_offsets(), points[:22])
+    assert np.array_equal(without.get_offsets(), points[22:]) and to_hex(without.get_facecolor()[0]) == SOFT.lower()
+    assert [text.get_text() for text in axes.texts] == ["least dark, most light"]
+    ten = scatter_views([view], {"class": np.arange(24) % 11 - 1}, title="")
+    assert [text.get_text() for text in ten.legends[0].get_texts()] == ["no label", *(f"class {n}" for n in range(10))]
+
+
+def test_no_two_classes_have_a_colour():
+    for count in (0, 1, 10, 11, 26, 100):
+        assert len(class_colors(count)) == len(set(class_colors(count))) == count
+    assert class_colors(10) == list(CLASS_COLORS)
+
+
+def test_curves_of_several_runs_are_of_one_split_that_is_told():
+    both = [*records("train", squared_error=9.0), *records("validation", squared_error=8.0)]
+    tested = [*both, *records("test", squared_error=7.0)]
+    for metrics, split, first in (([both, both], "train", 9), ([tested, both], "train", 9), ([tested] * 2, "test", 7)):
+        figure = overlaid_curves({"a $5$ b": metrics[0], "c": metrics[1]}, {"a $5$ b": "red", "c": "blue"})
+        for line in figure.axes[0].lines:
+            assert list(line.get_xdata()) == [1, 2, 3] and line.get_ydata()[0] == first
+        assert figure.legends[0].get_title().get_text() == HOW_EVALUATED[split]
+        figure.draw_without_rendering()
+        assert figure.axes[0].lines[0].get_label() == r"a \$5\$ b"
+
+
 def test_a_plane_is_drawn_with_the_latents_of_its_images():
     canvas = np.random.default_rng(0).random((30, 30, 3))
     plane = Plane(canvas, np.array([-1.0, 0.0, 1.0]), np.array([2.0, 0.0, -2.0]))
@@ -124,6 +166,13 @@ def test_a_histogram_counts_every_latent():
     heights = [sum(bar.get_height() for bar in container) for container in figure.axes[0].containers]
     assert heights == [25, 25]
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {"class 0", "class 1", "prior p(z)"}
+
+
+def test_every_class_of_a_histogram_has_a_colour_of_its_own():
+    labels = np.arange(60) % 13 - 1
+    figure = latent_histogram(np.linspace(-1, 1, 60), labels, np.zeros(5), what="q(z)", title="t")
+    colors = [to_hex(bars[0].get_facecolor()) for bars in figure.axes[0].containers]
+    assert len(set(colors)) == 13 and colors[0] == SOFT.lower()
 
 
 def test_marginals_are_densities():

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from vae.evaluation.diagnosis import SYMPTOMS, DiagnosedRun, Outputs, diagnose
+from vae.evaluation.diagnosis import SYMPTOMS, DiagnosedRun, Outputs, diagnose, look
 from vae.losses import LOSSES, build_loss
+from vae.models import build_model
 from vae.models.likelihoods import LIKELIHOODS, build_likelihood
 from vae.options import Option
 from vae.training.settings import TrainingSettings
@@ -60,7 +61,7 @@ CASES = {  # symptom: a run that has it, what is said, and a run that hardly has
     ),
     "overfitting": (ended(test=12.6), "1.26 times the training images'", ended(test=12.4)),
     "alpha_at_bound": (ended("tGJS", alpha=0.995), "at its bound (0.995)", ended("tGJS", alpha=0.985)),
-    "saturated_pixels": (ended(decoded=ZEROS), "100 % more pixels of reconstructions", ended(decoded=HALVES * 0.01)),
+    "saturated_pixels": (ended(decoded=ZEROS), "of all pixels, 100 % more are black", ended(decoded=HALVES * 0.01)),
 }
 
 
@@ -136,6 +137,15 @@ def test_an_unfinished_run_is_told_what_trains_for_longer(schedule, said):
 
 def test_a_run_that_stopped_early_is_not_unfinished():
     assert SYMPTOMS["unfinished"].value(ended(losses=STILL_FALLING, settings=TrainingSettings(epochs=6))) is None
+
+
+def test_a_model_is_looked_at_with_the_noise_that_it_was_trained_with():
+    seen, model = [], build_model((1, 32, 32), latent_dim=2)
+    model.encoder.register_forward_hook(lambda encoder, inputs, output: seen.append(inputs[0]))
+    data = torch.full((8, 1, 32, 32), 128, dtype=torch.uint8)
+    for noise in (0.0, 0.3):
+        assert look(model, data, noise).data.unique().tolist() == pytest.approx([128 / 255])
+    assert len(seen[0].unique()) == 1 and seen[1].std() > 0.2
 
 
 @pytest.mark.parametrize("name", [name for name in LIKELIHOODS if LIKELIHOODS[name].data == "images"])

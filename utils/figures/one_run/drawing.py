@@ -11,7 +11,7 @@ from utils.figures.one_run.decoded import class_samples, interpolations, reconst
 from utils.figures.one_run.latent import latent_map, marginals, vector_samples
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors
 from utils.machine.console import counted
-from utils.results.labels import flag_label, learnt_option, symbol_of, told_flags
+from utils.results.labels import flag_label, learnt_option, symbol_of, told_flags, without_mathematics
 from utils.runs.config import RunConfig
 from utils.runs.folder import (
     CLASSES,
@@ -86,7 +86,7 @@ def run_title(config: RunConfig) -> str:
     told = [flag_label(name, config.flags()[name]) for name in told_flags(config)]
     told += [f"{symbol_of(option)} learnt"] if (option := learnt_option(config.loss)) else []
     size = f" (first {config.train_size:,})" if config.train_size else ""
-    name = portable_name(config.dataset).replace("$", r"\$")  # else matplotlib takes it for mathematics
+    name = without_mathematics(portable_name(config.dataset))
     network = [config.network] * (config.network != usual_network(LIKELIHOODS[config.rec_dist].data))
     noise = [f"noise {config.noise:g}"] if config.noise else []
     others = [*network, *config.chosen_parts(), *noise]
