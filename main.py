@@ -151,6 +151,9 @@ def check_command(command: Command) -> None:
     """End with one line if parts of a command do not go together."""
     if command.compare and (command.settings or command.preset or command.mode or command.report):
         fail("--compare looks at runs that have ended: leave out the flags that train, evaluate or report")
+    if command.mode == "overwrite" and command.trains and not command.settings and (command.report or command.explore):
+        page = "--report" if command.report else "--explore"
+        fail(f"--overwrite would train the run anew with every default: leave it out, {page} writes its page anew")
     check_several(command)
     check_one(command)
     check_ensemble(command)

@@ -203,7 +203,7 @@ def add_folder(parser: Parser) -> None:
     )
     group.add_argument(
         "--config",
-        type=Path,
+        type=lambda text: folder_path(text) if text else Path(),
         metavar="FILE",
         help="begin with a run's settings, its config.json; flags override them",
     )

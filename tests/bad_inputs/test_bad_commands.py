@@ -31,6 +31,8 @@ COMMANDS = {  # each begins its line with what it says
     "exp --dataset imagenet": "--dataset imagenet: choose from",
     "exp --dataset MNIST": "--dataset MNIST: did you mean mnist? choose from",
     "exp --dataset cifar-10": "--dataset cifar-10: did you mean cifar10? choose from",
+    "exp --report --overwrite": "--overwrite would train the run anew with every default: leave it out, --rep",
+    "exp --explore --overwrite": "--overwrite would train the run anew with every default: leave it out, --explore wr",
     "exp --checkpoint-minutes 0": "--checkpoint-minutes 0: expected a number (above 0)",
     "exp --checkpoint-minutes nan": "--checkpoint-minutes nan: expected a number (above 0)",
     "exp --checkpoint-minutes soon": "--checkpoint-minutes soon: expected a number (above 0)",

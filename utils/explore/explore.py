@@ -35,8 +35,8 @@ from utils.machine.console import counted
 from utils.pages import data_address, render
 from utils.results.labels import labels_of
 from utils.runs.config import RunConfig
-from utils.runs.folder import EXPLORE, ResultsError, experiment_folder
-from utils.runs.loading import LARGEST, load_split
+from utils.runs.folder import EXPLORE, ResultsError
+from utils.runs.loading import LARGEST, experiment_folder, load_split
 from vae.inputs import to_unit_interval
 from vae.models.likelihoods import LIKELIHOODS
 from vae.models.networks import NETWORKS

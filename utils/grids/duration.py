@@ -86,7 +86,6 @@ class Forecast:
     def seconds(self, jobs: int) -> float:
         """How long all take on the CPU, so many at a time: by a stretch of the first, on the threads of a job."""
         config, train = self.first
-        self.first = None  # a data set may be large
         speed = images_per_second(config, train, max(1, torch.get_num_threads() // jobs))
         work = sum(self.work.values()) / math.prod(train.image_shape)
         return (work / speed + FURTHER * len(self.work)) / min(jobs, len(self.work))

@@ -23,11 +23,12 @@ from utils.machine.environment import OUT_OF_MEMORY, choose_device, explained, i
 from utils.machine.processes import in_turn, side_by_side
 from utils.runs.config import EVALUATION_OPTIONS, DataSettings, RunConfig
 from utils.runs.evaluate import evaluate_only
-from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
-from utils.runs.loading import check_fits, load_splits
+from utils.runs.folder import CONFIG, ResultsError, ResultsFolder
+from utils.runs.loading import check_fits, experiment_folder, load_splits
 from utils.runs.progress import about
 from utils.runs.run import resume, run, try_out
-from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime
+from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime, choose_compiled
+from vae.losses import LOSSES
 from vae.options import flag_of
 
 Work = Callable[[RunConfig], Outcome]
@@ -60,9 +61,12 @@ def sweep(
     place = experiment_folder(runtime.results_dir, experiment).path
     runtime = replace(runtime, results_dir=place, again=f"{again} goes on")
     pending, forecast = pending_runs(configs, runtime, mode)
+    if not executor and mode != "is_eval_only":
+        check_compiling(pending, runtime)
     if timed and pending:
         how_long = duration(forecast, runtime, jobs, elsewhere=bool(executor or ensemble))
         print(f"{counted(len(pending), 'run')}{how_long}", flush=True)
+    forecast.first = None  # a data set may be large
     queue = ", once there is room" if executor else ""
     tally = Tally(configs, runtime, mode, queue, forecast)
     executor = executor or local_executor(runtime, jobs, ensemble, mode)
@@ -111,6 +115,12 @@ def pending_runs(configs: list[RunConfig], runtime: Runtime, mode: str | None) -
     return pending, forecast
 
 
+def check_compiling(pending: list[RunConfig], runtime: Runtime) -> None:
+    """Raise MachineError where a run is to be compiled, as was asked for, and cannot be on this machine."""
+    if asked := [config for config in pending if config.compile and LOSSES[config.loss].compilable]:
+        choose_compiled(asked[0], choose_device(runtime.device), steps=1)
+
+
 def duration(forecast: Forecast, runtime: Runtime, jobs: int, *, elsewhere: bool) -> str:
     """How long the runs take on this machine, in words; empty if not on its CPU, one by one, or if the first fails."""
     if elsewhere or choose_device(runtime.device).type != "cpu":
@@ -156,8 +166,12 @@ def clear(configs: list[RunConfig], runtime: Runtime) -> None:
         folders = [ResultsFolder(runtime.results_dir / config.experiment) for config in configs]
         for folder in folders:
             held.enter_context(folder.held())
-        for folder in folders:
-            folder.clear()
+        try:
+            for folder in folders:
+                folder.clear()
+        except KeyboardInterrupt as end:
+            said = "some of the runs that are replaced are cleared: the same command clears the others, and begins all"
+            raise Interrupted(f"{str(end) or 'interrupted'}; {said}", end) from None
 
 
 # How they are carried out

@@ -50,8 +50,10 @@ def explained(error: Exception) -> str:
     """What an error says, in a line for people; an OSError says which file cannot be used, and why."""
     if not isinstance(error, OSError):
         return str(error)
-    name, reason = error.filename or "a file", error.strerror or error
-    return f"{name} cannot be used ({reason}): check its place and your permissions"
+    reason = str(error.strerror or error)
+    if error.filename is None:
+        return reason
+    return f"{error.filename} cannot be used ({reason}): check its place and your permissions"
 
 
 def memory_bytes() -> float:
@@ -108,5 +110,7 @@ def git_revision() -> str | None:
 
 def git(*command: str) -> bytes:
     """What git answers of the checkout that this code is, and of none that it merely lies in."""
-    own = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # as hooks have them
+    own = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    own["GIT_CEILING_DIRECTORIES"] = str(ROOT.parent)
     return subprocess.run(["git", *command], cwd=ROOT, env=own, capture_output=True, check=True).stdout

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from errno import ENOTDIR
 from pathlib import Path
 
 try:
@@ -46,6 +47,9 @@ def make(folder: Path) -> list[Path]:
     except FileExistsError:
         if folder.exists() and not folder.is_dir():
             raise
+        for place in (folder, *folder.parents):
+            if place.is_symlink() and not place.exists():
+                raise NotADirectoryError(ENOTDIR, f"{place} is a link to nothing", str(folder)) from None
         return []
     return [folder, *above]
 

@@ -20,7 +20,8 @@ from utils.report.page import page
 from utils.report.tables import BASELINE, EVIDENCE, SPLITS, Cell, Replicates, Row, Table, families
 from utils.results.labels import symbol_of, without_mathematics
 from utils.results.paper_numbers import REMARKS
-from utils.runs.folder import CSV, REPORT, TABLE, experiment_folder
+from utils.runs.folder import CSV, REPORT, TABLE
+from utils.runs.loading import experiment_folder
 
 CSV_COLUMNS = (
     *("rec_dist", "dataset", "label", "chosen_on", "loss", "alpha", "epochs", "train_images", "test_images", "seeds"),

@@ -260,6 +260,8 @@ def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
             left_out |= getattr(saved, f"{part}_options").keys()
     if settles_latent_dim(saved.loss) or all(map(settles_latent_dim, as_list(given.get("loss", saved.loss)))):
         left_out.add("latent_dim")
+    if not all(map(is_resized, as_list(given.get("dataset", saved.dataset)))):
+        left_out.add("image_size")
     if saved.prior not in as_list(given.get("prior", saved.prior)):
         left_out.add("prior_components")
     return {name: value for name, value in saved.flags().items() if name not in left_out} | given

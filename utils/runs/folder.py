@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -69,6 +70,7 @@ SYMPTOMS = {...: {"says": str, ...: LEAF}}
 EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": SYMPTOMS, ...: {...: (float, [float])}}
 ELSEWHERE_FORM = {"data": {"name": str, "sha256": str, "images": int, ...: LEAF}, "noise": float, "test": SPLIT}
 FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
+SCRATCH, ROOM = ".room", 100_000  # a file of so many bytes is tried before what is there is cleared
 
 
 class ResultsFolder:
@@ -132,11 +134,17 @@ class ResultsFolder:
         return not (self / CONFIG).exists() and any(self.path.glob(f"*/{CONFIG}"))
 
     def clear(self) -> None:
-        """Remove the files of a run; anything else in the folder is the user's and stays."""
-        frames = [path.name for path in self.path.glob(FRAMES)]
-        for name in (*FILES, *EXPORTED, *self.made_of_model(), *frames) if self.writes else ():
-            remove(self / name)
-            remove(self / partial_name(name))
+        """Remove the files of a run; anything else in the folder is the user's and stays.
+
+        Raises ResultsError, and removes nothing, where nothing could be written in their place.
+        """
+        names = (*FILES, *EXPORTED, *self.made_of_model(), *(path.name for path in self.path.glob(FRAMES)))
+        found = [path for name in names for path in (self / name, self / partial_name(name)) if os.path.lexists(path)]
+        if found and self.writes:
+            there = ResultsFolder(self.path, again="the same command begins it again")
+            there.replace(SCRATCH, lambda file: file.write(bytes(ROOM)))
+            for path in (self / SCRATCH, *found):
+                remove(path)
 
     def made_of_model(self) -> list[str]:
         """The names of pictures, pages and evaluations on other data, which go where the model does."""
@@ -241,7 +249,8 @@ class ResultsFolder:
         path, previous = self / CHECKPOINT, self / PREVIOUS_CHECKPOINT
         if not path.exists() and not previous.exists():
             return None
-        remedy = f"to go on from the one before it: mv {previous} {path}, then --resume again"
+        again = shlex.join(["mv", str(previous), str(path)])
+        remedy = f"to go on from the one before it: {again}, then --resume again"
         remedy = remedy if previous.exists() else "run again under another name"
         return load_tensors(path, remedy=remedy, **expected)
 
@@ -293,22 +302,11 @@ class ResultsFolder:
         try:
             yield
         except OSError as error:
+            again = self.again if (self / CONFIG).exists() else "the same command begins it again"
             raise ResultsError(
                 f"cannot write {self / name} ({error.strerror or error}): what was saved before is untouched; "
-                f"put that right, then {self.again}"
+                f"put that right, then {again}"
             ) from None
-
-
-def experiment_folder(results_dir: Path, name: str, **how: Any) -> ResultsFolder:
-    """The folder of an experiment, which lies in results_dir and nowhere else; `how` it is written, see ResultsFolder.
-
-    Raises ResultsError for a name that is not one folder name, or that of a link.
-    """
-    check_experiment_name(name)
-    path = results_dir / name
-    if path.is_symlink():
-        raise ResultsError(f"{path} is a link to {path.readlink()}: go there by --results-dir, or choose another name")
-    return ResultsFolder(path, **how)
 
 
 def check_experiment_name(name: str) -> None:

@@ -13,7 +13,7 @@ from utils.datasets.packed import PackedImages
 from utils.datasets.record import check_same_data
 from utils.machine.environment import choose_device, keep_freed_memory
 from utils.runs.config import RunConfig, read_config, reconcile
-from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, experiment_folder
+from utils.runs.folder import CONFIG, ResultsError, ResultsFolder, check_experiment_name
 from utils.runs.runtime import Runtime
 from vae.distributed import rank, together
 from vae.losses import Objective
@@ -22,6 +22,18 @@ from vae.models.networks import NETWORKS
 from vae.options import OptionError, flag_of
 
 LARGEST = 256  # side of images that are padded to
+
+
+def experiment_folder(results_dir: Path, name: str, **how: Any) -> ResultsFolder:
+    """The folder of an experiment, which lies in results_dir and nowhere else; `how` it is written, see ResultsFolder.
+
+    Raises ResultsError for a name that is not one folder name, or that of a link.
+    """
+    check_experiment_name(name)
+    path = results_dir / name
+    if path.is_symlink():
+        raise ResultsError(f"{path} is a link to {path.readlink()}: go there by --results-dir, or choose another name")
+    return ResultsFolder(path, **how)
 
 
 def results_folder(experiment: str, runtime: Runtime) -> ResultsFolder:

@@ -13,6 +13,7 @@ from utils.runs.runtime import Evaluation, Runtime
 from vae.distributed import together
 from vae.means import NonFiniteError
 
+STOPPED = "the validation loss had stopped falling"
 CHANGEABLE = ("epochs", "evaluate_every", "test_size", *EVALUATION_OPTIONS)  # what --resume may set anew
 
 
@@ -47,7 +48,7 @@ def evaluation_if_ended(folder: ResultsFolder, flags: dict[str, Any]) -> Evaluat
         if record["ended_after"] != config.epochs:
             return None
         last = record.get("stopped_after", config.epochs)
-        more = way_to("N", config, folder.path) if last == config.epochs else "the validation loss had stopped falling"
+        more = way_to("N", config, folder.path) if last == config.epochs else STOPPED
         reconcile(saved, flags, changeable=(), resumed=folder.path)
         evaluation = folder.read_json(EVALUATION)
     print(f"{folder.path} has ended after epoch {last}: nothing to do ({more})")
@@ -101,6 +102,8 @@ def resumed_run(
         run = Run(config, runtime, folder, splits, record["compiled"])
         check_same_data(record["data"], run.splits)
         run.go_on_from(checkpoint, record)
+        if run.ended_with and run.selection.stops:
+            raise ResultsError(f"{folder.path} has ended: {STOPPED}; longer, it is another run: give its --config")
         for line in notes:
             print(line)
         return run

@@ -23,8 +23,8 @@ def check_tensorboard() -> None:
 def write_scalars(folder: ResultsFolder, records: Iterable[dict[str, Any]], *, afresh: bool) -> None:
     """Write lines of metrics.jsonl as scalars such as `loss/train`, each at its line's step.
 
-    They are added to those there are or, `afresh`, written in their place, so that a run that goes on has each point
-    once. Raises ResultsError if they cannot be written.
+    Older lines have no step, and stand at their epoch. They are added to those there are or, `afresh`, written in
+    their place, so that a run that goes on has each point once. Raises ResultsError if they cannot be written.
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -34,7 +34,8 @@ def write_scalars(folder: ResultsFolder, records: Iterable[dict[str, Any]], *, a
     for record in records:
         scalars = {name: value for name, value in record.items() if name not in NOT_SCALARS}
         values = [Summary.Value(tag=f"{n}/{record['split']}", simple_value=v) for n, v in scalars.items()]
-        events.append(Event(wall_time=time.time(), step=record["step"], summary=Summary(value=values)))
+        step = record.get("step", record["epoch"])
+        events.append(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
     with folder.writing(EVENTS):
         if afresh:
             (folder / EVENTS).unlink(missing_ok=True)

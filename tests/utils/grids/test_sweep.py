@@ -22,6 +22,7 @@ from utils.grids.presets import PRESETS
 from utils.grids.saved import saved_runs
 from utils.grids.sweep import sweep
 from utils.grids.tally import SweepFailed
+from utils.machine.environment import MachineError
 from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION, METRICS, MODEL, ResultsError, ResultsFolder
 from utils.runs.run import run
@@ -275,6 +276,32 @@ def test_another_configuration_under_the_same_name_is_refused(runtime):
     after = files(runtime, named=MODEL)
     assert after.keys() == {"seed-0", "seed-1", "seed-2"}
     assert after["seed-1"] != before["seed-1"]
+
+
+def test_a_grid_that_cannot_be_compiled_replaces_nothing(runtime, monkeypatch):
+    sweep("exp", grid(seed=[1, 2]), runtime)
+    before = files(runtime, named="*")
+    monkeypatch.setattr("utils.runs.runtime.lacking_for_compile", lambda device: "a C++ compiler")
+    with pytest.raises(MachineError, match=r"needs a C\+\+ compiler: install it, or begin with --no-compile"):
+        sweep("exp", grid(seed=[1, 2], compile=True), runtime, mode="overwrite")
+    assert files(runtime, named="*") == before
+
+
+def test_an_interruption_while_a_grid_is_cleared_does_not_promise_what_was_there(runtime, monkeypatch):
+    sweep("exp", grid(seed=[1, 2]), runtime)
+    clear = ResultsFolder.clear
+
+    def interrupted(folder):
+        if folder.path.name == "seed-2":
+            raise KeyboardInterrupt
+        clear(folder)
+
+    monkeypatch.setattr(ResultsFolder, "clear", interrupted)
+    with pytest.raises(Interrupted, match="that are replaced are cleared: the same command clears the other"):
+        sweep("exp", grid(seed=[1, 2]), runtime, mode="overwrite")
+    monkeypatch.undo()
+    sweep("exp", grid(seed=[1, 2]), runtime, mode="overwrite")
+    assert files(runtime, named=MODEL).keys() == {"seed-1", "seed-2"}
 
 
 def test_overwriting_that_is_interrupted_goes_on_without_it_and_keeps_what_is_the_users(runtime, monkeypatch):

@@ -42,7 +42,7 @@ def test_a_want_of_memory_is_told_from_other_errors(error, expected):
 
 def test_an_error_of_a_file_says_which_and_why():
     assert explained(OSError(28, "No space left", "results")).startswith("results cannot be used (No space left): ")
-    assert explained(OSError("boom")).startswith("a file cannot be used (boom): ")
+    assert explained(OSError("boom")) == "boom"
 
 
 def test_the_instructions_of_the_cpu_are_recorded(monkeypatch):

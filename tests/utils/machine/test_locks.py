@@ -33,3 +33,11 @@ def test_who_waits_for_a_folder_that_goes_makes_it_anew_and_holds_that(tmp_path)
         begun.wait()
     waiting.join()
     assert found == [True] and not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["gone", "gone/exp"])
+def test_below_a_link_to_nothing_there_is_no_folder_to_hold(tmp_path, name):
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    for wait in (True, False):
+        with pytest.raises(NotADirectoryError, match="gone is a link to nothing"), held(tmp_path / name, wait=wait):
+            pass

@@ -10,7 +10,7 @@ from small_runs import SMALL, config, files_of, metrics_of
 from utils.grids.grid import configurations
 from utils.grids.sweep import sweep
 from utils.runs.config import reconcile
-from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, MODEL, ResultsFolder
+from utils.runs.folder import CHECKPOINT, CONFIG, EVALUATION, MODEL, ResultsError, ResultsFolder
 from utils.runs.loading import load_splits
 from utils.runs.run import resume, run
 from utils.runs.runtime import Interrupted
@@ -71,6 +71,15 @@ def test_a_run_stops_early_keeps_its_best_epoch_and_stays_so(runtime, capsys):
     resume("exp", {}, runtime)
     stopped = max(validation_losses(folder))
     assert f"has ended after epoch {stopped}: nothing to do" in capsys.readouterr().out
+    assert files_of(runtime) == before
+
+
+def test_a_run_that_has_stopped_is_not_made_longer_and_keeps_what_was_made_of_it(runtime):
+    run(config(**{**RESTLESS, "epochs": 40, "early_stopping": 1}), runtime)
+    assert max(validation_losses(runtime.results_dir / "exp")) < 40
+    before = files_of(runtime)
+    with pytest.raises(ResultsError, match="exp has ended: the validation loss had stopped falling; longer, it is"):
+        resume("exp", {"epochs": 50}, runtime)
     assert files_of(runtime) == before
 
 

@@ -74,7 +74,7 @@ def test_what_cannot_be_written_is_named_with_the_reason(folder, monkeypatch, co
             write()
         assert str(caught.value) == (
             f"cannot write {folder / name} ({os.strerror(code)}): what was saved before is untouched; "
-            "put that right, then --resume goes on"
+            "put that right, then the same command begins it again"
         )
     assert {path: path.read_bytes() for path in folder.path.iterdir()} == before
 

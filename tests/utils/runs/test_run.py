@@ -1,6 +1,8 @@
 """Runs from configuration to results folder, on a few digits."""
 
+import errno
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -282,6 +284,24 @@ def test_an_existing_experiment_is_replaced_only_when_asked(runtime, ended):
     run(config(seed=5, epochs=1), runtime, overwrite=True)
     assert files_of(runtime)[MODEL] != before[MODEL]
     assert len(metrics_of(runtime.results_dir / "exp")) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_nothing_is_cleared_where_nothing_can_be_written(runtime, monkeypatch, several):
+    configs = configurations({**SMALL, "seed": [0, 1]})
+    sweep("exp", configs, runtime) if several else run(config(), runtime)
+    before = files_of(runtime, "exp/seed-0" if several else "exp")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResultsError, match="No space left on device.*untouched; put that right, then the same com"):
+        if several:
+            sweep("exp", configs, runtime, mode="overwrite")
+        else:
+            run(config(seed=5), runtime, overwrite=True)
+    assert files_of(runtime, "exp/seed-0" if several else "exp") == before
 
 
 def test_what_cannot_be_compiled_is_not(runtime, monkeypatch):

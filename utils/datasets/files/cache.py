@@ -22,6 +22,7 @@ Arrays = dict[str, np.ndarray]
 Splits = dict[str, Arrays]  # arrays by their names, by split
 Form = dict[str, tuple[np.dtype, tuple[int, ...]]]  # of the arrays of a split: type and shape of one element, by name
 
+MOST_OF_NAME = 60  # letters of a folder's name, of up to four bytes: file systems take 255 bytes
 _IN_MEMORY: dict[tuple[Path, str], tuple[Splits, str]] = {}  # by place and recipe
 
 
@@ -47,7 +48,7 @@ def name_of(path: Path) -> str:
     """The name of the folder for the caches of a folder: that folder's own name, and a digest of its whole path."""
     whole = path.resolve()
     digest = hashlib.sha256(os.fsencode(whole)).hexdigest()
-    return re.sub(r"[^\w.-]", "-", whole.name) + f"-{digest[:12]}"
+    return re.sub(r"[^\w.-]", "-", whole.name)[:MOST_OF_NAME] + f"-{digest[:12]}"
 
 
 def cached(
@@ -136,9 +137,11 @@ def _write(path: Path, recipe: str, splits: Splits, origin: str) -> Exception | 
                     group.create_dataset(name, data=array)
         os.replace(part, path)
     except (OSError, RuntimeError) as error:
-        with suppress(OSError):  # where it could not even be begun
-            part.unlink()
         return error
+    finally:
+        with suppress(OSError):  # it has its own name, or could not even be begun
+            part.unlink()
+    return None
 
 
 @contextmanager
