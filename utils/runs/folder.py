@@ -70,6 +70,7 @@ SYMPTOMS = {...: {"says": str, ...: LEAF}}
 EVALUATION_FORM = {"train": SPLIT, "test": SPLIT, "diagnosis?": SYMPTOMS, ...: {...: (float, [float])}}
 ELSEWHERE_FORM = {"data": {"name": str, "sha256": str, "images": int, ...: LEAF}, "noise": float, "test": SPLIT}
 FORMS = {CONFIG: CONFIG_FORM, EVALUATION: EVALUATION_FORM}
+RESUME = "--resume goes on"
 SCRATCH, ROOM = ".room", 100_000  # a file of so many bytes is tried before what is there is cleared
 
 
@@ -80,7 +81,7 @@ class ResultsFolder:
     `again` tells what goes on, or begins again, once that is put right.
     """
 
-    def __init__(self, path: Path, *, writes: bool = True, again: str = "--resume goes on"):
+    def __init__(self, path: Path, *, writes: bool = True, again: str = RESUME):
         self.path, self.writes, self.again = path, writes, again
         self.origin: dict[str, Any] | None = None  # of what is saved, see vae.saved
 
@@ -302,7 +303,8 @@ class ResultsFolder:
         try:
             yield
         except OSError as error:
-            again = self.again if (self / CONFIG).exists() else "the same command begins it again"
+            nothing_yet = self.again == RESUME and not (self / CONFIG).exists()
+            again = "the same command begins it again" if nothing_yet else self.again
             raise ResultsError(
                 f"cannot write {self / name} ({error.strerror or error}): what was saved before is untouched; "
                 f"put that right, then {again}"

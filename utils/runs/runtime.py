@@ -23,7 +23,7 @@ from utils.machine.console import counted
 from utils.machine.environment import MachineError, choose_device, environment
 from utils.machine.processes import silenced
 from utils.runs.config import RunConfig
-from utils.runs.folder import ResultsError
+from utils.runs.folder import RESUME, ResultsError
 from vae.distributed import rank, ranks, together
 from vae.losses import LOSSES
 from vae.means import NonFiniteError
@@ -57,7 +57,7 @@ class Runtime:
     progress_bar: bool = True
     checkpoint_every: int = 1
     checkpoint_minutes: float | None = None  # and after so many minutes, within an epoch too; None: not by time
-    again: str = "--resume goes on"  # how to go on, for messages about a run that ended early
+    again: str = RESUME  # how to go on, for messages about a run that ended early
     tensorboard: bool = False  # scalars beside metrics.jsonl
     draw: Drawing | None = None  # what makes the pictures of a run; None: there are none
     animation: Animation | None = None  # what makes one of how they came about
