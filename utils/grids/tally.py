@@ -13,6 +13,8 @@ from utils.runs.progress import about
 from utils.runs.runtime import Interrupted, Runtime
 from vae.evaluation.evaluator import rate
 
+LOST = "its process was killed, for want of memory perhaps"
+LOST_ON_A_CLUSTER = "the cluster lost its process each time it was begun: see the cluster's own log"
 HEADS = ("run", "test: squared error", "KL(q‖p)", "divergence")
 
 
@@ -60,7 +62,7 @@ class Tally:
 
     def add(self, config: RunConfig, outcome: Outcome | None) -> None:
         """A run has ended."""
-        succeeded, line = outcome or Outcome(False, "its process was killed, for want of memory perhaps")
+        succeeded, line = outcome or Outcome(False, LOST_ON_A_CLUSTER if self.queue else LOST)
         self.forecast.end(config.experiment, succeeded=succeeded)
         self.at_work.discard(config.experiment)
         self.ended += succeeded

@@ -38,11 +38,13 @@ def build_model(
     `prior` makes the prior of `latent_dim` dimensions of the model that has that encoder. `posterior` is one of
     POSTERIORS, by its covariance. `network` is one of `--network`, with its options by name, such as width=32; None is
     the usual one of the shape.
-    Raises OptionError, in one line, for names and options that there are not, for a likelihood that is for other data,
-    and for a shape that the network does not take.
+    Raises OptionError, in one line, for names and options that there are not, for no latent dimension, for a likelihood
+    that is for other data, and for a shape that the network does not take.
     """
     if posterior not in POSTERIORS:
         raise OptionError(f"--posterior {posterior}: there is no such posterior: choose from {', '.join(POSTERIORS)}")
+    if latent_dim < 1:
+        raise OptionError(f"--latent-dim {latent_dim}: expected 1 or more")
     make_encoder, model = POSTERIORS[posterior]
     built = build_network(image_shape, network, **network_options)
     encoder, decoder = make_encoder(built, latent_dim), Decoder(built, latent_dim)

@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
+
+from utils.grids.duration import Forecast
 from utils.grids.saved import saved_runs
-from utils.grids.tally import summary
+from utils.grids.tally import Tally, summary
+from utils.runs.config import RunConfig
 from utils.runs.folder import EVALUATION
+from utils.runs.runtime import Runtime
 from written_runs import write_grid
 
 ERRORS = {"KL": 14.11, "rKL": 19.38, "AE": 10.5}
@@ -27,6 +32,18 @@ def test_a_run_has_its_kl_divergence_where_it_was_measured(tmp_path):
     file.write_text(json.dumps({"test": measured, "train": measured}))
     (line,) = (line for line in summary(saved_runs(tmp_path)).splitlines() if line.startswith("loss-KL"))
     assert line.split() == ["loss-KL", "10.00", "*", "20", "20"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "told"),
+    [("", "killed, for want of memory perhaps"), (", once there is room", "see the cluster's own log")],
+)
+def test_a_run_that_is_lost_is_told_with_where_to_look(queue, told, tmp_path, capsys):
+    config = RunConfig.from_flags("exp", {"loss": "KL"})
+    tally = Tally([config], Runtime(results_dir=tmp_path), None, queue, Forecast({"exp": 1.0}))
+    tally.add(config, None)
+    assert tally.failed == ["exp"]
+    assert capsys.readouterr().out.rstrip().endswith(told)
 
 
 def test_a_run_that_has_not_ended_is_left_out(tmp_path):

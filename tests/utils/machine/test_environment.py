@@ -63,6 +63,14 @@ def test_the_revision_is_that_of_the_code_and_of_no_repository_that_it_merely_li
     assert revisions[1] is None
 
 
+def test_the_revision_is_that_of_the_code_in_a_hook_of_another_repository_too(tmp_path, monkeypatch):
+    own = environment.git_revision()
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    for name, value in (("GIT_DIR", ".git"), ("GIT_WORK_TREE", "."), ("GIT_INDEX_FILE", ".git/index")):
+        monkeypatch.setenv(name, str(tmp_path / value))
+    assert environment.git_revision() == own
+
+
 def test_code_that_differs_from_its_revision_is_told_from_other_code_that_does(tmp_path, monkeypatch):
     git = ["git", "-c", "user.name=me", "-c", "user.email=me@here"]
     (tmp_path / "vae").mkdir()

@@ -15,6 +15,7 @@ from utils.runs.folder import CONFIG, ResultsError
 from utils.runs.run import run
 from vae.options import OptionError, setting
 from vae.training.settings import TrainingSettings
+from written_runs import write_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +171,21 @@ def test_data_at_a_path_are_not_taken_from_wherever_their_name_leads(runtime, tm
     with pytest.raises(OptionError, match="of its data, npz:mine.npz, .*: add --dataset npz:PATH$"):
         settings_from(file, {})
     assert settings_from(file, {"dataset": "npz:elsewhere.npz"})["dataset"] == "npz:elsewhere.npz"
+
+
+def test_an_image_size_is_that_of_data_that_are_resized(tmp_path):
+    made = config("old", loss="KL", dataset=f"folder:{tmp_path}", image_size=32)
+    write_run(tmp_path / "old", made, 10.0)
+    for dataset, kept in (("digits", False), ("folder:elsewhere", True), (["digits", "folder:elsewhere"], False)):
+        assert ("image_size" in settings_from(tmp_path / "old" / CONFIG, {"dataset": dataset})) == kept
+
+
+def test_the_home_directory_may_be_short_in_the_path_of_a_configuration(runtime, monkeypatch):
+    run(config("old", loss="KL", dataset="digits", network="mlp", epochs=1), runtime)
+    monkeypatch.setenv("HOME", str(runtime.results_dir))
+    monkeypatch.setenv("USERPROFILE", str(runtime.results_dir))  # on Windows
+    command = command_line.read_command(["new", f"--config=~/old/{CONFIG}"], None)
+    assert command.settings == settings_from(runtime.results_dir / "old" / CONFIG, {})
 
 
 def test_what_is_no_configuration_is_refused(tmp_path):

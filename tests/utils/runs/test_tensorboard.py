@@ -8,6 +8,7 @@ from utils.runs.config import RunConfig
 from utils.runs.folder import EVENTS, METRICS, ResultsError, ResultsFolder
 from utils.runs.run import resume, run
 from utils.runs.runtime import Runtime
+from utils.runs.tensorboard import write_scalars
 
 pytest.importorskip("tensorboard", reason="TensorBoard is optional: pip install tensorboard")
 
@@ -47,6 +48,11 @@ def test_scalars_are_those_of_metrics(runtime):
     points = points_of_tensorboard(runtime.results_dir / "exp")
     assert points == points_of_metrics(runtime.results_dir / "exp")
     assert {("loss", "train"), ("squared_error", "test"), ("alpha", "train")} <= {point[:2] for point in points}
+
+
+def test_a_line_from_before_there_were_steps_stands_at_its_epoch(tmp_path):
+    write_scalars(ResultsFolder(tmp_path), [{"epoch": 2, "split": "train", "loss": 0.5}], afresh=True)
+    assert points_of_tensorboard(tmp_path) == [("loss", "train", 2, 0.5)]
 
 
 def test_a_run_that_goes_on_has_each_point_once(runtime, monkeypatch):

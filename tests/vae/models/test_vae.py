@@ -75,6 +75,11 @@ def test_reconstructions_are_in_float32_also_where_training_is_not():
     assert model.reconstruct(IMAGES).equal(plain)
 
 
+def test_a_model_without_a_latent_dimension_is_refused_in_one_line():
+    with pytest.raises(OptionError, match="^--latent-dim 0: expected 1 or more$"):
+        build_model(IMAGES.shape[1:], 0)
+
+
 def test_an_unknown_posterior_is_refused_in_one_line():
     with pytest.raises(OptionError, match="^--posterior ful: there is no such posterior: choose from diagonal, full$"):
         build_model((1, 32, 32), posterior="ful")

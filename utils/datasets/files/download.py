@@ -1,5 +1,6 @@
 """Files from the network: a few seconds' patience, a check, and a file that appears whole or not at all."""
 
+import errno
 import hashlib
 import http.client
 import os
@@ -19,6 +20,7 @@ from utils.machine.locks import locked, made
 CONNECT_SECONDS = 4  # until a mirror begins to answer; then the next one is tried
 STALL_SECONDS = 20  # without a single byte, once the answer has begun
 CHUNK_BYTES = 1 << 18
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def download(
@@ -42,8 +44,8 @@ def download(
         missing: the names of all files that the data set lacks, this one among them, if there are more.
 
     Raises:
-        DatasetError: the directory cannot be written to, or no mirror delivered; says which file to put
-            where.
+        DatasetError: the directory cannot be written to or has no room, or no mirror delivered; says which file to
+            put where.
     """
     part = path.with_name(f".{path.name}.part")
     failures = []
@@ -64,6 +66,11 @@ def download(
                 if verify:
                     verify(part)
             except (OSError, http.client.HTTPException) as error:
+                if getattr(error, "errno", None) in NO_ROOM:  # which is none of the mirror's
+                    raise DatasetError(
+                        f"{_missing(missing, path)} missing and there is no room in {path.parent} ({error.strerror}): "
+                        "make room there, or choose another data directory"
+                    ) from error
                 failures.append(f"{urlsplit(url).netloc}: {getattr(error, 'reason', error)}")
             else:
                 os.replace(part, path)

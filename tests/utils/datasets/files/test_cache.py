@@ -60,6 +60,16 @@ def test_images_are_prepared_once_and_read_afterwards(path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_folders_of_long_and_equal_names_have_caches_of_their_own(tmp_path):
+    paths = [tmp_path / place / (63 * "𐍈") for place in ("here", "there")]
+    for path in paths:
+        path.mkdir(parents=True)
+    names = [cache.name_of(path) for path in paths]
+    assert names[0] != names[1] and names[0][:-12] == names[1][:-12]
+    for name in names:
+        (tmp_path / name).mkdir()  # no longer than a name may be
+
+
 def test_another_recipe_makes_it_anew(path):
     prepare = Preparation()
     for recipe in ("one", "other", "other"):

@@ -1,10 +1,11 @@
+import errno
 import hashlib
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -68,20 +69,16 @@ def test_every_mirror_is_named_with_its_reason(mirror, tmp_path):
 def test_closed_port_is_told_at_once(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and never listens
-        start = time.monotonic()
         message = error_of([f"http://127.0.0.1:{unused.getsockname()[1]}/file.bin"], tmp_path / "file.bin")
-    assert "Connection refused" in message
-    assert time.monotonic() - start < 2
+    assert "Connection refused" in message and "no answer within" not in message
 
 
 def test_silent_mirror_is_given_a_few_seconds(tmp_path, monkeypatch):
     assert downloading.CONNECT_SECONDS <= 5
     monkeypatch.setattr(downloading, "CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        start = time.monotonic()
         message = error_of([f"http://127.0.0.1:{silent.getsockname()[1]}/file.bin"], tmp_path / "file.bin")
-    assert "no answer within 0.2 seconds" in message
-    assert time.monotonic() - start < 2
+    assert "no answer within 0.2 seconds" in message, "not the 20 seconds of one that stalls"
 
 
 def test_stalled_mirror_is_given_up(mirror, tmp_path, monkeypatch):
@@ -96,6 +93,18 @@ def test_directory_that_cannot_be_written_to_is_named(mirror, tmp_path):
     assert message.startswith(f"file.bin is missing and {tmp_path / 'blocked' / 'raw'} cannot be written to (")
     assert message.endswith("or choose another data directory")
     assert not mirror.requests
+
+
+def test_a_full_disk_is_not_told_as_a_failure_of_the_mirror(mirror, tmp_path, monkeypatch):
+    def full(url, part, digest):
+        part.write_bytes(CONTENT[:5])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(downloading, "_fetch", full)
+    urls = [mirror.url("good/file.bin"), mirror.url("good/file.bin")]
+    expected = f"file.bin is missing and there is no room in {tmp_path} (No space left on device): make room there"
+    assert error_of(urls, tmp_path / "file.bin").startswith(expected)
+    assert not list(tmp_path.iterdir())
 
 
 def test_simultaneous_downloads_do_no_harm(mirror, tmp_path):
