@@ -22,7 +22,7 @@ EVIDENCE_TOLD = (("GJS", 0.1), ("GJS", 0.3), ("dGJS", 0.3), ("dGJS", 0.9))  # wi
 NEAR = ("CS_CS-B-1", "KL", "dGJS_GJS-B-1", "tGJS", "tdGJS", "Renyi_renyi-B-1")
 AGGREGATE = ("MMD_MMD-B-500", "SW_SW-B-100", "WAE_WAE-B-200")
 SAME = ("squared_error", "elbo", "aggregate_distance")
-ZOO_EVALUATIONS = sorted((REFERENCE / "zoo").glob("dataset-mnist_*/evaluation.json"))
+ZOO = ("mnist", "fashion")
 
 
 def notebook_text(name: str) -> str:
@@ -115,38 +115,93 @@ def test_the_table_beside_the_authors_code_is_the_benchmarks(capsys, monkeypatch
     assert len(table.splitlines()) == 2 + len(reference.AUTHORS) and table in TEXT
 
 
-def zoo(run: str) -> dict[str, Any]:
-    """The test split's evaluation of a run of the zoo on MNIST, such as "GJS_GJS-B-1"."""
+def zoo(run: str, data: str = "mnist") -> dict[str, Any]:
+    """The test split's evaluation of a run of the zoo, such as "GJS_GJS-B-1"."""
+    return evaluation("zoo", zoo_name(run, data))["test"]
+
+
+def zoo_name(run: str, data: str) -> str:
     loss, _, weight = run.partition("_")
-    name = f"dataset-mnist_rec-dist-gaussian_loss-{loss}_seed-1" + (f"_{weight}" if weight else "")
-    return evaluation("zoo", name)["test"]
+    return f"dataset-{data}_rec-dist-gaussian_loss-{loss}_seed-1" + (f"_{weight}" if weight else "")
 
 
-def test_what_the_zoo_shows_is_what_its_runs_have():
+def whole_zoo(data: str) -> dict[str, dict[str, Any]]:
+    """Every run of the zoo on a data set, by the name of its folder from its loss on."""
+    paths = (REFERENCE / "zoo").glob(f"dataset-{data}_*/evaluation.json")
+    return {path.parent.name.split("loss-")[1]: json.loads(path.read_text())["test"] for path in paths}
+
+
+def error_while_training(run: str) -> float:
+    """Of the last epoch of a run of the zoo on MNIST."""
+    metrics = REFERENCE / "zoo" / zoo_name(run, "mnist") / METRICS
+    return json.loads(metrics.read_text().splitlines()[-1])["reconstruction"]
+
+
+def test_the_zoo_has_the_evidence_that_its_notebook_tells():
     text = notebook_text("zoo")
-    log_p = {path.parent.name: json.loads(path.read_text())["test"]["evidence"]["mean"] for path in ZOO_EVALUATIONS}
-    best = sorted(log_p, key=log_p.get, reverse=True)[:2]
-    assert {name.split("loss-")[1] for name in best} == {"IWAE_seed-1", "VR_seed-1"}
-    assert {f"{log_p[name]:.1f}" for name in best} == {"-612.4"} and "`IWAE` and `VR`, −612.4 nats" in text
-    evidence = {run: max(log_p.values()) - zoo(run)["evidence"]["mean"] for run in (*NEAR, *AGGREGATE)}
-    assert max(evidence[run] for run in NEAR) < 1.1 and "are within 1.1 of that" in text
-    assert max(evidence[run] for run in AGGREGATE) < 2 and "`MMD`, `SW` and `WAE` within 2" in text
-    ended = [json.loads(path.read_text())["test"] for path in ZOO_EVALUATIONS]
-    collapsed = [one["evidence"]["mean"] for one in ended if one["active_units"] == 0]
+    log_p = {data: {name: one["evidence"]["mean"] for name, one in whole_zoo(data).items()} for data in ZOO}
+    best = {data: max(found.values()) for data, found in log_p.items()}
+    for data, found in log_p.items():
+        assert set(sorted(found, key=found.get, reverse=True)[:2]) == {"IWAE_seed-1", "VR_seed-1"}, data
+    told = [f"−{-log_p[data][loss]:.1f}" for data in ZOO for loss in ("IWAE_seed-1", "VR_seed-1")]
+    assert told == ["−612.4", "−612.4", "−609.0", "−608.9"]
+    assert "−612.4 nats on MNIST, −609.0 and −608.9 on Fashion-MNIST" in text
+    for runs, within in ((NEAR, (1.1, 1.5)), (AGGREGATE, (2, 1.6))):
+        for data, bound in zip(ZOO, within):
+            assert max(best[data] - zoo(run, data)["evidence"]["mean"] for run in runs) < bound
+    assert (
+        "are within 1.1 of the best on MNIST and 1.5 on Fashion-MNIST, `MMD`, `SW` and `WAE` within 2 and 1.6" in text
+    )
+    collapsed = [one["evidence"]["mean"] for one in whole_zoo("mnist").values() if one["active_units"] == 0]
     assert f"−{-max(collapsed):.0f} to −{-min(collapsed):.0f}" == "−635 to −639"
     assert "−635 to −639, `AE` −636" in text and f"{zoo('AE')['evidence']['mean']:.0f}" == "-636"
-    usual = rate(zoo("KL"))
-    assert {round(rate(zoo(run)) / usual) for run in AGGREGATE} == {4, 5, 6} and "four to six times" in text
-    assert {f"{zoo(run)['aggregate_distance']:.2f}" for run in AGGREGATE} == {"0.05", "0.07", "0.08"}
-    near = [f"{zoo(run)['aggregate_distance']:.2f}" for run in ("GJS_GJS-B-1", "dGJS_GJS-B-1")]
-    assert near == ["0.75", "0.07"] and "0.75 against 0.07 at λ = 1" in text
+    assert min(one["active_units"] for one in whole_zoo("fashion").values()) == 1
+    lowest = sorted(log_p["fashion"].items(), key=lambda item: item[1])[:2]
+    assert [(name.partition("_")[0], name[-3:], f"{value:.0f}") for name, value in lowest] == [
+        ("Hellinger", "-25", "-639"),
+        ("Hellinger", "100", "-637"),
+    ]
+    assert "`Hellinger` with 25, −639, and with 100, −637" in text
+
+
+def test_the_zoo_has_the_aggregate_posteriors_that_its_notebook_tells():
+    text = notebook_text("zoo")
+    for data, farthest in zip(ZOO, (0.08, 0.01)):
+        usual = rate(zoo("KL", data))
+        assert {round(rate(zoo(run, data)) / usual) for run in AGGREGATE} == {4, 5, 6}, "four to six times"
+        assert max(round(zoo(run, data)["aggregate_distance"], 2) for run in AGGREGATE) == farthest
+    assert "four to six times that of `KL`" in text and "(at most 0.08 on MNIST, 0.01 on Fashion-MNIST)" in text
+    near = [f"{zoo(f'{loss}_GJS-B-1', data)['aggregate_distance']:.2f}" for data in ZOO for loss in ("GJS", "dGJS")]
+    assert near == ["0.75", "0.07", "0.47", "0.02"]
+    assert "0.75 against 0.07 on MNIST, 0.47 against 0.02 on Fashion-MNIST" in text
+
+
+def test_the_zoo_has_the_bounded_divergences_that_its_notebook_tells():
+    text = notebook_text("zoo")
+    found = {}
     for loss, flag, bound in (("JS", "JS-B", math.log(2)), ("Hellinger", "hellinger-B", 1)):
-        assert zoo(f"{loss}_{flag}-6.25")["divergence"] == pytest.approx(bound, rel=1e-5)
+        for data in ZOO:
+            assert zoo(f"{loss}_{flag}-6.25", data)["divergence"] == pytest.approx(bound, rel=1e-5)
         assert zoo(f"{loss}_{flag}-100")["divergence"] < 1e-4
-    assert "twice the error of the others that have collapsed, 106 at z = posterior mean" in text
+        found[loss] = [zoo(f"{loss}_{flag}-{weight}", "fashion") for weight in (25, 100)]
+    assert [f"{one['divergence']:.2f}" for one in (found["JS"][1], found["Hellinger"][1])] == ["0.06", "0.04"]
+    assert [f"{one['squared_error']:.0f}" for one in (found["JS"][1], found["Hellinger"][1])] == ["55", "59"]
+    assert "0.06 and 0.04 on Fashion-MNIST, where the error is 55 and 59" in text
+    assert found["JS"][0]["divergence"] == pytest.approx(math.log(2), rel=1e-5)
+    assert f"{found['Hellinger'][0]['divergence']:.2f}" == "0.85" and "and `Hellinger` at 0.85" in text
+
+
+def test_the_zoo_has_the_decoders_that_its_notebook_tells():
+    text = notebook_text("zoo")
+    assert "twice the error of the others that have collapsed on MNIST, 106 at z = posterior mean" in text
     assert f"{zoo('W2_W2-B-4')['squared_error']:.0f}" == "106" and zoo("W2_W2-B-4")["active_units"] == 0
-    metrics = REFERENCE / "zoo" / "dataset-mnist_rec-dist-gaussian_loss-W2_seed-1_W2-B-4" / METRICS
-    assert f"was {json.loads(metrics.read_text().splitlines()[-1])['reconstruction']:.0f}." in text
-    for weight in ("0.25", "1", "4"):
-        own, other = zoo(f"dGJS_GJS-B-{weight}"), zoo(f"Bhattacharyya_bhattacharyya-B-{weight}")
+    assert f"it was {error_while_training('W2_W2-B-4'):.0f}." in text
+    energy = zoo("energy_energy-B-500")["squared_error"], error_while_training("energy_energy-B-500")
+    assert [f"{error:.0f}" for error in energy] == ["75", "49"] and "with 75 and 49" in text
+
+
+@pytest.mark.parametrize("weight", ["0.25", "1", "4"])
+def test_one_objective_by_two_names_has_the_same_runs_in_the_zoo(weight):
+    for data in ZOO:
+        own, other = zoo(f"dGJS_GJS-B-{weight}", data), zoo(f"Bhattacharyya_bhattacharyya-B-{weight}", data)
         assert [own[name] for name in SAME] == pytest.approx([other[name] for name in SAME], rel=1e-3)
