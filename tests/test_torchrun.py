@@ -61,7 +61,7 @@ def read_until(process, text):
 def check_ended_well(results_dir, epochs):
     """A run that ended after these epochs has the weights of one that was neither shared nor interrupted."""
     run_alone(results_dir, "whole", *SMALL, "--epochs", epochs)
-    ours, expected = (torch.load(results_dir / name / MODEL)["model"] for name in ("exp", "whole"))
+    ours, expected = (torch.load(results_dir / name / MODEL, weights_only=True)["model"] for name in ("exp", "whole"))
     for name, value in expected.items():
         torch.testing.assert_close(ours[name], value, rtol=0, atol=2e-5)
 

@@ -99,7 +99,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     ready_to_fork()
     processes.start_processes(work, (folder,), nprocs=RANKS, start_method="forkserver")
-    return [torch.load(folder / name) for name in ("rank-0.pt", "rank-1.pt", "alone.pt")]
+    return [torch.load(folder / name, weights_only=True) for name in ("rank-0.pt", "rank-1.pt", "alone.pt")]
 
 
 @pytest.mark.slow

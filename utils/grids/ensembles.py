@@ -17,6 +17,7 @@ from utils.runs.running import Run
 from utils.runs.runtime import RUN_ERRORS, Evaluation, Interrupted, Runtime, choose_compiled
 from vae.losses import LOSSES
 from vae.models import VAE
+from vae.models.networks import NETWORKS
 from vae.models.posteriors import POSTERIORS
 from vae.models.priors import PRIORS
 from vae.training.ensemble import Ensemble
@@ -47,9 +48,9 @@ def ensembles(configs: list[RunConfig]) -> list[list[RunConfig]]:
 
 
 def is_batchable(config: RunConfig) -> bool:
-    """Whether a run can be trained with others, as its loss and its prior say; with VAE's own posterior only."""
-    prior = config.prior is None or PRIORS[config.prior].batchable
-    return LOSSES[config.loss].batchable and prior and POSTERIORS[config.posterior].model is VAE
+    """Whether a run can be trained with others: as its parts say, and with VAE's own posterior only."""
+    parts = [LOSSES[config.loss], NETWORKS[config.network], *([PRIORS[config.prior]] if config.prior else [])]
+    return all(part.batchable for part in parts) and POSTERIORS[config.posterior].model is VAE
 
 
 def carry_out_as_one(

@@ -54,7 +54,7 @@ class LossTerms:
 
         Raises ValueError for an extra with the name of something else in the results.
         """
-        for name in RESERVED & self.extras.keys():
+        for name in RESERVED.intersection(self.extras):
             raise ValueError(f"the results have another {name}: give this extra of the objective another name")
         return {
             "loss": self.total,

@@ -31,6 +31,7 @@ from utils.runs.folder import (
 )
 from utils.runs.run import resume, run
 from utils.runs.runtime import Interrupted
+from vae.models.networks import NETWORKS
 from vae.options import setting
 from vae.training.ensemble import Ensemble
 
@@ -96,6 +97,13 @@ def test_runs_of_the_same_data_networks_and_batches_are_trained_as_one():
         ({"seed": [0, 1], "batch_size": 5000}, [1, 1]),
         ({"seed": [0, 1], "compile": True}, [2]),
     ):
+        assert [len(members) for members in ensembles(configurations(flags))] == sizes
+
+
+def test_runs_of_a_network_that_cannot_be_batched_train_alone(monkeypatch):
+    flags = {"loss": "KL", "network": ["resnet", "mlp"], "seed": [0, 1]}
+    for batchable, sizes in ((True, [2, 2]), (False, [1, 1, 2])):
+        monkeypatch.setattr(NETWORKS["resnet"], "batchable", batchable)
         assert [len(members) for members in ensembles(configurations(flags))] == sizes
 
 

@@ -8,6 +8,7 @@ import torch
 from registries import SMALL_NETWORKS
 from vae.losses import LOSSES, build_loss
 from vae.means import NonFiniteError
+from vae.models.networks import NETWORKS
 from vae.random import seed_everything
 from vae.training.ensemble import Ensemble
 from vae.training.settings import TrainingSettings
@@ -46,6 +47,8 @@ def make_trainer(
     lr=1e-3,
     **options,
 ):
+    if network and not NETWORKS[network["network"]].batchable:
+        pytest.skip(f"this version of PyTorch cannot batch the network {network['network']}")
     options = LOSSES.resolve_options(loss, options)
     seed_everything(seed, 0)
     model = LOSSES[loss].build_model(tuple(data.shape[1:]), 3, rec_dist, options, **(network or {})).to(data.dtype)

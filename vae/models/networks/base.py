@@ -22,6 +22,7 @@ class Network(ABC):
 
     summary: ClassVar[str]  # one line for the help
     shapes: ClassVar[str]  # those that it takes, in words
+    batchable: ClassVar[bool] = True  # False: runs with it are never trained as one
     usual_for: ClassVar[str | None] = None  # "images" or "vectors", that have it where none is named
     options: ClassVar[tuple[Option, ...]] = ()
 

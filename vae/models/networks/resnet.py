@@ -57,6 +57,7 @@ class Block(nn.Module):
 class ResidualNetwork(Network):
     """Residual blocks at each resolution, and the mirror image of that."""
 
+    batchable = torch.__version__ >= "2.14"  # before it vmap does not take group normalisation in channels_last
     summary = "residual blocks, for square images of many sizes"
     shapes = "square images of m 2^k pixels with m from 4 to 7, up to 256: 8, 10, 12, 14, 16, 20, … 96, …"
     options = (
