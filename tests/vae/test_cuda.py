@@ -16,10 +16,6 @@ from vae.training.ensemble import Ensemble
 from vae.training.settings import TrainingSettings
 from vae.training.trainer import Trainer
 
-pytestmark = pytest.mark.skipif(
-    torch.__version__ < "2.13", reason="before PyTorch 2.13 a fake convolution looks for a driver, and ends the process"
-)
-
 IMAGE_SHAPE = (1, 32, 32)
 COMPILABLE = [name for name, loss in LOSSES.items() if loss.compilable]  # the others look at values
 BATCHABLE = [name for name, loss in LOSSES.items() if loss.batchable]

@@ -20,7 +20,7 @@ from utils.machine.locks import locked, made
 CONNECT_SECONDS = 4  # until a mirror begins to answer; then the next one is tried
 STALL_SECONDS = 20  # without a single byte, once the answer has begun
 CHUNK_BYTES = 1 << 18
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def download(
