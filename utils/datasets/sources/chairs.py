@@ -80,7 +80,7 @@ def _verify(path: Path) -> None:
     """Raise an OSError unless a file begins as the archive does; the rest shows when it is gone through."""
     try:
         with tarfile.open(path, "r:") as archive:
-            member = archive.next()
+            member = next(iter(archive), None)
     except Exception as error:
         raise OSError(f"it is no tar archive ({error})") from error
     if not member or member.name.partition("/")[0] != FOLDER:

@@ -91,6 +91,7 @@ def test_decoder_is_the_textbook_network(image_shape):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # that torch 2.11 gives itself
 def test_the_decoder_that_torch_compile_sees_is_the_textbook_network():
     z = torch.randn(3, LATENT_DIM, dtype=torch.float64, requires_grad=True)
     decoder = make(Decoder, (1, 32, 32)).double()
