@@ -154,6 +154,9 @@ def test_the_zoo_has_the_evidence_that_its_notebook_tells():
     collapsed = [one["evidence"]["mean"] for one in whole_zoo("mnist").values() if one["active_units"] == 0]
     assert f"−{-max(collapsed):.0f} to −{-min(collapsed):.0f}" == "−635 to −639"
     assert "−635 to −639, `AE` −636" in text and f"{zoo('AE')['evidence']['mean']:.0f}" == "-636"
+    assert min(log_p["mnist"], key=log_p["mnist"].get) == "JS_seed-1_JS-B-25"
+    assert f"{zoo('JS_JS-B-25')['evidence']['mean']:.0f}" == "-649" and zoo("JS_JS-B-25")["active_units"] == 10
+    assert "Lowest is `JS` with 25, −649, with all units active" in text
     assert min(one["active_units"] for one in whole_zoo("fashion").values()) == 1
     lowest = sorted(log_p["fashion"].items(), key=lambda item: item[1])[:2]
     assert [(name.partition("_")[0], name[-3:], f"{value:.0f}") for name, value in lowest] == [

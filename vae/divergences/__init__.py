@@ -1,4 +1,4 @@
-"""Divergences between a Gaussian posterior and a prior: pure functions of tensors, unreduced, in nats.
+"""Divergences between a Gaussian posterior and a prior: pure functions of tensors, unreduced.
 
     diagonal/       two diagonal Gaussians, and mixtures of them, in closed form: kl, renyi (Bhattacharyya, Hellinger
                     and chi-squared too), geometric_js (with the convention for alpha), wasserstein, cauchy_schwarz
