@@ -30,7 +30,7 @@ from utils.figures.images import tile
 from utils.figures.one_run import run_title
 from utils.figures.one_run.posteriors import Posteriors, read_posteriors, to_numpy
 from utils.figures.style import class_colors
-from utils.grids.saved import SavedRun, experiment_runs
+from utils.grids.saved import SavedRun, experiment_runs, pages_held
 from utils.machine.console import counted
 from utils.pages import data_address, render
 from utils.results.labels import labels_of
@@ -70,7 +70,8 @@ def write_explorer(
     shown = on_first_data(groups)
     test = test_images(shown[0][0], data_dir, datasets)
     page = page_of(experiment, groups, shown, test)
-    folder.replace(EXPLORE, lambda file: file.write(page.encode()))
+    with pages_held(folder):
+        folder.replace(EXPLORE, lambda file: file.write(page.encode()))
     print(f"{counted(len(shown), 'model')} to play with in {folder / EXPLORE}")
 
 

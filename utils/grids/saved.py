@@ -1,10 +1,13 @@
-"""The runs that lie in the folder of a grid."""
+"""The runs that lie in the folder of a grid, and the lock of its pages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from utils.machine.locks import held
 from utils.runs.config import RunConfig, read_config
 from utils.runs.folder import CONFIG, EVALUATION, ResultsError, ResultsFolder
 
@@ -58,6 +61,13 @@ def experiment_runs(folder: Path) -> list[SavedRun]:
         state = "holds no runs" if folder.exists() else "does not exist"
         raise ResultsError(f"{folder} {state}: check the name, or train runs of that name first")
     return runs
+
+
+@contextmanager
+def pages_held(folder: ResultsFolder) -> Iterator[None]:
+    """Wait for others that write pages of a grid. The folder of a single run is held by who trains it, for hours."""
+    with held(folder.path) if folder.is_grid() else nullcontext():
+        yield
 
 
 def read_run(path: Path) -> SavedRun:

@@ -46,8 +46,7 @@ def side_by_side(
             while waiting and len(running) < jobs:
                 task = waiting.popleft()
                 announce(task)
-                worker = idle.pop() if idle else start(work, threads)
-                worker.connection.send(task)
+                worker = assigned(task, idle) or start(work, threads, task)
                 running[worker.connection] = task, worker
             for connection in wait(list(running)):
                 task, worker = running.pop(connection)
@@ -56,16 +55,14 @@ def side_by_side(
                     idle.append(worker)
                 except (EOFError, OSError):  # nothing, or half of it
                     result = None
-                    worker.process.join()
-                    connection.close()
+                    worker.ended()
                 yield task, result
     finally:
         workers = [*idle, *(worker for _, worker in running.values())]
         for worker in workers:
             worker.process.terminate()
         for worker in workers:
-            worker.process.join()
-            worker.connection.close()
+            worker.ended()
 
 
 class Worker(NamedTuple):
@@ -74,9 +71,26 @@ class Worker(NamedTuple):
     process: BaseProcess
     connection: Connection
 
+    def ended(self) -> None:
+        """Wait for its end, and forget it."""
+        self.process.join()
+        self.connection.close()
 
-def start(work: Callable[[Any], Any], threads: int) -> Worker:
-    """Start a process that carries out work(task) on each task it is sent.
+
+def assigned(task: Any, idle: list[Worker]) -> Worker | None:
+    """One of the idle processes, which has been sent a task; None if there is none, as where they have been killed."""
+    while idle:
+        worker = idle.pop()
+        try:
+            worker.connection.send(task)
+            return worker
+        except OSError:
+            worker.ended()
+    return None
+
+
+def start(work: Callable[[Any], Any], threads: int, task: Any) -> Worker:
+    """Start a process that carries out work(task) on each task it is sent, and send it the first.
 
     Ctrl-C in a terminal, and its closing, are told to every process there. The new one never sees it, because it is
     for this one to interrupt the others, once each: a second interruption would end what the first is saving.
@@ -91,6 +105,8 @@ def start(work: Callable[[Any], Any], threads: int) -> Worker:
         for one, handler in before.items():
             signal.signal(one, handler)
     theirs.close()
+    with contextlib.suppress(OSError):  # where it has ended already, which receiving from it tells
+        ours.send(task)
     return Worker(process, ours)
 
 

@@ -10,6 +10,7 @@ from utils.grids.presets import EPOCHS, EPOCHS_OF
 from utils.grids.saved import SavedRun, experiment_runs
 from utils.machine.console import counted
 from utils.report.tables import Replicates, Row, Table, replicates, tables
+from utils.results.groups import check_data
 from utils.results.labels import UNTOLD
 from utils.results.paper_numbers import MARKS
 from utils.runs.config import RunConfig, flags_in_order
@@ -175,9 +176,10 @@ class Findings:
 def read_findings(folder: Path) -> Findings:
     """The findings of the experiment in a folder, a grid of runs or a single one.
 
-    Raises ResultsError if there is none, or a file of it is damaged.
+    Raises ResultsError if there is none, a file of it is damaged, or its runs have other data by the same name.
     """
     runs = experiment_runs(folder)
+    check_data(runs)
     found = replicates(runs)
     return Findings(folder, runs, found, tables(found))
 

@@ -13,7 +13,7 @@ from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.pages import data_address, render
 from utils.report.findings import EMPTY, QUANTITY, UNFINISHED, CellKey, Findings, key_of, named_config
-from utils.report.tables import EVIDENCE, SPLITS
+from utils.report.tables import SPLITS
 from utils.results.paper_numbers import REMARKS
 from utils.runs.folder import EXPLORE, PICTURES, RECONSTRUCTIONS, SAMPLES, ResultsFolder
 
@@ -54,7 +54,7 @@ def page(findings: Findings, figures: dict[str, bytes]) -> str:
         anchors=anchors(findings),
         colors=colors(),
         explorer=EXPLORE if (findings.folder / EXPLORE).exists() else None,
-        evidence={key_of(own): found for own in findings.replicates if (found := own.estimate("test", EVIDENCE))},
+        evidence={key_of(own): own.evidence for own in findings.replicates if own.evidence},
         CellKey=CellKey,
         key_of=key_of,
         pictures=lambda run: run_pictures(run, widest),

@@ -5,6 +5,7 @@ import html
 import io
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from utils.figures.over_options import estimates_figure
 from utils.figures.style import SQUARED_ERROR, colors_by_label, png
 from utils.grids.grid import run_name
+from utils.grids.saved import pages_held
 from utils.machine.console import counted
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import page
@@ -43,8 +45,10 @@ def write_report(experiment: str, results_dir: Path) -> None:
     folder.check_place()
     pictures = {name: png(figure) for name, figure in swept_figures(findings).items()}
     texts = {TABLE: markdown(findings), CSV: comma_separated(findings), REPORT: page(findings, pictures)}
-    for name, content in {**pictures, **{name: text.encode(errors="replace") for name, text in texts.items()}}.items():
-        folder.replace(name, lambda file, content=content: file.write(content))
+    files = {**pictures, **{name: text.encode(errors="replace") for name, text in texts.items()}}
+    with pages_held(folder):
+        for name, content in files.items():
+            folder.replace(name, lambda file, content=content: file.write(content))
     ended = len(findings.runs) - len(findings.unfinished)
     others = ", ".join([TABLE, CSV, *pictures])
     print(f"report of {ended} of {len(findings.runs)} runs in {folder / REPORT}, beside it {others}")
@@ -66,13 +70,14 @@ def swept_figures(findings: Findings) -> dict[str, Figure]:
             name = run_name({"dataset": dataset, "rec_dist": table.rec_dist})
             title = without_mathematics(f"{dataset}, trained with {table.rec_dist}")
             by_option = families(ended)
+            called = file_names({family[0].option for family in by_option})
             for option in dict.fromkeys(family[0].option for family in by_option):
                 curves = [family for family in by_option if family[0].option == option]
                 lines = [own for own in ended if not any(own in family for family in by_option)]
-                found |= both_figures(curves, lines, option, title, name)
+                found |= both_figures(curves, lines, option, title, f"{called[option]}_{name}")
             for setting in dict.fromkeys(setting for own in ended for setting in own.settings):
                 if curves := families(ended, setting):
-                    found |= both_figures(curves, [], setting, title, name, together=True)
+                    found |= both_figures(curves, [], setting, title, f"{file_name(setting)}_{name}", together=True)
     return found
 
 
@@ -85,14 +90,14 @@ def both_figures(
     """
     shown = [*lines, *(own for family in curves for own in family)]
     losses = {own.label if own in lines else own.family(flag): own.config.loss for own in shown}
-    draws = {own.config.importance_samples for own in shown if own.estimate("test", EVIDENCE)}
+    draws = {own.evidence[1] for own in shown if own.evidence}
     found = {}
     for quantity, (label, splits) in MEASURES.items():
         over = {family[0].family(flag): by_split(family, flag, quantity, splits) for family in curves}
         beside = {own.label: {split: own.estimate(split, quantity) for split in splits} for own in lines}
         over, beside = ({key: own for key, own in parts.items() if all(own.values())} for parts in (over, beside))
         if over and (quantity != EVIDENCE or len(draws) == 1):
-            place = f"{spelled(flag)}_{name}.png" if quantity != EVIDENCE else f"evidence-{spelled(flag)}_{name}.png"
+            place = f"evidence-{name}.png" if quantity == EVIDENCE else f"{name}.png"
             form = {"option": flag, "title": title, "quantity": label, "together": together}
             found[place] = estimates_figure(over, beside, colors_by_label(losses), **form)
     return found
@@ -105,11 +110,23 @@ def by_split(family: list[Replicates], flag: str, quantity: str, splits: tuple[s
     return {split: {value: one for value, one in values.items() if one} for split, values in found.items()}
 
 
+def file_names(options: Collection[str]) -> dict[str, str]:
+    """What options with figures of one data set are called in the names of these: where two are α, by their flags."""
+    short = {option: spelled(option) for option in options}
+    names = list(short.values())
+    return {option: file_name(option) if names.count(name) > 1 else name for option, name in short.items()}
+
+
 def spelled(option: str) -> str:
     """An option in the name of a file: alpha for α, else its flag."""
     symbol = symbol_of(option)
     greek = len(symbol) == 1 and not symbol.isascii()
-    return unicodedata.name(symbol).split()[-1].lower() if greek else option.replace("_", "-")
+    return unicodedata.name(symbol).split()[-1].lower() if greek else file_name(option)
+
+
+def file_name(flag: str) -> str:
+    """A flag in the name of a file."""
+    return flag.replace("_", "-")
 
 
 # Tables

@@ -13,7 +13,16 @@ from utils.grids.grid import run_name
 from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.results.cells import estimate_text
-from utils.results.groups import REPEATED, Estimate, by_configuration, difference, estimate, least_error
+from utils.results.groups import (
+    REPEATED,
+    Estimate,
+    by_configuration,
+    difference,
+    estimate,
+    evidence_samples,
+    least_error,
+    with_most_samples,
+)
 from utils.results.labels import (
     INCIDENTAL,
     flag_label,
@@ -78,6 +87,12 @@ class Replicates:
     def estimate(self, split: str, quantity: str = "squared_error") -> Estimate | None:
         """A quantity of a split over the seeds that have it; None if there is none."""
         return estimate(self.ended, quantity, split)
+
+    @property
+    def evidence(self) -> tuple[Estimate, int] | None:
+        """The evidence of test images over seeds, and by how many draws of z for each; None if no seed has it."""
+        found = self.estimate("test", EVIDENCE)
+        return (found, evidence_samples(with_most_samples(self.ended)[0])) if found else None
 
     @property
     def setting(self) -> tuple:

@@ -1,5 +1,6 @@
 """Groups of saved runs: those that share all settings, and so can be compared."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -11,6 +12,7 @@ from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.results.labels import INCIDENTAL, flag_label, in_order, swept_option, without_mathematics
 from utils.runs.config import RunConfig
+from utils.runs.folder import ResultsError
 from vae.evaluation.evaluator import rate
 from vae.evaluation.statistics import Estimate, paired_difference
 
@@ -141,7 +143,10 @@ class RunGroup:
         def told(key: tuple) -> dict[str, Any]:
             return {name: value for name, value in key if name in varying or value != defaults[name]}
 
-        return [Family(loss, flag, told(key), dict(sorted(found[key].items()))) for key in sorted(found, key=place)]
+        def ascending(series: Series) -> Series:
+            return dict(sorted(series.items(), key=lambda item: (item[0] is None, item[0] or 0)))
+
+        return [Family(loss, flag, told(key), ascending(found[key])) for key in sorted(found, key=place)]
 
     def series(self, loss: str, over: str | None = None) -> Series:
         """The runs of the first of its families."""
@@ -150,21 +155,37 @@ class RunGroup:
 
 
 def grouped(runs: Iterable[SavedRun], over: str = "") -> list[RunGroup]:
-    """The runs that have ended by the settings they share, all but `over`."""
+    """The runs that have ended by the settings they share, all but `over`. Raises ResultsError, see `check_data`."""
     shared = [name for name in RunConfig.options() if name not in (*NOT_SHARED, over)]
     groups: dict[tuple, list[SavedRun]] = {}
-    for run in runs:
-        if run.ended:
-            groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
+    ended = [run for run in runs if run.ended]
+    check_data(ended)
+    for run in ended:
+        groups.setdefault(tuple(run.config.flags()[name] for name in shared), []).append(run)
     return [RunGroup(dict(zip(shared, settings)), own) for settings, own in groups.items()]
 
 
+def check_data(runs: Sequence[SavedRun]) -> None:
+    """Raise ResultsError where runs have other data by the same name: these are not for one table or figure."""
+    before: dict[tuple, SavedRun] = {}
+    for run in runs:
+        config = run.config
+        other = before.setdefault((config.dataset, config.image_size), run)
+        for split, digest in run.record["data"]["sha256"].items():
+            if digest != other.record["data"]["sha256"][split]:
+                raise ResultsError(
+                    f"{other.folder.path} and {run.folder.path} have other {split} images of {config.dataset} (SHA-256 "
+                    f"{other.record['data']['sha256'][split][:8]} and {digest[:8]}), so nothing can compare them: "
+                    "move what belongs to the one to a folder of its own, and give the command again"
+                )
+
+
 def by_configuration(runs: Iterable[SavedRun]) -> list[list[SavedRun]]:
-    """The runs of each configuration, ascending by seed; of several with the same seed the first that has ended."""
+    """The runs of each configuration on the same data, ascending by seed; of one seed the first that has ended."""
     found: dict[tuple, dict[int, SavedRun]] = {}
     for run in runs:
         flags = {name: value for name, value in run.config.flags().items() if name not in REPEATED}
-        own = found.setdefault(tuple(flags.items()), {})
+        own = found.setdefault((*flags.items(), *run.record["data"]["sha256"].items()), {})
         if run.config.seed not in own or (run.ended and not own[run.config.seed].ended):
             own[run.config.seed] = run
     return [[own[seed] for seed in sorted(own)] for own in found.values()]
@@ -223,10 +244,11 @@ def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> l
 def values(runs: Iterable[SavedRun], quantity: str, split: str = "test") -> dict[int, float]:
     """A quantity in the evaluations of runs by seed, of those that have it; of several with a seed, of the first.
 
-    Such as "squared_error", or "evidence prior_sampling" within another; of the evidence alone, its mean.
+    Such as "squared_error", or "evidence prior_sampling" within another; of the evidence alone, its mean. The evidence
+    depends on the number of draws, and is that of the runs with as many as most of them have.
     """
     found = {}
-    for run in runs:
+    for run in with_most_samples(list(runs)) if quantity.split()[0] == "evidence" else runs:
         value: Any = run.evaluation.get(split)
         for name in quantity.split():
             value = value.get(name) if value else None
@@ -234,6 +256,18 @@ def values(runs: Iterable[SavedRun], quantity: str, split: str = "test") -> dict
         if value is not None:
             found.setdefault(run.config.seed, value)
     return dict(sorted(found.items()))
+
+
+def evidence_samples(run: SavedRun) -> int | None:
+    """By how many draws of z the evidence of a run was estimated; None if it was not."""
+    return run.evaluation["test"].get("evidence", {}).get("importance_samples")
+
+
+def with_most_samples(runs: Sequence[SavedRun]) -> list[SavedRun]:
+    """Those with the evidence by as many draws as most have it by, the more of two such numbers; all if none has it."""
+    counts = Counter(count for run in runs if (count := evidence_samples(run)))
+    most = max(counts, key=lambda count: (counts[count], count), default=None)
+    return [run for run in runs if evidence_samples(run) == most]
 
 
 def difference(runs: Sequence[SavedRun], others: Sequence[SavedRun], quantity: str) -> Estimate | None:

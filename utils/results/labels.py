@@ -49,7 +49,7 @@ def flag_label(name: str, value: Any) -> str:
         return ("" if value else "no-") + name.replace("_", "-")
     text = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
     if value is None:
-        text = "all"
+        text = "all" if name in ("train_size", "test_size") else "default"
     return f"{symbol_of(name)} = {text}"
 
 

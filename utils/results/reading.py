@@ -7,7 +7,6 @@ say, not for the names of their folders.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import mode
 from typing import Any
 
 from utils.datasets import DatasetError, default_data_dir
@@ -15,7 +14,7 @@ from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
 from utils.machine.console import counted
-from utils.results.groups import NOT_SHARED, RunGroup, grouped
+from utils.results.groups import NOT_SHARED, RunGroup, evidence_samples, grouped, with_most_samples
 from utils.results.labels import INCIDENTAL, flag_label
 from utils.runs.config import RunConfig
 from utils.runs.folder import MODEL
@@ -128,14 +127,10 @@ def with_models(groups: Sequence[RunGroup]) -> list[RunGroup]:
 
 def with_evidence(groups: Sequence[RunGroup]) -> list[RunGroup]:
     """The runs whose evaluation has the evidence from the same number of samples, that of most; prints the others."""
-
-    def samples_of(run: SavedRun) -> int | None:
-        return run.evaluation["test"].get("evidence", {}).get("importance_samples")
-
-    counts = [count for group in groups for run in group.runs if (count := samples_of(run))]
-    samples = mode(counts) if counts else 1000
+    runs = with_most_samples([run for group in groups for run in group.runs])
+    samples = (evidence_samples(runs[0]) if runs else None) or 1000
     what, remedy = f"evidence from {samples} samples", f"with --is-eval-only --importance-samples {samples}"
-    return keep(groups, lambda run: samples_of(run) == samples, what, remedy)
+    return keep(groups, lambda run: evidence_samples(run) == samples, what, remedy)
 
 
 def keep(groups: Sequence[RunGroup], condition: Callable[[SavedRun], bool], what: str, remedy: str) -> list[RunGroup]:

@@ -10,6 +10,7 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from vae.distributed import gather, share
 from vae.divergences import full
+from vae.divergences.numerics import widen
 from vae.models.networks import Network
 from vae.models.priors import StandardNormal
 from vae.models.vae import VAE
@@ -53,7 +54,7 @@ class FullEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (N, latent_dim) and L (N, latent_dim, latent_dim)."""
-        mean, logvar, below = self.layers(images).split(self.sizes, dim=-1)
+        mean, logvar, below = map(widen, self.layers(images).split(self.sizes, dim=-1))  # of half precision too
         size = self.sizes[0]
         rows = torch.eye(size, dtype=below.dtype, device=below.device).repeat(len(below), 1, 1)
         rows = rows.index_put((torch.arange(len(below), device=below.device)[:, None], *self.places), below)

@@ -94,7 +94,10 @@ class Trainer:
             yield self.train_epoch()
 
     def train_epoch(self) -> dict[str, float]:
-        """Train on every image once, in a new order, and return the epoch's record; or on the rest of one begun."""
+        """Train on every image once, in a new order, and return the epoch's record; or on the rest of one begun.
+
+        Of one begun, the batch in whose step KeyboardInterrupt came may be taken a second time.
+        """
         seed_everything(self.settings.seed, self.epoch + 1)
         self.model.train()
         self.loss.train()

@@ -11,9 +11,11 @@ import pytest
 import main as command_line
 from utils.figures.images import image_grid
 from utils.figures.style import SQUARED_ERROR, look_of
+from utils.grids.saved import pages_held
+from utils.machine.locks import held
 from utils.report.report import swept_figures
 from utils.runs.config import RunConfig
-from utils.runs.folder import CONFIG, EVALUATION, EXPLORE, RECONSTRUCTIONS, REPORT, TABLE, ResultsError
+from utils.runs.folder import CONFIG, EVALUATION, EXPLORE, RECONSTRUCTIONS, REPORT, TABLE, ResultsError, ResultsFolder
 from written_runs import EVIDENCE, report, write_grid, write_run
 
 
@@ -170,6 +172,27 @@ def test_the_evidence_has_its_figure_where_it_was_measured_by_as_many_draws(resu
     assert axes.get_ylabel() == "log p(x) of test images (nats)"
     (container,) = axes.containers
     assert container.lines[0].get_ydata().tolist() == [-100, -200]
+    evaluation["test"]["evidence"]["importance_samples"] = 200  # as --is-eval-only --importance-samples 200 does
+    place.write_text(json.dumps(evaluation))
+    assert list(swept_figures(report(results))) == ["beta_dataset-digits_rec-dist-bernoulli.png"]
+
+
+def test_options_of_one_symbol_have_figures_of_their_own(results):
+    alphas = {"GJS_A": [0.3, 0.5], "VR_A": [0.2, 0.8]}
+    write_grid(results / "exp", lambda c: 1.0, loss=["GJS", "VR"], dataset="digits", **alphas)
+    names = [f"{flag}_dataset-digits_rec-dist-bernoulli.png" for flag in ("GJS-A", "VR-A")]
+    assert list(swept_figures(report(results))) == names
+    assert all((results / "exp" / name).exists() for name in names)
+
+
+def test_pages_of_a_grid_are_written_by_one_process_after_the_other(results):
+    write_grid(results / "exp", lambda c: 1.0, loss=["KL", "AE"], dataset="digits")
+    grid = results / "exp"
+    with pages_held(ResultsFolder(grid)), pytest.raises(BlockingIOError), held(grid, wait=False):
+        pass
+    run = grid / "loss-KL"  # held by who trains it: its page does not wait
+    with held(run), pages_held(ResultsFolder(run)):
+        pass
 
 
 def test_the_same_files_give_the_same_report(results):

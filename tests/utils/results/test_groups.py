@@ -6,9 +6,14 @@ import shutil
 import pytest
 
 from saved_groups import change, only
-from utils.results.groups import by_dataset, estimate, evaluated, merged, with_best
+from utils.grids.saved import saved_runs
+from utils.report.findings import read_findings
+from utils.results.claims import read_columns
+from utils.results.groups import by_configuration, by_dataset, estimate, evaluated, grouped, merged, values, with_best
 from utils.results.reading import read_groups
-from utils.runs.folder import EVALUATION
+from utils.runs.config import RunConfig
+from utils.runs.folder import CONFIG, EVALUATION, ResultsError
+from written_runs import EVIDENCE, write_grid, write_run
 
 
 def test_runs_with_a_loss_are_families_by_its_other_options(reference):
@@ -125,3 +130,35 @@ def test_the_best_is_chosen_on_the_seeds_that_all_have(copied):
         train = json.loads((run / EVALUATION).read_text())["train"]
         change(run, EVALUATION, train={**train, "squared_error": error})
     assert list(only(with_best(read_groups(folder, "beta"))).series("betaH")) == [4.0], "by 6 < 7, not by (6 + 9) / 2"
+
+
+def test_a_series_over_a_setting_that_may_be_left_out_ends_with_that(tmp_path):
+    write_grid(tmp_path / "exp", lambda c: 1.0, loss="KL", dataset="digits", train_size=[300, 100])
+    write_run(tmp_path / "exp" / "all", RunConfig("all", loss="KL", dataset="digits"), 1.0)
+    group = only(grouped(saved_runs(tmp_path / "exp"), over="train_size"))
+    assert list(group.series("KL", over="train_size")) == [100, 300, None]
+
+
+def test_runs_on_other_data_of_the_same_name_are_never_compared(tmp_path):
+    write_grid(tmp_path / "exp", lambda c: 1.0, loss=["KL", "AE"], dataset="digits", seed=[1, 2])
+    other = tmp_path / "exp" / "loss-KL_seed-2"
+    data = json.loads((other / CONFIG).read_text())["data"]
+    change(other, data={**data, "sha256": {**data["sha256"], "test": "2" * 64}})
+    runs = saved_runs(tmp_path / "exp")
+    assert sorted(map(len, by_configuration(runs))) == [1, 1, 2]
+    told = "have other test images of digits .SHA-256 11111111 and 22222222., so nothing can compare them: move"
+    for compare in (read_findings, read_columns):
+        with pytest.raises(ResultsError, match=told):
+            compare(tmp_path / "exp")
+
+
+def test_the_evidence_is_that_by_as_many_draws_as_most_seeds_have(tmp_path):
+    write_grid(tmp_path / "exp", lambda c: 1.0, loss="KL", dataset="digits", seed=[1, 2, 3])
+    for seed, draws in ((1, 100), (2, 1), (3, 100)):
+        run = tmp_path / "exp" / f"seed-{seed}"
+        evidence = EVIDENCE | {"mean": -float(seed), "importance_samples": draws}
+        change(run, EVALUATION, test={"squared_error": 1.0, "evidence": evidence})
+    runs = saved_runs(tmp_path / "exp")
+    assert values(runs, "evidence") == values(runs, "evidence mean") == {1: -1, 3: -3}
+    assert values(runs[:2], "evidence") == {1: -1}, "of as many seeds by either the more draws"
+    assert values(runs, "squared_error") == {1: 1, 2: 1, 3: 1}

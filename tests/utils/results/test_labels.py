@@ -70,3 +70,9 @@ def test_short_forms():
     assert (symbol_of("GJS_A"), symbol_of("lr"), symbol_of("betaB_initC")) == ("α", "lr", "betaB-initC")
     assert flag_label("train_size", None) == "train-size = all"
     assert flag_label("GJS_invA", True) == "GJS-invA"
+
+
+def test_what_a_setting_is_where_nothing_is_said_is_no_number_of_images():
+    assert flag_label("test_size", None) == "test-size = all"
+    assert flag_label("clip_gradient", None) == "clip-gradient = default"
+    assert flag_label("prior", None) == "prior = default"

@@ -7,8 +7,9 @@ from statistics import median
 from saved_groups import change, only
 from utils.results.quantities import QUANTITIES, quantities_table
 from utils.results.reading import read_groups
-from utils.runs.folder import EVALUATION
+from utils.runs.folder import EVALUATION, METRICS
 from vae.evaluation.statistics import Estimate
+from written_runs import EVIDENCE, write_grid
 
 PREFIX = "dataset-digits_rec-dist-gaussian_loss-"
 
@@ -66,3 +67,14 @@ def test_what_a_run_has_not_measured_is_none(reference):
     (run,) = only(read_groups(reference / "table1", "table1")).of("rKL")
     missing = [one.title for one in QUANTITIES if one.of(run) is None]
     assert missing == ["log p(x), nats", "distance of q(z) from p(z)"]
+
+
+def test_the_evidence_in_a_table_is_by_as_many_draws_everywhere(tmp_path):
+    write_grid(tmp_path / "exp", lambda c: 1.0, loss=["KL", "AE", "rKL"], dataset="digits")
+    for loss, draws in (("KL", 100), ("AE", 1), ("rKL", 100)):
+        run = tmp_path / "exp" / f"loss-{loss}"
+        test = {"squared_error": 1.0, "evidence": EVIDENCE | {"importance_samples": draws}}
+        change(run, EVALUATION, test=test)
+        (run / METRICS).write_text('{"epoch": 1, "step": 1, "split": "train", "loss": 1.0, "seconds": 1.0}\n')
+    rows = rows_of(quantities_table(only(read_groups(tmp_path / "exp", loss=["KL", "AE", "rKL"], dataset="digits"))))
+    assert {label: row["log p(x), nats"] for label, row in rows.items()} == {"KL": "-98.5", "rKL": "-98.5", "AE": ""}

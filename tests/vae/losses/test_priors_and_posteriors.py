@@ -190,3 +190,12 @@ def test_a_full_posterior_is_sampled_with_its_covariance(images):
     torch.testing.assert_close(output.logvar.exp(), covariance.diagonal().unsqueeze(0))
     distribution = model.posterior_distribution(images[:1])
     torch.testing.assert_close(distribution.covariance_matrix[0], covariance)
+
+
+def test_a_full_posterior_is_made_in_float32_of_what_a_network_gives_in_bfloat16(images):
+    model, _ = make("KL", posterior="full")
+    model.mixed_precision = True
+    mean, scale_tril = model.factors(images)
+    assert mean.dtype == scale_tril.dtype == torch.float32
+    assert torch.equal(mean, mean.bfloat16().float()), "the network's output has three digits"
+    assert not torch.equal(scale_tril, scale_tril.bfloat16().float())
