@@ -39,7 +39,7 @@ def build_model(
     POSTERIORS, by its covariance. `network` is one of `--network`, with its options by name, such as width=32; None is
     the usual one of the shape.
     Raises OptionError, in one line, for names and options that there are not, for no latent dimension, for a likelihood
-    that is for other data, and for a shape that the network does not take.
+    that is for other data, for a shape that the network does not take, and for a full covariance with a VampPrior.
     """
     if posterior not in POSTERIORS:
         raise OptionError(f"--posterior {posterior}: there is no such posterior: choose from {', '.join(POSTERIORS)}")
@@ -49,5 +49,8 @@ def build_model(
     built = build_network(image_shape, network, **network_options)
     encoder, decoder = make_encoder(built, latent_dim), Decoder(built, latent_dim)
     whole = model(encoder, decoder, prior(latent_dim, encoder), build_likelihood(rec_dist, image_shape))
+    if whole.prior.takes_encoder and not whole.diagonal:
+        mixture = type(whole.prior).__name__
+        raise OptionError(f"--posterior {posterior}: a {mixture} is a mixture of diagonal ones: leave one of them out")
     whole.data_shape = tuple(image_shape)
     return whole

@@ -5,6 +5,7 @@ import torch
 
 from vae.losses import LOSSES
 from vae.models import build_model, vae
+from vae.models.priors import VampPrior
 from vae.options import OptionError
 
 IMAGES = torch.randint(256, (7, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -83,3 +84,12 @@ def test_a_model_without_a_latent_dimension_is_refused_in_one_line():
 def test_an_unknown_posterior_is_refused_in_one_line():
     with pytest.raises(OptionError, match="^--posterior ful: there is no such posterior: choose from diagonal, full$"):
         build_model((1, 32, 32), posterior="ful")
+
+
+def test_a_prior_of_diagonal_posteriors_refuses_full_ones_in_one_line():
+    def prior(latent_dim, encoder):
+        return VampPrior(latent_dim, 4, encoder, (1, 32, 32))
+
+    with pytest.raises(OptionError, match="^--posterior full: a VampPrior is a mixture of diagonal ones: leave one"):
+        build_model((1, 32, 32), posterior="full", prior=prior)
+    assert build_model((1, 32, 32), prior=prior).prior.takes_encoder
