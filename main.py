@@ -132,7 +132,8 @@ def read_command(arguments: list[str] | None, draw: Drawing | None) -> Command:
     if "executor" in flags:
         flags["device"] = "cuda" if flags.get("gpus_per_run") else "cpu"
     animation = Animation(draw_frame, join_frames) if flags.pop("gif", False) else None
-    runtime = Runtime(**taken(flags, Runtime), draw=draw, animation=animation)
+    pages = tuple(flag for flag in ("--report", "--explore") if flags.get(flag.removeprefix("--")))
+    runtime = Runtime(**taken(flags, Runtime), draw=draw, animation=animation, pages=pages)
     own = taken(flags, Command)
     if config := flags.pop("config", None):
         others = [flag_of(mode) for mode in modes if mode != "overwrite"] + ["--preset"] * ("preset" in own)

@@ -15,6 +15,7 @@ from registries import set_free
 from utils.datasets.sources.mnist import SOURCES
 from utils.figures.one_run import draw_run
 from utils.flags import build_parser
+from utils.grids.presets import zoo
 from utils.runs.config import RunConfig
 from utils.runs.folder import CLASSES, CONFIG, EVALUATION, EVENTS, FILES, FITTED_SAMPLES, INTERPOLATIONS, PAGES
 from vae.losses import LOSSES, register
@@ -62,10 +63,15 @@ def test_help_names_every_loss_and_every_option(capsys):
     assert max(map(len, out.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("taken", ["noise", "jobs", "width", "progress_bar", "draw", "dataset_size", "experiment"])
+@pytest.mark.parametrize(
+    "taken", ["noise", "jobs", "width", "progress_bar", "draw", "dataset_size", "experiment", "epochs", "seed"]
+)
 def test_an_option_of_an_own_loss_with_the_name_of_another_flag_is_named(monkeypatch, taken):
     set_free(monkeypatch, LOSSES, "own")
-    register("own")(type("OwnLoss", (LOSSES["KL"],), {"options": (Option(taken, 1.0, "100 % mine"),)}))
+    register("own")(
+        type("OwnLoss", (LOSSES["KL"],), {"options": (Option(taken, 1.0, "100 % mine", regularises="more"),)})
+    )
+    zoo()  # which would have a grid over it
     first, second = ("OwnLoss", "ResidualNetwork") if taken == "width" else ("the program", "OwnLoss")
     with pytest.raises(TypeError, match=f"^{second}: an option of {first} is called {taken} too: rename this one$"):
         build_parser()

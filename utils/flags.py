@@ -81,14 +81,29 @@ class UsageError(Exception):
     """A command line that cannot be read; the message is one line."""
 
 
-class OneOrSeveral(argparse.Action):
-    """Stores one value as it is, and several, each once, as a list."""
+class Once(argparse.Action):
+    """Stores a value."""
+
+    remedy = "give it once"
 
     def __call__(self, parser, namespace, values, option_string=None):
         if hasattr(namespace, self.dest):
-            parser.error(f"{option_string} is given twice: give it once, with all its values")
+            parser.error(f"{option_string} is given twice: {self.remedy}")
+        setattr(namespace, self.dest, self.stored(values))
+
+    def stored(self, values: Any) -> Any:
+        """What is stored."""
+        return values
+
+
+class OneOrSeveral(Once):
+    """Stores one value as it is, and several, each once, as a list."""
+
+    remedy = "give it once, with all its values"
+
+    def stored(self, values: Any) -> Any:
         values = list(dict.fromkeys(values))
-        setattr(namespace, self.dest, values if len(values) > 1 else values[0])
+        return values if len(values) > 1 else values[0]
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -103,6 +118,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **how: Any):
         super().__init__(**how)
+        self.register("action", None, Once)
         self._negative_number_matcher = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.IGNORECASE)
 
     def error(self, message: str) -> NoReturn:

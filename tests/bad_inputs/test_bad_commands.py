@@ -63,6 +63,8 @@ COMMANDS = {  # each begins its line with what it says
     "exp --dataset Fashion-MNIST": "--dataset Fashion-MNIST: did you mean fashion? choose from",
     "exp --GJS-A 0.1 --GJS-A 0.9": "--GJS-A is given twice: give it once, with all its values",
     "exp -d mnist --loss KL --dataset fashion": "--dataset is given twice: give it once, with all its values",
+    "exp --results-dir a --results-dir b": "--results-dir is given twice: give it once",
+    "exp --export latents --export onnx": "--export is given twice: give it once",
     "exp --alpha 0.3": "there is no flag --alpha: did you mean --GJS-A?",
     "exp --dataset folder:": "--dataset folder:: did you mean folder:PATH? choose from",
     "exp --dataset folder:nowhere": "there is nothing at nowhere, here or in data; say where it is",

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from torch import Tensor
 
+from utils.machine.console import counted
+
 FEW = 3  # names that are shown of many
 CLASSES_SHOWN = 10
 QUARTER, HALF = 64, 128  # of the range of a byte
@@ -25,7 +27,7 @@ def left_out_note(left_out: dict[str, list[str]]) -> str:
 def shape_note(shape: Sequence[int]) -> str:
     """The form of one image or vector."""
     if len(shape) == 1:
-        return f"{shape[0]} numbers each"
+        return f"{counted(shape[0], 'number')} each"
     colour = {1: "grey", 3: "colour"}.get(shape[0], f"of {shape[0]} channels")
     return f"{shape[1]}x{shape[2]} {colour}"
 

@@ -1,6 +1,7 @@
 """Charts of arrays: curves of training, clouds of points, histograms. Nothing here knows of models."""
 
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from utils.runs.folder import BOOKKEEPING
 
 OVERLAID = ("squared_error", "reconstruction", "divergence")  # terms in which runs are compared
 PRIOR_COLOR = "#d3d9e2"
+LETTERS, LEGEND_LINE = 13, 0.17  # of legends: how many an inch has at least, and how many inches a line has
 MARGIN = 10  # at the left of a heading, in points
 FEW_CLASSES = 4  # of a factor, that a small panel has room to name
 NO_LABEL = "no label"
@@ -111,17 +113,20 @@ def overlaid_curves(metrics: dict[str, Sequence[dict[str, float]]], colors: dict
     lines = {name: [r for r in records if r["split"] == split] for name, records in metrics.items()}
     terms = [set().union(*map(set, records)) - set(BOOKKEEPING) for records in lines.values() if records]
     names = [name for name in OVERLAID if terms and all(name in own for own in terms)]
-    figure = Figure(figsize=(3.1 * max(1, len(names)) + 1.6, 2.7), dpi=DPI, layout="constrained")
+    width = 3.1 * max(1, len(names))
+    called = {name: fill(without_mathematics(name), round(LETTERS * width)) for name in lines}
+    height = 2.7 + LEGEND_LINE * sum(1 + name.count("\n") for name in called.values())
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     for axes, name in zip(figure.subplots(1, max(1, len(names)), squeeze=False)[0], names):
         for label, records in lines.items():
             points = [(record["epoch"], record[name]) for record in records if name in record]
-            axes.plot(*zip(*points), ".-", color=colors[label], label=without_mathematics(label))
+            axes.plot(*zip(*points), ".-", color=colors[label], label=called[label])
         axes.set_title(term_name(name), loc="left")
         axes.set_xlabel("epoch")
         axes.grid()
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", title=HOW_EVALUATED[split])
+    figure.legend(handles, labels, loc="outside lower left", title=HOW_EVALUATED[split], alignment="left")
     return figure
 
 
@@ -230,21 +235,29 @@ def draw_plane(axes: Axes, plane: Plane) -> None:
 # Histograms
 
 
-def latent_histogram(
-    z: np.ndarray, labels: np.ndarray | None, prior: np.ndarray, *, what: str, title: str, about: str = ""
+def histograms(
+    values: np.ndarray,
+    labels: np.ndarray | None,
+    others: np.ndarray,
+    *,
+    what: str,
+    title: str,
+    about: str = "",
+    axis: str = "z",
+    beside: str = "prior p(z)",
 ) -> Figure:
-    """Stacked histograms by class of latents z (N,), and in outline that of draws of the prior (N,).
+    """Stacked histograms by class of numbers (N,), latents say, and in outline that of others (M,), draws of the prior.
 
-    `what` is what they are called where they have no class.
+    `what` is what they are called where they have no class, `beside` what the others are.
     """
     figure = Figure(figsize=(5.6, 3.8), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    edges = np.histogram_bin_edges(np.concatenate([z, prior]), bins=60)
-    classes = by_class(labels, len(z), what)
+    edges = np.histogram_bin_edges(np.concatenate([values, others]), bins=60)
+    classes = by_class(labels, len(values), what)
     colors = colors_of(classes)
-    axes.hist([z[members] for members in classes.values()], edges, stacked=True, label=list(classes), color=colors)
-    axes.hist(prior, edges, histtype="step", color=INK, label="prior p(z)")
-    axes.set_xlabel("z")
+    axes.hist([values[members] for members in classes.values()], edges, stacked=True, label=list(classes), color=colors)
+    axes.hist(others, edges, histtype="step", color=INK, label=beside)
+    axes.set_xlabel(axis)
     axes.set_ylabel("examples")
     figure.legend(loc="outside right center")
     heading(figure, title, about)

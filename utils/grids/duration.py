@@ -22,6 +22,7 @@ BATCHES = 200  # that it has at most
 EVALUATED = 1 / 3  # of the time of an image that is trained on
 DRAWN = 1 / 8  # the same, of a draw of the evidence
 FURTHER = 5.0  # seconds of a run besides: its start, files and pictures
+SMALLEST = 16 * 16  # values of an image: of fewer, as vectors have, training takes as long
 
 
 class TimeUp(Exception):
@@ -65,6 +66,11 @@ def images_per_second(config: RunConfig, train: Dataset, threads: int, seconds: 
     return watch.images_per_second
 
 
+def size_of(data: Dataset) -> int:
+    """The values of an image, by which the work on it grows."""
+    return max(SMALLEST, math.prod(data.image_shape))
+
+
 @dataclass
 class Forecast:
     """What the runs of a sweep have to do, and how long that takes."""
@@ -80,14 +86,14 @@ class Forecast:
         for config in configs:
             evidence = DRAWN * min(test, MOST_IMAGES) * config.importance_samples
             images = train * config.epochs + EVALUATED * (train + test) + evidence
-            self.work[config.experiment] = images * math.prod(splits["train"].image_shape)
+            self.work[config.experiment] = images * size_of(splits["train"])
             self.first = self.first or (config, splits["train"])
 
     def seconds(self, jobs: int) -> float:
         """How long all take on the CPU, so many at a time: by a stretch of the first, on the threads of a job."""
         config, train = self.first
         speed = images_per_second(config, train, max(1, torch.get_num_threads() // jobs))
-        work = sum(self.work.values()) / math.prod(train.image_shape)
+        work = sum(self.work.values()) / size_of(train)
         return (work / speed + FURTHER * len(self.work)) / min(jobs, len(self.work))
 
     def start(self, name: str) -> None:
@@ -105,10 +111,11 @@ class Forecast:
         """How many seconds are left, so many runs at a time, if the others go as those that have ended; None before."""
         if not self.took:
             return None
-        pace = sum(self.took.values()) / sum(self.work[name] for name in self.took)
+        training = sum(max(0.0, seconds - FURTHER) for seconds in self.took.values())
+        pace = training / sum(self.work[name] for name in self.took)
         now = perf_counter()
         rest = [
-            max(0.0, pace * work - (now - self.begun.get(name, now)))
+            max(0.0, FURTHER + pace * work - (now - self.begun.get(name, now)))
             for name, work in self.work.items()
             if name not in self.took
         ]

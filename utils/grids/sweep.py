@@ -161,7 +161,7 @@ def data_of(config: RunConfig) -> tuple[Any, ...]:
 
 
 def clear(configs: list[RunConfig], runtime: Runtime) -> None:
-    """Clear the folders of the runs, once no other process is at work in any of them."""
+    """Clear the folders of the runs, once no other process is at work in any of them, and the pages of the grid."""
     with ExitStack() as held:
         folders = [ResultsFolder(runtime.results_dir / config.experiment) for config in configs]
         for folder in folders:
@@ -169,6 +169,7 @@ def clear(configs: list[RunConfig], runtime: Runtime) -> None:
         try:
             for folder in folders:
                 folder.clear()
+            ResultsFolder(runtime.results_dir).drop_made()
         except KeyboardInterrupt as end:
             said = "some of the runs that are replaced are cleared: the same command clears the others, and begins all"
             raise Interrupted(f"{str(end) or 'interrupted'}; {said}", end) from None

@@ -113,6 +113,11 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
         if prior and self.prior not in known:
             why = f"it knows {', '.join(known)} only" if known else "it has a prior of its own"
             raise OptionError(f"--prior {self.prior}: --loss {self.loss} cannot be computed with it, {why}")
+        usual = default_options("loss", self.loss)
+        for name in loss.prior_options if prior else ():
+            if self.loss_options[name] != usual[name]:
+                own = f"is of the prior that --loss {self.loss} has of its own"
+                raise OptionError(f"{flag_of(name)} {own}, in place of which --prior {self.prior} comes: leave it out")
         if self.prior_components and not (prior and prior.counted):
             counting = " or ".join(COUNTING)
             raise OptionError(f"--prior-components {self.prior_components}: expected --prior {counting} besides")

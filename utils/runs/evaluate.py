@@ -34,14 +34,15 @@ def evaluate_only(experiment: str, flags: dict[str, Any], runtime: Runtime) -> E
     not finite.
     """
     with opened(experiment, flags, EVALUATION_OPTIONS, replace(runtime, again=AGAIN)) as run:
-        folder = run.folder
-        with together():
-            splits = run.load_splits(runtime)
-        evaluation = evaluate(run.model, run.loss, run.config, splits, runtime, losses_if_whole(folder))
+        folder, before = run.folder, {}
         with contextlib.suppress(ResultsError):  # a damaged evaluation.json is made anew
             before = folder.read_json(EVALUATION)
             before.pop(DIAGNOSIS, None)
-            evaluation = {part: added(before.get(part, {}), evaluation.get(part, {})) for part in before | evaluation}
+        with together():
+            splits = run.load_splits(runtime)
+        config = replace(run.config, importance_samples=draws_to_take(run.config, flags, before.get("test", {})))
+        evaluation = evaluate(run.model, run.loss, config, splits, runtime, losses_if_whole(folder))
+        evaluation = {part: added(before.get(part, {}), evaluation.get(part, {})) for part in before | evaluation}
         folder.write_json(EVALUATION, evaluation)
         if run.config.sampler and runtime.draw:  # the run has drawn the others itself
             figures = runtime.draw(run.model, splits, run.config, [])
@@ -72,17 +73,30 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
         with together():
             test = load_split(config, "test", runtime.data_dir, config.test_size)
             check_shape_of(test, dataset, shape)
+        data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
+        name, before = elsewhere_name(test, config), {}
+        with contextlib.suppress(ResultsError):  # there is none, or it is damaged
+            saved = run.folder.read_json(name)
+            same = all(saved["data"][part] == data[part] for part in ("sha256", "images"))
+            before = saved["test"] if same and saved["noise"] == config.noise else {}
+        config = replace(config, importance_samples=draws_to_take(config, flags, before))
         judge = evaluator(run.model, run.loss, config)
         found = judge.evaluate(test.data, test.labels) | by_draws(run.model, config, test, runtime)
-        data = {"name": test.name, "source": test.source, "sha256": test.sha256, "images": len(test)}
-        name = elsewhere_name(test, config)
-        with contextlib.suppress(ResultsError):  # there is none, or it is damaged
-            before = run.folder.read_json(name)
-            same = all(before["data"][part] == data[part] for part in ("sha256", "images"))
-            found = added(before["test"], found) if same and before["noise"] == config.noise else found
+        found = added(before, found)
         run.folder.write_json(name, {"data": data, "noise": config.noise, "test": found})
-        summarise({"test": found}, run.folder.path)
+        summarise({"test": found}, run.folder.path, name)
         return {"test": found}
+
+
+def draws_to_take(config: RunConfig, flags: dict[str, Any], before: dict[str, Any]) -> int:
+    """How many draws the evidence of a split is to be by, of which that is known which was measured before.
+
+    None where it is there and is not asked for; as many as it is by where a sampler is.
+    """
+    measured = before.get("evidence", {}).get("importance_samples")
+    if measured is None or "importance_samples" in flags:
+        return config.importance_samples
+    return measured if "sampler" in flags else 0
 
 
 def added(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ EXPORTED = tuple(name for formats in EXPORTS.values() for name in formats.values
 EXPORTED_FOLDERS = ("images", "reconstructions")  # in the folder of an export that has pictures of both
 ANIMATION, FRAME = "training.gif", "frame-{:06}.png"  # with --gif: what it is made of, by epoch, stays for --resume
 FRAMES = "frame-[0-9][0-9][0-9][0-9][0-9][0-9].png"
-ELSEWHERE = "evaluation-on-*.json"  # evaluations on other data than the run's
+ELSEWHERE, SWEPT = "evaluation-on-*.json", "*_dataset-*_rec-dist-*.png"  # on other data; figures of a report
 EVENTS = "events.out.tfevents.metrics"  # the scalars for TensorBoard; it looks for "tfevents" in a name
 # No run has all of these.
 PAGES = (EXPLORE, REPORT, TABLE, CSV)
@@ -149,7 +149,8 @@ class ResultsFolder:
 
     def made_of_model(self) -> list[str]:
         """The names of pictures, pages and evaluations on other data, which go where the model does."""
-        return [*PICTURES, ANIMATION, *PAGES, *(path.name for path in self.path.glob(ELSEWHERE))]
+        found = [path.name for made in (ELSEWHERE, SWEPT) for path in self.path.glob(made)]
+        return [*PICTURES, ANIMATION, *PAGES, *found]
 
     def drop_made(self) -> bool:
         """Remove what was made of the model, but for exports; whether there was anything."""

@@ -207,8 +207,8 @@ def show_plan(config: RunConfig, splits: dict[str, Dataset], parameters: int, do
     )
 
 
-def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:
-    """Print what came out and where it lies."""
+def summarise(evaluation: dict[str, dict[str, Any]], folder: Path, written: str | None = None) -> None:
+    """Print what came out and where it lies: in the folder of a run, or in the one file there that was written."""
     for symptom in evaluation.get(DIAGNOSIS, {}).values():
         print(f"note: {symptom['says']}")
     for part, values in evaluation.items():
@@ -218,6 +218,9 @@ def summarise(evaluation: dict[str, dict[str, Any]], folder: Path) -> None:
         shown = {name.replace("_", " "): value for name, value in values.items() if not isinstance(value, list)}
         terms = "  ".join(f"{name} {in_words(value)}" for name, value in (first | shown).items())
         print(f"{part:5}  {terms}")
+    if written:
+        print(f"results in {folder / written}")
+        return
     pictures = [name for name in (*PICTURES, ANIMATION) if (folder / name).exists()]
     print(f"results in {folder}" + (f", pictures among them: {', '.join(pictures)}" if pictures else ""))
 

@@ -61,6 +61,7 @@ class Runtime:
     tensorboard: bool = False  # scalars beside metrics.jsonl
     draw: Drawing | None = None  # what makes the pictures of a run; None: there are none
     animation: Animation | None = None  # what makes one of how they came about
+    pages: tuple[str, ...] = ()  # the flags of the pages that are to be written then
 
 
 class Interrupted(Exception):
@@ -88,6 +89,7 @@ def resume_command(folder: Path, runtime: Runtime | None = None, dataset: str = 
     }
     told = [flag_words(flag, value) for flag, (value, default) in given.items() if value != default]
     told += [[flag] for flag, on in (("--gif", runtime.animation), ("--tensorboard", runtime.tensorboard)) if on]
+    told += [[flag] for flag in runtime.pages]
     return shlex.join(["python", "main.py", folder.name, "--resume", *chain.from_iterable(told)])
 
 

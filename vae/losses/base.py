@@ -97,6 +97,7 @@ class Objective(nn.Module, ABC):
     # `kl_divergence`, and the output's `divergences`, `parameters` and `draw`.
     full_covariance: ClassVar[bool] = False
     batch_statistic: ClassVar[bool] = False  # True: the divergence is of a batch as a whole, and depends on its size
+    prior_options: ClassVar[tuple[str, ...]] = ()  # its options that are of its own prior, see build_prior
     # True: runs with this objective may be trained as one, see vae.training.ensemble. It can be if its model is a VAE,
     # and its terms need nothing but the networks' output, the prior, the likelihood, and parameters, buffers and
     # numbers of its own; draw nothing in training, nor does its prior; and do not look at the values of a tensor. Its

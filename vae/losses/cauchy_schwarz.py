@@ -23,6 +23,7 @@ class CauchySchwarzLoss(Loss):
     formula = "λ D_CS(q, Σₖ pₖ/K)"
     batchable = True
     priors = Mixture
+    prior_options = ("components", "prior_network")
     options = (
         Option("components", 10, "components K of the prior", int, minimum=1, maximum=1_000),
         Option("CS_B", 1.0, "weight of the divergence", minimum=0, symbol="λ", regularises="more"),
@@ -35,7 +36,7 @@ class CauchySchwarzLoss(Loss):
 
     def __init__(self, *, components: int, CS_B: float, prior_network: bool, **sizes: int):
         super().__init__(**sizes)
-        self.weight = CS_B  # the other options are of the prior, see build_prior
+        self.weight = CS_B
 
     def penalty(self, model: VAE, output: VAEOutput) -> Penalty:
         divergence = cauchy_schwarz_divergence(output.mean, output.logvar, *model.prior.components()).mean()

@@ -7,7 +7,7 @@ from utils.figures.charts import (
     Plane,
     View,
     density_panels,
-    latent_histogram,
+    histograms,
     overlaid_curves,
     scatter_views,
     training_curves,
@@ -162,7 +162,7 @@ def test_a_title_fits_into_a_figure_of_one_small_panel():
 
 def test_a_histogram_counts_every_latent():
     z, labels = np.random.default_rng(0).standard_normal(50), np.arange(50) % 2
-    figure = latent_histogram(z, labels, np.zeros(50), what="q(z)", title="t")
+    figure = histograms(z, labels, np.zeros(50), what="q(z)", title="t")
     heights = [sum(bar.get_height() for bar in container) for container in figure.axes[0].containers]
     assert heights == [25, 25]
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {"class 0", "class 1", "prior p(z)"}
@@ -170,7 +170,7 @@ def test_a_histogram_counts_every_latent():
 
 def test_every_class_of_a_histogram_has_a_colour_of_its_own():
     labels = np.arange(60) % 13 - 1
-    figure = latent_histogram(np.linspace(-1, 1, 60), labels, np.zeros(5), what="q(z)", title="t")
+    figure = histograms(np.linspace(-1, 1, 60), labels, np.zeros(5), what="q(z)", title="t")
     colors = [to_hex(bars[0].get_facecolor()) for bars in figure.axes[0].containers]
     assert len(set(colors)) == 13 and colors[0] == SOFT.lower()
 
@@ -184,3 +184,14 @@ def test_marginals_are_densities():
     for axes in shown:
         x, y = axes.patches[0].get_xy().T
         assert abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2 == pytest.approx(1, abs=0.02)  # the area within it
+
+
+def test_curves_have_their_room_however_long_the_names_of_the_runs_are():
+    names = [f"KL {', '.join(f'a-setting-{number} = default' for number in range(12))} {run}" for run in range(5)]
+    figure = overlaid_curves({name: records("train", squared_error=9.0) for name in names}, dict.fromkeys(names, "red"))
+    figure.draw_without_rendering()
+    (axes,), (legend,) = figure.axes, figure.legends
+    width, _ = figure.canvas.get_width_height()
+    assert axes.get_window_extent().width > 0.7 * width and axes.get_window_extent().height > 150
+    box = legend.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 < axes.get_window_extent().y0

@@ -110,9 +110,9 @@ def test_a_run_that_has_not_ended_is_listed_with_the_command_that_goes_on(result
     assert resume_command(Path("results/exp"), elsewhere) == (
         "python main.py exp --resume --data-dir 'my data' --device cpu"
     )
-    often = Runtime(checkpoint_every=3, checkpoint_minutes=0.5, tensorboard=True)
+    often = Runtime(checkpoint_every=3, checkpoint_minutes=0.5, tensorboard=True, pages=("--explore",))
     assert resume_command(Path("results/exp"), often) == (
-        "python main.py exp --resume --checkpoint-every 3 --checkpoint-minutes 0.5 --tensorboard"
+        "python main.py exp --resume --checkpoint-every 3 --checkpoint-minutes 0.5 --tensorboard --explore"
     )
     monkeypatch.setenv("VAE_DATA", "my data")
     assert resume_command(Path("results/exp"), elsewhere) == "python main.py exp --resume --device cpu"

@@ -131,3 +131,23 @@ def test_a_run_that_failed_at_once_does_not_make_the_others_look_short(forecast,
         clock[0] += seconds
         forecast.end(f"seed-{seed}", succeeded=succeeded)
     assert forecast.left(1) == pytest.approx(180)
+
+
+def test_what_a_run_takes_besides_training_does_not_grow_with_the_data(forecast, splits, clock):
+    """Starting takes as long: of 7 seconds of a run 2 are of training, which are 400 with 200 times the images."""
+    more = configurations({**SMALL, "loss": ["KL", "rKL"]})
+    forecast.add(more, splits)
+    for config in more:
+        forecast.work[config.experiment] = 200 * forecast.work["seed-0"]
+    forecast.start("seed-0")
+    clock[0] += FURTHER + 2
+    forecast.end("seed-0", succeeded=True)
+    assert forecast.left(1) == pytest.approx(4 * (FURTHER + 2) + 2 * (FURTHER + 400))
+
+
+def test_vectors_are_no_small_part_of_an_image(splits, tmp_path):
+    vectors = {name: load_dataset("mixture2d", name, tmp_path, len(split)) for name, split in splits.items()}
+    forecast = Forecast()
+    forecast.add(configurations({**SMALL, "dataset": "mixture2d", "loss": ["KL", "rKL"]}), vectors)
+    forecast.add(configurations({**SMALL, "loss": ["AE", "MMD"]}), splits)
+    assert forecast.work["loss-AE"] / forecast.work["loss-KL"] == 4

@@ -24,7 +24,7 @@ from utils.grids.sweep import sweep
 from utils.grids.tally import SweepFailed
 from utils.machine.environment import MachineError
 from utils.runs.config import RunConfig
-from utils.runs.folder import EVALUATION, METRICS, MODEL, ResultsError, ResultsFolder
+from utils.runs.folder import EVALUATION, METRICS, MODEL, REPORT, TABLE, ResultsError, ResultsFolder
 from utils.runs.run import run
 from utils.runs.runtime import Interrupted
 from vae.models.networks import NETWORKS
@@ -272,7 +272,11 @@ def test_another_configuration_under_the_same_name_is_refused(runtime):
         with pytest.raises(ResultsError, match=message):
             sweep("exp", grid(seed=[0, 1], **other), runtime)
     assert files(runtime, named="*") == before
+    pages = [runtime.results_dir / "exp" / name for name in (REPORT, TABLE, "alpha_dataset-x_rec-dist-y.png", "my.png")]
+    for page in pages:
+        page.write_text("of the runs before")
     sweep("exp", grid(seed=[0, 1], lr=1e-3), runtime, mode="overwrite")
+    assert [page.exists() for page in pages] == [False, False, False, True]
     after = files(runtime, named=MODEL)
     assert after.keys() == {"seed-0", "seed-1", "seed-2"}
     assert after["seed-1"] != before["seed-1"]

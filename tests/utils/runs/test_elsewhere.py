@@ -9,6 +9,7 @@ from PIL import Image
 
 from mistakes import check_refused
 from own_data import images_of
+from saved_groups import change
 from small_runs import config, files_of
 from utils.runs.evaluate import evaluate_elsewhere
 from utils.runs.folder import ELSEWHERE, EVALUATION
@@ -38,6 +39,13 @@ def test_on_its_own_data_it_is_what_it_was(trained, runtime):
     assert found["data"]["images"] == 10 and found["data"]["name"] == "digits"
 
 
+def test_it_names_the_file_that_it_writes_and_no_other(trained, runtime, capsys):
+    evaluate_elsewhere("exp", "digits", {"noise": 0.5}, runtime)
+    written_to = trained / "evaluation-on-digits-noise-0.5.json"
+    assert capsys.readouterr().out.splitlines()[-1] == f"results in {written_to}"
+    assert written_to.exists()
+
+
 def test_all_of_it_is_taken_whatever_the_size_of_the_runs_own(trained, runtime):
     evaluate_elsewhere("exp", "digits", {}, runtime)
     assert written(trained, "digits")["data"]["images"] == 360
@@ -65,6 +73,10 @@ def test_what_was_measured_of_the_same_images_before_is_kept_and_nothing_else(tr
     first = written(trained)
     evaluate_elsewhere("exp", "digits", {}, runtime)
     assert written(trained) == first and "evidence" in first["test"]
+    change(trained, importance_samples=1)  # as of a run that has the evidence itself
+    evaluate_elsewhere("exp", "digits", {}, runtime)
+    assert written(trained) == first
+    change(trained, importance_samples=0)
     (file,) = trained.glob(ELSEWHERE)
     other = {**first, "data": {**first["data"], "sha256": "0" * 64}}
     for content in (json.dumps(other), "damaged"):

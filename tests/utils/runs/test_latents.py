@@ -57,6 +57,11 @@ def test_a_run_resumes_to_the_same_bits_and_is_measured(chosen, runtime):
             "--prior standard: .*, it has a prior of its own",
         ),
         ({"loss": "KL", "prior_components": 5}, "--prior-components 5: expected --prior mixture or vamp besides"),
+        (
+            {"loss": "CS", "prior": "vamp", "components": 3},
+            "--components is of the prior that --loss CS has of its own, in place of which --prior vamp comes: leave",
+        ),
+        ({"loss": "CS", "prior": "standard", "prior_network": False}, "--prior-network is of the prior that --loss CS"),
         ({"loss": "KL", "prior": "normal"}, "--prior normal: expected one of standard, mixture, vamp"),
         ({"loss": "DIP", "posterior": "full"}, "--posterior full: --loss DIP is for diagonal ones only"),
         (
@@ -82,8 +87,20 @@ def test_samples_of_what_is_fitted_to_latents_are_beside_those_of_the_prior(runt
     assert evaluate_only("plain", {}, runtime) == evaluation, "what the sampler was measured by is kept"
     fewer = evaluate_only("plain", {"importance_samples": 5}, runtime)["test"]["evidence"]
     assert "sampler_sampling" not in fewer, "it is of other draws"
+    again = evaluate_only("plain", {"sampler": "gmm"}, runtime)["test"]["evidence"]
+    assert again.items() > fewer.items() and "sampler_sampling" in again, "by as many draws as there were"
     own, later = (runtime.results_dir / name / FITTED_SAMPLES for name in ("exp", "plain"))
     assert own.stat().st_size and own.read_bytes() == later.read_bytes()
+
+
+def test_evidence_that_is_not_asked_for_stays_as_it_was_measured(runtime):
+    run(config(importance_samples=2), runtime)
+    better = evaluate_only("exp", {"importance_samples": 10}, runtime)
+    assert better["test"]["evidence"]["importance_samples"] == 10
+    assert evaluate_only("exp", {}, runtime) == better
+    own = runtime.results_dir / "exp" / EVALUATION
+    own.unlink()
+    assert evaluate_only("exp", {}, runtime)["test"]["evidence"]["importance_samples"] == 2, "the run's own number"
 
 
 def test_vectors_are_drawn_by_a_sampler_too(runtime):

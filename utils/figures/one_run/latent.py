@@ -7,7 +7,7 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.distributions import Distribution
 
-from utils.figures.charts import Plane, View, density_panels, latent_histogram, scatter_views
+from utils.figures.charts import Plane, View, density_panels, histograms, scatter_views
 from utils.figures.images import tile
 from utils.figures.one_run.posteriors import Posteriors, to_numpy
 from utils.figures.style import latent_name
@@ -18,7 +18,7 @@ PLANE_QUANTILES = (0.02, 0.98)  # of the prior, from where to where it goes
 MARGINALS_SHOWN = 30
 PRIOR_DRAWS = 20_000  # for the outline of a marginal
 
-MAP = "The latent space: posterior means of test data"
+MAP, SAMPLED = "The latent space: posterior means of test data", "Data and samples"
 MEAN, AGGREGATE = "posterior mean", "q(z)"  # what legends call points that have no class
 
 
@@ -34,7 +34,7 @@ def latent_map(model: VAE, posteriors: Posteriors, *, about: str) -> Figure:
     mean, prior = to_numpy(posteriors.mean), to_numpy(model.prior.sample(len(posteriors.mean)))
     if mean.shape[1] == 1:
         labels = next(iter(posteriors.classes.values()), None)
-        return latent_histogram(mean[:, 0], labels, prior[:, 0], what=MEAN, title=MAP, about=about)
+        return histograms(mean[:, 0], labels, prior[:, 0], what=MEAN, title=MAP, about=about)
     pair = [0, 1] if mean.shape[1] == 2 else posteriors.order[:2]
     views = [View(mean[:, pair], prior[:, pair], tuple(map(posteriors.told, pair)), what=MEAN)]
     if mean.shape[1] > 2 and np.linalg.matrix_rank(mean - mean.mean(0)) > 1:
@@ -86,17 +86,20 @@ def vector_samples(
 ) -> Figure:
     """Vectors (N, D) by class beside as many samples of the model, x ~ p(x|z), z ~ p(z); two dimensions of each.
 
-    Or z is drawn from a source that was fitted to latents.
+    Of a single dimension they are histograms. With a `source`, which was fitted to latents, z is drawn from that.
     """
     z = model.prior.sample(len(vectors)) if source is None else source.sample((len(vectors),))
     drawn = to_numpy(model.likelihood.sample(model.decoder(z)))
     origin = "samples of the model" if source is None else "samples, z from a fitted density"
     data, nothing, axes = to_numpy(vectors), np.empty((0, 2)), ("x₁", "x₂")
+    if data.shape[1] == 1:
+        label, axis = next(iter(classes.values()), None), {"axis": "x", "beside": origin}
+        return histograms(data[:, 0], label, drawn[:, 0], what="test data", title=SAMPLED, about=about, **axis)
     views = [
         View(data[:, :2], nothing, axes, "test data"),
         View(drawn[:, :2], nothing, axes, origin, classless=True),
     ]
-    return scatter_views(views, classes, title="Data and samples", about=about)
+    return scatter_views(views, classes, title=SAMPLED, about=about)
 
 
 @torch.inference_mode()
@@ -108,7 +111,7 @@ def latent_space(model: VAE, data: Tensor, labels: np.ndarray | None = None, *, 
     z = to_numpy(sample_posterior(*model.encode(data.to(device))))
     prior = to_numpy(model.prior.sample(len(data)))
     if z.shape[1] == 1:
-        return latent_histogram(z[:, 0], labels, prior[:, 0], what=AGGREGATE, title=title)
+        return histograms(z[:, 0], labels, prior[:, 0], what=AGGREGATE, title=title)
     classes = {} if labels is None else {"class": labels}
     return scatter_views(
         [View(z[:, :2], prior[:, :2], (latent_name(0), latent_name(1)), what=AGGREGATE)], classes, title=title

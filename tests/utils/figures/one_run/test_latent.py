@@ -113,3 +113,12 @@ def test_the_latent_space_of_draws_is_a_histogram_of_one_dimension_and_points_of
     model = build_model((2,), latent_dim, "normal").eval()
     figure = latent.latent_space(model, torch.randn(30, 2), np.zeros(30, dtype=int), title="t")
     assert len(figure.axes[0].collections) == clouds
+
+
+def test_vectors_of_one_dimension_are_histograms():
+    model = build_model((1,), 2, "normal").eval()
+    figure = latent.vector_samples(model, torch.randn(200, 1), {}, about="a")
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "x"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["test data", "samples of the model"]
+    assert sum(bar.get_height() for bar in axes.containers[0]) == 200
