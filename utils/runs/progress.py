@@ -170,6 +170,7 @@ def show_aim(config: RunConfig, device: torch.device) -> None:
     options = [
         f"{option.symbol or option.name.replace('_', '-')} = {config.loss_options[option.name]}"
         for option in LOSSES[config.loss].options
+        if not (config.prior and option.name in LOSSES[config.loss].prior_options)
     ]
     loss = config.loss + (f" ({', '.join(options)})" if options else "")
     size = counted(config.latent_dim, "latent dimension")

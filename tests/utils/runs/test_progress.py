@@ -112,6 +112,14 @@ def test_a_prior_or_a_posterior_that_was_chosen_is_told(capsys):
     assert "prior vamp, prior-components 5, 2 epochs" in run_title(config(loss="KL", prior="vamp", prior_components=5))
 
 
+def test_an_option_of_the_prior_that_another_replaces_is_not_told(capsys):
+    show_aim(config(loss="CS"), torch.device("cpu"))
+    show_aim(config(loss="CS", prior="vamp"), torch.device("cpu"))
+    own, other = capsys.readouterr().out.splitlines()
+    assert "CS (components = 10, λ = 1.0, prior-network = True)" in own
+    assert "CS (λ = 1.0)" in other
+
+
 def test_the_aim_names_the_device(capsys):
     show_aim(config(loss="KL"), torch.device("cuda:1"))
     assert capsys.readouterr().out.startswith("digits, KL: ")
