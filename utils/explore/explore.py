@@ -33,6 +33,7 @@ from utils.figures.style import class_colors
 from utils.grids.saved import SavedRun, experiment_runs, pages_held
 from utils.machine.console import counted
 from utils.pages import data_address, render
+from utils.results.groups import check_data
 from utils.results.labels import labels_of
 from utils.runs.config import RunConfig
 from utils.runs.folder import EXPLORE, ResultsError
@@ -57,12 +58,13 @@ def write_explorer(
 
     These are names in the results directory, or folders anywhere, of single runs or of grids. `datasets` are the data
     that the runs were just trained with, by their whole paths, which results do not record. Raises ResultsError if
-    there is no such experiment, or the page does not know the decoder of a model; DatasetError if the test images are
-    not there, or are others than those of the run.
+    there is no such experiment, runs have other data by the same name, or the page does not know the decoder of a
+    model; DatasetError if the test images are not there, or are others than those of the run.
     """
     folder = experiment_folder(results_dir, experiment, again="the same command writes it")
     places = [results_dir / name if (results_dir / name).exists() else Path(name) for name in compared]
     runs = [run for place in places or [folder.path] for run in experiment_runs(place)]
+    check_data(runs)
     groups = configurations(runs)
     if places:
         folder.check_place()
@@ -102,7 +104,7 @@ def test_images(run: SavedRun, data_dir: Path, datasets: Sequence[str]) -> Datas
 def page_of(name: str, groups: list[Configuration], shown: list[Configuration], test: Dataset) -> str:
     """The page of all configurations, of which the first seeds of those that are shown can be played with."""
     colors = colors_of(groups, labels_of([own[0].config for own in groups]))
-    named = list(zip(groups, colors.items()))
+    named = list(zip(groups, colors.items(), strict=True))
     content = {
         "models": [describe_run(own[0], test, *look) for own, look in named if own in shown],
         **describe_data(test),

@@ -16,7 +16,7 @@ from utils.datasets import portable_name
 from utils.datasets.record import check_same_data
 from utils.grids.duration import Forecast
 from utils.grids.ensembles import carry_out_as_one, ensembles
-from utils.grids.saved import SavedRun, read_run
+from utils.grids.saved import SavedRun, pages_held, read_run
 from utils.grids.tally import Outcome, Tally
 from utils.machine.console import counted
 from utils.machine.environment import OUT_OF_MEMORY, choose_device, explained, is_out_of_memory
@@ -167,9 +167,13 @@ def clear(configs: list[RunConfig], runtime: Runtime) -> None:
         for folder in folders:
             held.enter_context(folder.held())
         try:
+            replaced = any((folder / CONFIG).exists() for folder in folders)
             for folder in folders:
                 folder.clear()
-            ResultsFolder(runtime.results_dir).drop_made()
+            if replaced:
+                grid = ResultsFolder(runtime.results_dir)
+                with pages_held(grid):
+                    grid.drop_made()
         except KeyboardInterrupt as end:
             said = "some of the runs that are replaced are cleared: the same command clears the others, and begins all"
             raise Interrupted(f"{str(end) or 'interrupted'}; {said}", end) from None

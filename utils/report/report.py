@@ -19,7 +19,8 @@ from utils.grids.saved import pages_held
 from utils.machine.console import counted
 from utils.report.findings import EMPTY, MADE, QUANTITY, UNFINISHED, CellKey, Findings, read_findings
 from utils.report.page import page
-from utils.report.tables import BASELINE, EVIDENCE, SPLITS, Cell, Replicates, Row, Table, families
+from utils.report.tables import BASELINE, SPLITS, Cell, Replicates, Row, Table, families
+from utils.results.groups import EVIDENCE
 from utils.results.labels import symbol_of, without_mathematics
 from utils.results.paper_numbers import REMARKS
 from utils.runs.folder import CSV, REPORT, TABLE

@@ -14,6 +14,7 @@ from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.results.cells import estimate_text
 from utils.results.groups import (
+    EVIDENCE,
     REPEATED,
     Estimate,
     by_configuration,
@@ -37,7 +38,6 @@ from utils.results.paper_numbers import DATASETS, PaperNumber, is_comparison, pu
 from utils.runs.config import RunConfig
 
 SPLITS = ("test", "train")
-EVIDENCE = "evidence"
 BASELINE = "KL"  # the loss that others are compared with
 
 

@@ -16,6 +16,7 @@ from utils.runs.folder import ResultsError
 from vae.evaluation.evaluator import rate
 from vae.evaluation.statistics import Estimate, paired_difference
 
+EVIDENCE = "evidence"  # which depends on the number of draws
 REPEATED = ("seed", *INCIDENTAL)  # in which the runs of a configuration may differ
 NOT_SHARED = ("loss", *REPEATED)  # by the runs of a group
 
@@ -248,7 +249,7 @@ def values(runs: Iterable[SavedRun], quantity: str, split: str = "test") -> dict
     depends on the number of draws, and is that of the runs with as many as most of them have.
     """
     found = {}
-    for run in with_most_samples(list(runs)) if quantity.split()[0] == "evidence" else runs:
+    for run in with_most_samples(list(runs)) if quantity.startswith(EVIDENCE) else runs:
         value: Any = run.evaluation.get(split)
         for name in quantity.split():
             value = value.get(name) if value else None
@@ -271,7 +272,13 @@ def with_most_samples(runs: Sequence[SavedRun]) -> list[SavedRun]:
 
 
 def difference(runs: Sequence[SavedRun], others: Sequence[SavedRun], quantity: str) -> Estimate | None:
-    """A quantity of the test evaluation, that of some runs less that of others by seed; None if no seed has both."""
+    """A quantity of the test evaluation, that of some runs less that of others by seed; None if no seed has both.
+
+    The evidence of both is by as many draws.
+    """
+    if quantity.startswith(EVIDENCE):
+        comparable = with_most_samples([*runs, *others])
+        runs, others = ([run for run in own if run in comparable] for own in (runs, others))
     mine, theirs = values(runs, quantity), values(others, quantity)
     return paired_difference(mine, theirs) if mine.keys() & theirs.keys() else None
 

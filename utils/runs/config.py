@@ -113,11 +113,6 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
         if prior and self.prior not in known:
             why = f"it knows {', '.join(known)} only" if known else "it has a prior of its own"
             raise OptionError(f"--prior {self.prior}: --loss {self.loss} cannot be computed with it, {why}")
-        usual = default_options("loss", self.loss)
-        for name in loss.prior_options if prior else ():
-            if self.loss_options[name] != usual[name]:
-                own = f"is of the prior that --loss {self.loss} has of its own"
-                raise OptionError(f"{flag_of(name)} {own}, in place of which --prior {self.prior} comes: leave it out")
         if self.prior_components and not (prior and prior.counted):
             counting = " or ".join(COUNTING)
             raise OptionError(f"--prior-components {self.prior_components}: expected --prior {counting} besides")
@@ -130,6 +125,14 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
         if prior and prior.takes_encoder:
             both = f"--posterior {self.posterior}: --prior {self.prior}"
             raise OptionError(f"{both} is a mixture of diagonal ones: leave one of them out")
+
+    def check_prior_options(self) -> None:
+        """Raise OptionError for an option of the loss's own prior beside another; older runs may have one, of no use."""
+        usual = default_options("loss", self.loss)
+        for name in LOSSES[self.loss].prior_options if self.prior else ():
+            if self.loss_options[name] != usual[name]:
+                own = f"is of the prior that --loss {self.loss} has of its own"
+                raise OptionError(f"{flag_of(name)} {own}, in place of which --prior {self.prior} comes: leave it out")
 
     def check_data(self) -> None:
         """Raise OptionError for a setting that the kind of data does not go with."""
@@ -169,6 +172,13 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
         config = cls(experiment, **{**defaults, **own, **given, **composed})
         if own and "latent_dim" in given:
             raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {latent_dim}: leave it out")
+        usual = default_options("loss", config.loss)
+        for name in LOSSES[config.loss].prior_options if config.prior else ():
+            if config.loss_options[name] != usual[name]:  # which runs were made with before it was refused
+                own = f"is of the prior that --loss {config.loss} has of its own"
+                raise OptionError(
+                    f"{flag_of(name)} {own}, in place of which --prior {config.prior} comes: leave it out"
+                )
         return config
 
     @classmethod
@@ -269,6 +279,8 @@ def settings_from(path: Path, given: dict[str, Any]) -> dict[str, Any]:
         left_out.add("image_size")
     if saved.prior not in as_list(given.get("prior", saved.prior)):
         left_out.add("prior_components")
+    if all(as_list(given.get("prior", saved.prior))):
+        left_out |= set(LOSSES[saved.loss].prior_options)
     return {name: value for name, value in saved.flags().items() if name not in left_out} | given
 
 

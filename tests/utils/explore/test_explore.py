@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import vae
 from browser import opened
 from mistakes import check_refused
 from own_data import fill
+from saved_groups import change
 from small_runs import SMALL
 from utils.explore.comparison import configurations, every_quantity, summary_of, two_in_words
 from utils.explore.decoders import describe
@@ -24,7 +26,7 @@ from utils.pages import raised
 from utils.results.cells import estimate_text
 from utils.results.groups import estimate
 from utils.runs.config import RunConfig
-from utils.runs.folder import EVALUATION, EXPLORE, ResultsError
+from utils.runs.folder import CONFIG, EVALUATION, EXPLORE, ResultsError
 from vae.losses import LOSSES
 from vae.models import build_model
 from vae.models.likelihoods.bernoulli import Bernoulli
@@ -224,6 +226,19 @@ def test_a_model_on_other_images_is_in_the_table_and_not_to_play_with(folder, ca
     text = (folder.parent / "unequal" / EXPLORE).read_text()
     assert text.count('<th scope="row" style="--model:') == 2
     assert "in both models at once" not in text
+
+
+def test_models_on_other_data_of_one_name_have_no_page(folder, capsys):
+    other = shutil.copytree(folder / "loss-KL", folder.parent / "elsewhere")
+    data = json.loads((other / CONFIG).read_text())["data"]
+    change(other, data={**data, "sha256": {**data["sha256"], "test": "0" * 64}})
+    with pytest.raises(SystemExit) as exit:
+        compared = ["--compare", "elsewhere", str(folder / "loss-KL")]
+        command_line.main(["two", *compared, "--results-dir", str(folder.parent)])
+    assert exit.value.code == 2
+    assert "have other test images of digits" in capsys.readouterr().err
+    assert not (folder.parent / "two").exists()
+    shutil.rmtree(other)
 
 
 def test_a_page_that_cannot_be_written_is_written_by_the_same_command(folder, capsys, monkeypatch):

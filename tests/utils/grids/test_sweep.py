@@ -277,8 +277,11 @@ def test_another_configuration_under_the_same_name_is_refused(runtime):
         page.write_text("of the runs before")
     sweep("exp", grid(seed=[0, 1], lr=1e-3), runtime, mode="overwrite")
     assert [page.exists() for page in pages] == [False, False, False, True]
+    pages[0].write_text("of the runs there")
+    sweep("exp", grid(seed=[3, 4], lr=1e-3), runtime, mode="overwrite")
+    assert pages[0].exists(), "nothing was replaced"
     after = files(runtime, named=MODEL)
-    assert after.keys() == {"seed-0", "seed-1", "seed-2"}
+    assert after.keys() == {"seed-0", "seed-1", "seed-2", "seed-3", "seed-4"}
     assert after["seed-1"] != before["seed-1"]
 
 

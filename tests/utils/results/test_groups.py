@@ -9,7 +9,17 @@ from saved_groups import change, only
 from utils.grids.saved import saved_runs
 from utils.report.findings import read_findings
 from utils.results.claims import read_columns
-from utils.results.groups import by_configuration, by_dataset, estimate, evaluated, grouped, merged, values, with_best
+from utils.results.groups import (
+    Model,
+    by_configuration,
+    by_dataset,
+    estimate,
+    evaluated,
+    grouped,
+    merged,
+    values,
+    with_best,
+)
 from utils.results.reading import read_groups
 from utils.runs.config import RunConfig
 from utils.runs.folder import CONFIG, EVALUATION, ResultsError
@@ -162,3 +172,16 @@ def test_the_evidence_is_that_by_as_many_draws_as_most_seeds_have(tmp_path):
     assert values(runs, "evidence") == values(runs, "evidence mean") == {1: -1, 3: -3}
     assert values(runs[:2], "evidence") == {1: -1}, "of as many seeds by either the more draws"
     assert values(runs, "squared_error") == {1: 1, 2: 1, 3: 1}
+
+
+def test_a_difference_of_evidence_is_of_seeds_with_as_many_draws_on_both_sides(tmp_path):
+    write_grid(tmp_path / "exp", lambda c: 1.0, loss=["KL", "AE"], dataset="digits", seed=[1, 2, 3])
+    for loss, seed, draws in (("KL", 1, 9), ("KL", 2, 9), ("KL", 3, 5), ("AE", 1, 5), ("AE", 2, 5), ("AE", 3, 5)):
+        evidence = EVIDENCE | {"mean": -float(draws), "importance_samples": draws}
+        change(
+            tmp_path / "exp" / f"loss-{loss}_seed-{seed}", EVALUATION, test={"squared_error": 1.0, "evidence": evidence}
+        )
+    group = only(grouped(saved_runs(tmp_path / "exp")))
+    assert group.difference(Model("KL"), Model("AE"), "evidence mean").values == {3: 0}
+    assert group.difference(Model("KL"), Model("AE"), "evidence mean", without=3) is None
+    assert group.difference(Model("KL"), Model("AE")).count == 3

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import main as command_line
+from saved_groups import change
 from small_runs import config
 from utils.flags import build_parser
 from utils.grids.grid import configurations
-from utils.runs.config import COMPOSED, RunConfig, reconcile, settings_from
-from utils.runs.folder import CONFIG, ResultsError
+from utils.runs.config import COMPOSED, RunConfig, read_config, reconcile, settings_from
+from utils.runs.folder import CONFIG, ResultsError, ResultsFolder
 from utils.runs.run import run
 from vae.options import OptionError, setting
 from vae.training.settings import TrainingSettings
@@ -192,6 +193,21 @@ def test_what_is_no_configuration_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / CONFIG, tmp_path / "other.json"):
         with pytest.raises(ResultsError, match="^--config .*: expected the config.json of a run"):
             settings_from(path, {})
+
+
+def test_another_prior_than_the_losss_own_leaves_the_options_of_that_out(runtime):
+    run(config("old", loss="CS", components=3, dataset="digits", network="mlp", epochs=1), runtime)
+    file = runtime.results_dir / "old" / CONFIG
+    assert RunConfig.from_flags("same", settings_from(file, {"lr": 0.5})).loss_options["components"] == 3
+    other = RunConfig.from_flags("other", settings_from(file, {"prior": "mixture"}))
+    assert (other.prior, other.loss_options["components"]) == ("mixture", 10)
+
+
+def test_a_run_from_before_an_option_was_refused_beside_a_prior_can_be_read(runtime):
+    run(config("old", loss="CS", dataset="digits", network="mlp", epochs=1), runtime)
+    change(runtime.results_dir / "old", prior="mixture", loss_options={"components": 3, "CS_B": 1.0})
+    saved, _ = read_config(ResultsFolder(runtime.results_dir / "old"))
+    assert (saved.prior, saved.loss_options["components"]) == ("mixture", 3)
 
 
 def test_the_command_line_takes_a_configuration_from_a_file(runtime, capsys):

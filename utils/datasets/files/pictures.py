@@ -151,11 +151,12 @@ def square(picture: Image.Image, side: int, *, grey: bool, crop: int | None = No
     Raises:
         Any exception: the file is damaged or cut short.
     """
-    deep = is_deep(picture)
+    deep, transparent = is_deep(picture), picture.info.get("transparency")
     picture = ImageOps.exif_transpose(picture)  # as the camera was held
     if deep:
         values = np.asarray(picture).astype(np.int32)
-        picture = Image.fromarray((values.clip(0, white) * 255 // white).astype(np.uint8))
+        shown = np.where(values == transparent, 255, values.clip(0, white) * 255 // white)
+        picture = Image.fromarray(shown.astype(np.uint8))
     elif picture.mode in ("I", "F"):
         raise ValueError("a pixel has 32 bits; expected 8 or 16 for each channel")
     if "A" in picture.getbands() or "transparency" in picture.info:

@@ -27,7 +27,7 @@ from utils.machine.console import counted
 SMALL, LARGE = 32, 64
 SPLIT_SEED = 2020
 MOST_UNCACHED = 2000  # files of a folder
-RECIPE = "central square by area, 1"  # to be changed with what becomes of a picture
+RECIPE = "central square by area, 2"  # to be changed with what becomes of a picture
 BRIGHTER = "multiply their values by {}"
 
 

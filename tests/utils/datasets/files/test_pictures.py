@@ -15,6 +15,15 @@ def opened(picture, name, **options):
     return open_picture(file, (name,))
 
 
+def test_transparent_parts_show_white_in_16_bits_too(tmp_path):
+    pixels = np.full((32, 32), 2570, np.uint16)
+    pixels[:, :16] = 32768
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=2570)
+    with Image.open(tmp_path / "a.png") as picture:
+        shown = square(picture, 32, grey=True)
+    assert np.unique(shown[0, :, 16:]) == [255] and np.unique(shown[0, :, :16]) == [127]
+
+
 @pytest.mark.parametrize("name", ["PNG", "TIFF", "PPM"])
 def test_16_bits_become_8(name):
     pixels = (np.arange(32 * 32, dtype=np.uint16) * 64).reshape(32, 32)
