@@ -127,7 +127,7 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
             raise OptionError(f"{both} is a mixture of diagonal ones: leave one of them out")
 
     def check_prior_options(self) -> None:
-        """Raise OptionError for an option of the loss's own prior beside another; older runs may have one, of no use."""
+        """Raise OptionError for an option of the loss's own prior beside another. Older runs may have one."""
         usual = default_options("loss", self.loss)
         for name in LOSSES[self.loss].prior_options if self.prior else ():
             if self.loss_options[name] != usual[name]:
@@ -172,13 +172,7 @@ class RunConfig(EvaluationSettings, TrainingSettings, ModelSettings, DataSetting
         config = cls(experiment, **{**defaults, **own, **given, **composed})
         if own and "latent_dim" in given:
             raise OptionError(f"--latent-dim: --loss {config.loss} has its own, {latent_dim}: leave it out")
-        usual = default_options("loss", config.loss)
-        for name in LOSSES[config.loss].prior_options if config.prior else ():
-            if config.loss_options[name] != usual[name]:  # which runs were made with before it was refused
-                own = f"is of the prior that --loss {config.loss} has of its own"
-                raise OptionError(
-                    f"{flag_of(name)} {own}, in place of which --prior {config.prior} comes: leave it out"
-                )
+        config.check_prior_options()
         return config
 
     @classmethod
