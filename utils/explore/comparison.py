@@ -9,7 +9,7 @@ from utils.grids.saved import SavedRun
 from utils.machine.console import counted
 from utils.pages import data_address
 from utils.results.cells import estimate_text
-from utils.results.groups import EVIDENCE, REPEATED, by_configuration, estimate, rate_estimate, with_most_samples
+from utils.results.groups import REPEATED, by_configuration, comparable, estimate, rate_estimate
 from utils.results.labels import symbol_of, table_order, term_name
 from utils.runs.folder import ResultsError
 from vae.evaluation.statistics import Estimate
@@ -43,16 +43,10 @@ def summary_of(own: Configuration, name: str, color: str) -> dict[str, str]:
 
 
 def every_quantity(groups: Sequence[Configuration]) -> dict[str, list[str]]:
-    """What was measured of test images, and disentanglement, by name: of each configuration over seeds, else "–".
-
-    The evidence is that by as many draws for all.
-    """
+    """What was measured of test images, and disentanglement, by name: of each configuration over seeds, else "–"."""
     found = {}
-    comparable = with_most_samples([run for own in groups for run in own])
     for part, path in dict.fromkeys(place for own in groups for run in own for place in quantities_in(run)):
-        by_draws = path.startswith(EVIDENCE)
-        kept = [[run for run in own if run in comparable] if by_draws else own for own in groups]
-        estimates = [estimate(own, path, part) for own in kept]
+        estimates = [estimate(own, path, part) for own in comparable(path, *groups)]
         name = " ".join(map(term_name, path.split()))
         found[name] = [estimate_text(one, digits=four_digits(one)) if one else "–" for one in estimates]
     return found

@@ -22,7 +22,7 @@ BATCHES = 200  # that it has at most
 EVALUATED = 1 / 3  # of the time of an image that is trained on
 DRAWN = 1 / 8  # the same, of a draw of the evidence
 FURTHER = 5.0  # seconds of a run besides: its start, files and pictures
-SMALLEST = 16 * 16  # values of an image: of fewer, as vectors have, training takes as long
+SMALLEST = 16 * 16  # values of an image: a run on fewer, as vectors have, is taken to be as long
 
 
 class TimeUp(Exception):

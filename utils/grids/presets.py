@@ -29,14 +29,14 @@ def zoo() -> list[dict[str, Any]]:
 
     A grid of those without a weight, and one for each weight: a quarter of the default, the default, and four times it.
     """
-    shared = {"rec_dist": ["gaussian"], "epochs": 15, "seed": [1, 2], "importance_samples": 100}
-    options = grid("mnist", "fashion", loss=[]) | shared
+    protocol = {"rec_dist": ["gaussian"], "epochs": 15, "seed": [1, 2], "importance_samples": 100}
+    shared = grid("mnist", "fashion", loss=[], **protocol)
     sharing: dict[Option | None, list[str]] = {}
     for name in LOSSES.in_order():
         sharing.setdefault(weight_of(name), []).append(name)
     values = {one: {one.name: [one.default / 4, one.default, 4 * one.default]} for one in sharing if one}
     # Merged, not as arguments: an option of one's own may have a name that is taken, which is refused only afterwards.
-    return [options | {"loss": names} | values.get(weight, {}) for weight, names in sharing.items()]
+    return [shared | {"loss": names} | values.get(weight, {}) for weight, names in sharing.items()]
 
 
 def weight_of(name: str) -> Option | None:

@@ -18,11 +18,11 @@ from utils.results.groups import (
     REPEATED,
     Estimate,
     by_configuration,
+    comparable,
     difference,
     estimate,
     evidence_samples,
     least_error,
-    with_most_samples,
 )
 from utils.results.labels import (
     INCIDENTAL,
@@ -92,7 +92,8 @@ class Replicates:
     def evidence(self) -> tuple[Estimate, int] | None:
         """The evidence of test images over seeds, and by how many draws of z for each; None if no seed has it."""
         found = self.estimate("test", EVIDENCE)
-        return (found, evidence_samples(with_most_samples(self.ended)[0])) if found else None
+        (compared,) = comparable(EVIDENCE, self.ended)
+        return (found, evidence_samples(compared[0])) if found else None
 
     @property
     def setting(self) -> tuple:

@@ -182,19 +182,32 @@ def check_data(runs: Sequence[SavedRun]) -> None:
 
 
 def by_configuration(runs: Iterable[SavedRun]) -> list[list[SavedRun]]:
-    """The runs of each configuration on the same data, ascending by seed; of one seed the first that has ended."""
+    """The runs of each configuration, ascending by seed.
+
+    Of several with the same seed it is the first that has the evidence, else the first that has ended, else the first.
+    """
     found: dict[tuple, dict[int, SavedRun]] = {}
     for run in runs:
         flags = {name: value for name, value in run.config.flags().items() if name not in REPEATED}
-        own = found.setdefault((*flags.items(), *run.record["data"]["sha256"].items()), {})
-        if run.config.seed not in own or (run.ended and not own[run.config.seed].ended):
+        own = found.setdefault(tuple(flags.items()), {})
+        before = own.setdefault(run.config.seed, run)
+        if before is not run and tells(run) > tells(before):
             own[run.config.seed] = run
     return [[own[seed] for seed in sorted(own)] for own in found.values()]
 
 
+def tells(run: SavedRun) -> tuple[bool, bool]:
+    """Whether a run has ended, and whether it has the evidence."""
+    return run.ended, bool(run.evaluation and evidence_samples(run))
+
+
 def merged(*lists: Sequence[RunGroup]) -> list[RunGroup]:
-    """The groups of several lists, one data set after the other; runs that share all settings are in one group."""
+    """The groups of several lists, one data set after the other; runs that share all settings are in one group.
+
+    Raises ResultsError, see `check_data`.
+    """
     groups = [group for groups in lists for group in groups]
+    check_data([run for group in groups for run in group.runs])
     runs: dict[tuple, list[SavedRun]] = {}
     for group in groups:
         runs.setdefault(tuple(group.settings.items()), []).extend(group.runs)
@@ -245,11 +258,12 @@ def evaluated(runs: Sequence[SavedRun], quantity: str, split: str = "test") -> l
 def values(runs: Iterable[SavedRun], quantity: str, split: str = "test") -> dict[int, float]:
     """A quantity in the evaluations of runs by seed, of those that have it; of several with a seed, of the first.
 
-    Such as "squared_error", or "evidence prior_sampling" within another; of the evidence alone, its mean. The evidence
-    depends on the number of draws, and is that of the runs with as many as most of them have.
+    Such as "squared_error", or "evidence prior_sampling" within another; of the evidence alone, its mean. Of runs that
+    do not compare in it, see `comparable`, some are left out.
     """
     found = {}
-    for run in with_most_samples(list(runs)) if quantity.startswith(EVIDENCE) else runs:
+    (compared,) = comparable(quantity, list(runs))
+    for run in compared:
         value: Any = run.evaluation.get(split)
         for name in quantity.split():
             value = value.get(name) if value else None
@@ -264,22 +278,21 @@ def evidence_samples(run: SavedRun) -> int | None:
     return run.evaluation["test"].get("evidence", {}).get("importance_samples")
 
 
-def with_most_samples(runs: Sequence[SavedRun]) -> list[SavedRun]:
-    """Those with the evidence by as many draws as most have it by, the more of two such numbers; all if none has it."""
-    counts = Counter(count for run in runs if (count := evidence_samples(run)))
+def comparable(quantity: str, *lists: Sequence[SavedRun]) -> list[Sequence[SavedRun]]:
+    """The runs of each list that compare in a quantity: all, but in the evidence those by one number of draws.
+
+    That is the number by which most runs of all lists have it, the larger one of two.
+    """
+    if not quantity.startswith(EVIDENCE):
+        return list(lists)
+    counts = Counter(count for runs in lists for run in runs if (count := evidence_samples(run)))
     most = max(counts, key=lambda count: (counts[count], count), default=None)
-    return [run for run in runs if evidence_samples(run) == most]
+    return [[run for run in runs if evidence_samples(run) == most] for runs in lists]
 
 
 def difference(runs: Sequence[SavedRun], others: Sequence[SavedRun], quantity: str) -> Estimate | None:
-    """A quantity of the test evaluation, that of some runs less that of others by seed; None if no seed has both.
-
-    The evidence of both is by as many draws.
-    """
-    if quantity.startswith(EVIDENCE):
-        comparable = with_most_samples([*runs, *others])
-        runs, others = ([run for run in own if run in comparable] for own in (runs, others))
-    mine, theirs = values(runs, quantity), values(others, quantity)
+    """A quantity of the test evaluation, that of some runs less that of others by seed; None if no seed has both."""
+    mine, theirs = (values(own, quantity) for own in comparable(quantity, runs, others))
     return paired_difference(mine, theirs) if mine.keys() & theirs.keys() else None
 
 

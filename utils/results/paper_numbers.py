@@ -11,9 +11,17 @@ from dataclasses import dataclass, replace
 from utils.grids.presets import ALPHAS
 from utils.results.groups import Model
 from utils.runs.config import RunConfig
+from vae.models.settings import ModelSettings
+from vae.training.settings import TrainingSettings
 
 DATASETS = ("mnist", "fashion", "dsprites", "chairs")  # the columns of Table 1
-PAPER_SETTINGS = {"network": "burgess", "latent_dim": 10, "batch_size": 64, "lr": 1e-4, "noise": 0.0}
+LEFT_OPEN = {"rec_dist", "loss", "epochs", "seed", "compile"}  # which a published number stands beside at any value
+PAPER_SETTINGS = {  # the defaults are the paper's
+    name: option.default
+    for settings in (ModelSettings, TrainingSettings)
+    for name, option in settings.options().items()
+    if name not in LEFT_OPEN
+}
 
 # What the numbers carry: the likelihood is not stated, and inferred from rates and from runs of either kind.
 MARKS = {
@@ -152,6 +160,8 @@ def number_of(dataset: str, model: Model) -> PaperNumber:
 
 def published(config: RunConfig) -> PaperNumber | None:
     """The paper's number for a configuration, whatever its likelihood, epochs and number of images; None if none."""
+    if config.prior == "standard":  # which all of these objectives have of their own
+        config = replace(config, prior=None)
     if any(getattr(config, name) != value for name, value in PAPER_SETTINGS.items()):
         return None
     options = dict(config.loss_options)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from utils.grids.saved import SavedRun
 from utils.results.cells import estimate_text, markdown_rows
-from utils.results.groups import Estimate, RunGroup, by_configuration, with_most_samples
+from utils.results.groups import EVIDENCE, Estimate, RunGroup, by_configuration, comparable
 from utils.results.labels import labels_of, table_order
 from vae.evaluation.evaluator import rate
 
@@ -17,7 +17,7 @@ class Quantity(NamedTuple):
     title: str
     of: Callable[[SavedRun], float | None]  # None: it was not measured
     digits: int
-    comparable: Callable[[Sequence[SavedRun]], Sequence[SavedRun]] = list  # of the runs in a table
+    name: str = ""  # in the evaluation, where runs may not compare in it
 
 
 def of_test(name: str) -> Callable[[SavedRun], float | None]:
@@ -38,7 +38,7 @@ def seconds(run: SavedRun) -> float:
 QUANTITIES = (
     Quantity("squared error", of_test("squared_error"), 2),
     Quantity("KL(q‖p), nats", lambda run: rate(run.evaluation["test"]), 2),
-    Quantity("log p(x), nats", evidence, 1, with_most_samples),
+    Quantity("log p(x), nats", evidence, 1, EVIDENCE),
     Quantity("active units", of_test("active_units"), 0),
     Quantity("distance of q(z) from p(z)", of_test("aggregate_distance"), 3),
     Quantity("seconds an epoch", seconds, 1),
@@ -48,15 +48,11 @@ QUANTITIES = (
 def quantities_table(group: RunGroup) -> str:
     """The table of a group in Markdown: means over seeds ± half of their 95 % interval, in the order of tables.
 
-    Quantities that no run has are left out; the evidence is that by as many draws as most of it.
+    Quantities that no run has are left out.
     """
     rows = sorted(by_configuration(group.runs), key=lambda own: table_order(own[0].config))
     labels = labels_of([own[0].config for own in rows])
-    comparable = {one.title: one.comparable(group.runs) for one in QUANTITIES}
-    columns = {
-        one.title: [cell([run for run in own if run in comparable[one.title]], one) for own in rows]
-        for one in QUANTITIES
-    }
+    columns = {one.title: [cell(own, one) for own in comparable(one.name, *rows)] for one in QUANTITIES}
     columns = {"objective": labels, **{title: cells for title, cells in columns.items() if any(cells)}}
     if len(group.seeds) > 1:
         columns["seeds"] = [str(len(own)) for own in rows]

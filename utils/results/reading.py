@@ -14,7 +14,7 @@ from utils.grids.commands import command
 from utils.grids.grid import configurations
 from utils.grids.saved import SavedRun, saved_runs
 from utils.machine.console import counted
-from utils.results.groups import NOT_SHARED, RunGroup, evidence_samples, grouped, with_most_samples
+from utils.results.groups import EVIDENCE, NOT_SHARED, RunGroup, comparable, evidence_samples, grouped
 from utils.results.labels import INCIDENTAL, flag_label
 from utils.runs.config import RunConfig
 from utils.runs.folder import MODEL
@@ -127,7 +127,7 @@ def with_models(groups: Sequence[RunGroup]) -> list[RunGroup]:
 
 def with_evidence(groups: Sequence[RunGroup]) -> list[RunGroup]:
     """The runs whose evaluation has the evidence from the same number of samples, that of most; prints the others."""
-    runs = with_most_samples([run for group in groups for run in group.runs])
+    (runs,) = comparable(EVIDENCE, [run for group in groups for run in group.runs])
     samples = (evidence_samples(runs[0]) if runs else None) or 1000
     what, remedy = f"evidence from {samples} samples", f"with --is-eval-only --importance-samples {samples}"
     return keep(groups, lambda run: evidence_samples(run) == samples, what, remedy)

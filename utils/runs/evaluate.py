@@ -89,9 +89,9 @@ def evaluate_elsewhere(experiment: str, dataset: str, flags: dict[str, Any], run
 
 
 def draws_to_take(config: RunConfig, flags: dict[str, Any], before: dict[str, Any]) -> int:
-    """How many draws the evidence of a split is to be by, of which that is known which was measured before.
+    """By how many draws the evidence of a split is to be measured, given what was measured of it before.
 
-    None where it is there and is not asked for; as many as it is by where a sampler is.
+    0 where it is there and not asked for; as many as it is by, where a sampler is asked for.
     """
     measured = before.get("evidence", {}).get("importance_samples")
     if measured is None or "importance_samples" in flags:

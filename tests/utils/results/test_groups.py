@@ -155,11 +155,24 @@ def test_runs_on_other_data_of_the_same_name_are_never_compared(tmp_path):
     data = json.loads((other / CONFIG).read_text())["data"]
     change(other, data={**data, "sha256": {**data["sha256"], "test": "2" * 64}})
     runs = saved_runs(tmp_path / "exp")
-    assert sorted(map(len, by_configuration(runs))) == [1, 1, 2]
+    separate = [only(grouped([run])) for run in runs]
     told = "have other test images of digits .SHA-256 11111111 and 22222222., so nothing can compare them: move"
     for compare in (read_findings, read_columns):
         with pytest.raises(ResultsError, match=told):
             compare(tmp_path / "exp")
+    with pytest.raises(ResultsError, match=told):
+        merged(separate)
+
+
+def test_of_two_runs_with_a_seed_the_one_with_the_evidence_stands_for_it(tmp_path):
+    for name, ended in (("a", False), ("b", True), ("c", True), ("d", True)):
+        write_run(tmp_path / name, RunConfig(name, loss="KL", dataset="digits"), 1.0, ended=ended)
+    for name in ("c", "d"):
+        change(tmp_path / name, EVALUATION, test={"squared_error": 1.0, "evidence": EVIDENCE})
+    runs = saved_runs(tmp_path)
+    for count, name in ((1, "a"), (2, "b"), (3, "c"), (4, "c")):
+        ((chosen,),) = by_configuration(runs[:count])
+        assert chosen.folder.path.name == name
 
 
 def test_the_evidence_is_that_by_as_many_draws_as_most_seeds_have(tmp_path):

@@ -43,6 +43,12 @@ def test_the_papers_numbers_are_for_its_settings_only():
     assert published(config(**skewed)).test == 7.523
     assert published(config(**skewed, epochs=1, rec_dist="gaussian", train_size=10)).test == 7.523
     assert published(config(**skewed, latent_dim=2)) is None
+    assert published(config(**skewed, posterior="full")) is None
+    assert published(config(**skewed, clip_gradient=1.0)) is None
+    assert published(config(dataset="mnist", loss="KL", prior="mixture")) is None
+    assert published(config(dataset="mnist", loss="KL", prior="standard")) == published(
+        config(dataset="mnist", loss="KL")
+    )
     assert published(config(**{**skewed, "GJS_A": 0.15})) is None
     assert published(config(**skewed, GJS_B=2.0)).test == 8.512
     assert published(config(**skewed, GJS_invA=False)).test == 9.191

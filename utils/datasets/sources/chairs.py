@@ -80,7 +80,7 @@ def _verify(path: Path) -> None:
     """Raise an OSError unless a file begins as the archive does; the rest shows when it is gone through."""
     try:
         with tarfile.open(path, "r:") as archive:
-            member = next(iter(archive), None)
+            member = next(iter(archive), None)  # archive.next() fails at an empty one before Python 3.11
     except Exception as error:
         raise OSError(f"it is no tar archive ({error})") from error
     if not member or member.name.partition("/")[0] != FOLDER:
